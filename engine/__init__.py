@@ -1,0 +1,1 @@
+"""A run over a dataset: training, and detecting a list of pictures."""

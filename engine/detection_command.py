@@ -1,0 +1,160 @@
+"""The command line that val_tvface.py and test_tvface.py share."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.annotations import read_annotations
+from data.config import NETWORKS
+from engine.detection import detect_pictures
+from models.detector import Detector, Scaling
+from utils.devices import choose_device
+from utils.errors import UserError
+from utils.files import make_folder
+from utils.flags import boolean, fraction, natural_int, positive_int
+
+
+@dataclass
+class Split:
+    """What the two scripts differ in.
+
+    Attributes:
+        name: how people call the split.
+        dataset_folder: of its pictures; the list is beside it.
+        list_name: file name of the list.
+        save_folder: where its detections are looked for by its eval.py.
+    """
+
+    name: str
+    dataset_folder: str
+    list_name: str
+    save_folder: str
+
+
+def detect_split(split: Split) -> None:
+    """Read the flags of sys.argv and detect the split's pictures.
+
+    Raises:
+        UserError: whatever the user can mend.
+    """
+    flags = _parse_flags(split)
+    images = Path(flags.dataset_folder)
+    list_file = Path(flags.list_file) if flags.list_file else images.resolve().parent / split.list_name
+    if not list_file.is_file():
+        raise UserError(
+            f"{list_file}: no such list of pictures; name the folder of the pictures with --dataset_folder and their"
+            " list with --list_file"
+        )
+    names = [annotation.name for annotation in read_annotations(list_file)]
+    detector = Detector.load(
+        flags.trained_model,
+        flags.network,
+        choose_device("cpu" if flags.cpu else None),
+        scaling=None if flags.origin_size else Scaling(flags.target_size, flags.max_size),
+        confidence_threshold=flags.confidence_threshold,
+        nms_threshold=flags.nms_threshold,
+        top_k=flags.top_k,
+        keep_top_k=flags.keep_top_k,
+    )
+    save_folder = make_folder(flags.save_folder)
+    drawn_folder = save_folder.with_name(f"{save_folder.name}_drawn") if flags.save_image else None
+    detect_pictures(detector, names, images, save_folder, drawn_folder, flags.vis_thres)
+    print(f"{len(names)} detection files: {save_folder}")
+    if drawn_folder is not None:
+        print(f"pictures with boxes: {drawn_folder}")
+
+
+def _parse_flags(split: Split) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f"Detect the faces in the {split.name} pictures and write a text file for each:"
+        " its base name, the number of faces, then 'x y w h score' a line."
+    )
+    add = parser.add_argument
+    add(
+        "-m",
+        "--trained_model",
+        default="weights/Resnet50_Final.pth",
+        metavar="FILE",
+        help="weights of a trained detector (default: %(default)s)",
+    )
+    add(
+        "--network",
+        choices=list(NETWORKS),
+        default="resnet50",
+        help="the network that they belong to (default: %(default)s)",
+    )
+    add(
+        "--dataset_folder",
+        default=split.dataset_folder,
+        metavar="DIR",
+        help="folder of the pictures (default: %(default)s)",
+    )
+    add(
+        "--list_file",
+        metavar="FILE",
+        help=f"names of the pictures, or their labels in any known format (default: {split.list_name} beside the"
+        " folder of the pictures)",
+    )
+    add(
+        "--save_folder", default=split.save_folder, metavar="DIR", help="where the text files go (default: %(default)s)"
+    )
+    add("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
+    add(
+        "--origin_size",
+        type=boolean,
+        default=True,
+        metavar="BOOL",
+        help="true: every picture at its own size; false: scaled to --target_size (default: true)",
+    )
+    add(
+        "--target_size",
+        type=positive_int,
+        default=1600,
+        metavar="PX",
+        help="short side of a scaled picture (default: %(default)s)",
+    )
+    add(
+        "--max_size",
+        type=positive_int,
+        default=2150,
+        metavar="PX",
+        help="longest long side of a scaled picture (default: %(default)s)",
+    )
+    add(
+        "--confidence_threshold",
+        type=fraction,
+        default=0.02,
+        metavar="S",
+        help="only scores above it are written; AP needs the low ones too (default: %(default)s)",
+    )
+    add(
+        "--top_k",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="how many of the best candidates reach NMS, 0: all (default: %(default)s)",
+    )
+    add(
+        "--nms_threshold",
+        type=fraction,
+        default=0.4,
+        metavar="IOU",
+        help="of two boxes that overlap more than this the worse one goes (default: %(default)s)",
+    )
+    add(
+        "--keep_top_k",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="how many faces of a picture are written, 0: all (default: %(default)s)",
+    )
+    add(
+        "-s",
+        "--save_image",
+        action="store_true",
+        help="also write the pictures with their boxes, to the folder SAVE_FOLDER_drawn",
+    )
+    add(
+        "--vis_thres", type=fraction, default=0.5, metavar="S", help="lowest score that is drawn (default: %(default)s)"
+    )
+    return parser.parse_args()

@@ -1,0 +1,1 @@
+"""Prior boxes, their matching with faces, and the MultiBox loss."""

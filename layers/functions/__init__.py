@@ -1,0 +1,1 @@
+"""Functions of a picture's size alone."""

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from layers.modules.multibox_loss import MultiBoxLoss
+
+__all__ = ["MultiBoxLoss"]

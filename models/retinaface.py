@@ -1,0 +1,67 @@
+"""RetinaFace (Deng et al. 2019): backbone, feature pyramid, context modules and three heads."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models._utils import IntermediateLayerGetter
+
+from models.backbones import build_backbone
+from models.fpn import FPN
+from models.ssh import SSH
+
+
+class Head(nn.Module):
+    """A 1 x 1 convolution that predicts `values` numbers for each prior box of a cell.
+
+    (N, channels, h, w) -> (N, h * w * priors, values), in the order of the prior boxes.
+    """
+
+    def __init__(self, channels: int, priors: int, values: int):
+        super().__init__()
+        self.values = values
+        self.conv1x1 = nn.Conv2d(channels, priors * values, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.conv1x1(features).permute(0, 2, 3, 1).reshape(len(features), -1, self.values)
+
+
+class RetinaFace(nn.Module):
+    """The network alone: backbone weights are loaded by models.backbones.load_backbone_weights.
+
+    Args:
+        cfg: a configuration of data/config.py.
+        phase: "train" gives class logits, "test" gives class probabilities.
+    """
+
+    def __init__(self, cfg: dict, phase: str = "train"):
+        super().__init__()
+        if phase not in ("train", "test"):
+            raise ValueError(f"phase is {phase!r}; expected 'train' or 'test'")
+        self.phase = phase
+        self.body = IntermediateLayerGetter(build_backbone(cfg["name"]), cfg["return_layers"])
+        inputs, channels = cfg["in_channel"], cfg["out_channel"]
+        self.fpn = FPN([inputs * 2, inputs * 4, inputs * 8], channels)
+        self.ssh1, self.ssh2, self.ssh3 = SSH(channels), SSH(channels), SSH(channels)
+        priors = [len(sizes) for sizes in cfg["min_sizes"]]
+        self.ClassHead = nn.ModuleList(Head(channels, count, 2) for count in priors)
+        self.BboxHead = nn.ModuleList(Head(channels, count, 4) for count in priors)
+        self.LandmarkHead = nn.ModuleList(Head(channels, count, 10) for count in priors)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict for every prior box of layers.functions.prior_box.PriorBox(cfg, (H, W)).
+
+        Args:
+            images: (N, 3, H, W) float, BGR minus (104, 117, 123).
+
+        Returns:
+            boxes (N, P, 4) coded as in utils.box_utils, classes (N, P, 2) background and face, and landmarks
+            (N, P, 10) coded likewise.
+        """
+        maps = self.fpn(*self.body(images).values())
+        maps = [ssh(features) for ssh, features in zip((self.ssh1, self.ssh2, self.ssh3), maps, strict=True)]
+        boxes, classes, landmarks = (
+            torch.cat([head(features) for head, features in zip(heads, maps, strict=True)], dim=1)
+            for heads in (self.BboxHead, self.ClassHead, self.LandmarkHead)
+        )
+        if self.phase == "test":
+            classes = classes.softmax(dim=-1)
+        return boxes, classes, landmarks

@@ -1,0 +1,1 @@
+"""Leaves of the program: they import nothing else of it."""

@@ -1,0 +1,62 @@
+"""Geometry of boxes and their coding against prior boxes.
+
+Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually parts of the picture's size.
+The coding is that of SSD (Liu et al. 2016, section 2.2), with landmarks coded like box centres as in RetinaFace
+(Deng et al. 2019, section 3).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def point_form(priors: Tensor) -> Tensor:
+    """Turn (..., 4) cx cy w h into x1 y1 x2 y2."""
+    half = priors[..., 2:] / 2
+    return torch.cat([priors[..., :2] - half, priors[..., :2] + half], dim=-1)
+
+
+def center_size(boxes: Tensor) -> Tensor:
+    """Turn (..., 4) x1 y1 x2 y2 into cx cy w h."""
+    return torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], dim=-1)
+
+
+def encode(matched: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
+    """Code the box that each prior is matched with.
+
+    Args:
+        matched: (..., P, 4) boxes, x1 y1 x2 y2.
+        priors: (P, 4) cx cy w h.
+        variances: of centre and size.
+
+    Returns:
+        (..., P, 4): centre offset / (variances[0] * prior size), log of the size ratio / variances[1].
+    """
+    boxes = center_size(matched)
+    centers = (boxes[..., :2] - priors[:, :2]) / (variances[0] * priors[:, 2:])
+    sizes = torch.log(boxes[..., 2:] / priors[:, 2:]) / variances[1]
+    return torch.cat([centers, sizes], dim=-1)
+
+
+def decode(loc: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
+    """Undo `encode`: (..., P, 4) codes -> (..., P, 4) boxes, x1 y1 x2 y2."""
+    centers = priors[:, :2] + loc[..., :2] * variances[0] * priors[:, 2:]
+    sizes = priors[:, 2:] * torch.exp(loc[..., 2:] * variances[1])
+    return point_form(torch.cat([centers, sizes], dim=-1))
+
+
+def encode_landm(matched: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
+    """Code five landmarks like box centres: (..., P, 10) x y pairs -> (..., P, 10)."""
+    points = matched.unflatten(-1, (5, 2))
+    return ((points - priors[:, None, :2]) / (variances[0] * priors[:, None, 2:])).flatten(-2)
+
+
+def decode_landm(pre: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
+    """Undo `encode_landm`: (..., P, 10) codes -> (..., P, 10) x y pairs."""
+    offsets = pre.unflatten(-1, (5, 2)) * variances[0] * priors[:, None, 2:]
+    return (priors[:, None, :2] + offsets).flatten(-2)
+
+
+def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Move the corners of (N, 4) pixel boxes x1 y1 x2 y2 that are outside a picture onto its edge."""
+    return np.clip(boxes, 0, (width, height, width, height))

@@ -1,0 +1,67 @@
+"""Checkpoint files: plain state dicts, written whole or not at all, read without running what is in them."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from utils.errors import UserError
+from utils.files import atomic_path
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict: plain, or under the key `state_dict`; the prefix `module.` of DataParallel is taken off.
+
+    Raises:
+        UserError: no such file, a truncated one, one that holds more than tensors, or no state dict in it.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such weights file") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"
+            " expected a state dict of tensors"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: is truncated or not a PyTorch checkpoint ({reason})") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+    """Load a state dict that must fit exactly.
+
+    Args:
+        source: the file that it came from, for the error.
+
+    Raises:
+        UserError: keys that are missing, unexpected or of another shape, all of them counted, the first named.
+    """
+    own = model.state_dict()
+    # Files from before PyTorch 0.4.1 lack this counter, which is not used where momentum is given.
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own]
+    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if missing or unexpected or reshaped:
+        kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
+        found = "; ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
+        raise UserError(f"{source}: does not fit this network, is it of another one? keys {found}")
+    model.load_state_dict(state, strict=False)
+
+
+def _first(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+
+
+def save_state_dict(model: nn.Module, path: str | Path) -> None:
+    """Write the plain state dict of a network, on the CPU, without DataParallel's prefix."""
+    state = {key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,24 @@
+"""Where a run computes."""
+
+import torch
+
+from utils.errors import UserError
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Return the device of this name; without one a GPU where there is one, else the CPU.
+
+    Raises:
+        UserError: not a device's name, or a device that this machine lacks.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"device {name!r}: expected cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {name!r}: PyTorch finds no CUDA here; leave the flag out or say cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices, from cuda:0 on")
+    return device

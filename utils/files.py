@@ -1,0 +1,133 @@
+"""Reading and writing files so that a failure names the file and never leaves half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
+
+import cv2
+import numpy as np
+
+from utils.errors import UserError
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a UTF-8 file, without a byte-order mark.
+
+    Raises:
+        UserError: the file cannot be read or is not text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a picture of any kind that OpenCV knows.
+
+    The stored pixels are returned: an EXIF rotation is not applied, since labels refer to the stored pixels.
+
+    Returns:
+        (H, W, 3) uint8, BGR. Grey pictures get three equal channels, transparency is dropped.
+
+    Raises:
+        UserError: the file is missing, is not a picture, or ends early.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if _ends_early(content):
+        raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
+    try:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error as error:
+        raise UserError(f"{path}: OpenCV cannot decode the picture ({error.err})") from error
+    if image is None:
+        raise UserError(f"{path}: is not a picture that OpenCV can decode")
+    return image
+
+
+def _ends_early(content: bytes) -> bool:
+    """Whether a JPEG or PNG file lacks its end marker.
+
+    OpenCV fills what is missing with grey and says nothing to the program. Inside a JPEG's scan every 0xFF is
+    followed by 0x00 or a restart marker, so an end marker after the last start of scan is the picture's own.
+    """
+    if content.startswith(b"\xff\xd8"):
+        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda") or b"\xff\xda" not in content
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content[-64:]
+    return False
+
+
+def join_inside(root: str | Path, name: str) -> Path:
+    """Return root/name for a name that comes from a list or a label file.
+
+    Raises:
+        UserError: the name is absolute or leads outside root.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if "\0" in name or ".." in parts or parts[0] == "" or PureWindowsPath(name).drive:
+        raise UserError(f"{name!r}: a picture's name must be a relative path that stays inside {root}")
+    return Path(root, *parts)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder with its parents and make sure that files can be written in it.
+
+    Raises:
+        UserError: it cannot be created or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: the output folder cannot be written ({error.strerror})") from error
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, renamed to `path` when the block succeeds.
+
+    A reader sees the old file or the whole new one; a killed run leaves the old one. The temporary name keeps the
+    suffix, by which OpenCV and matplotlib choose the format.
+
+    Raises:
+        UserError: the file cannot be written, a full disk for one.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a whole text file or none of it."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a whole picture or none of it; the suffix of `path` chooses the format.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+    """
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), image):
+            raise UserError(f"{path}: OpenCV cannot write this picture")
