@@ -12,7 +12,7 @@ Which of them a file is in is recognised by its content.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from utils.files import read_text
 WIDER_ATTRIBUTES = ("blur", "expression", "illumination", "invalid", "occlusion", "pose")
 LABORO_ATTRIBUTES = ("blur", "shakiness", "occlusion", "pose")
 WIDER_SUBSETS = ("easy", "medium", "hard")
+# A name without an extension may still hold a dot, so that only the suffixes of pictures are taken off.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
 @dataclass
@@ -47,6 +49,12 @@ class Annotation:
     def landmark_mask(self) -> np.ndarray:
         """(N,) bool: the faces whose five landmarks are all known."""
         return ~(self.landmarks == -1).all(axis=2).any(axis=1)
+
+
+def picture_key(name: str) -> str:
+    """Return a picture's name without its extension, by which annotations and detection files are matched."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("") if path.suffix.lower() in PICTURE_SUFFIXES else path)
 
 
 def read_annotations(path: str | Path) -> list[Annotation]:

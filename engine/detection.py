@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
+from data.annotations import picture_key
 from models.detector import Detections, Detector
 from utils.drawing import draw_detections
 from utils.files import join_inside, read_image, write_image, write_text
@@ -35,8 +36,8 @@ def detect_pictures(
     for name, path in tqdm(paths, desc="detecting", unit="picture", disable=None):
         image = read_image(path)
         found = detector(image)
-        text_file = join_inside(save_folder, name).with_suffix(".txt")
-        write_text(text_file, format_detections(PurePosixPath(name).stem, found))
+        key = picture_key(name)
+        write_text(join_inside(save_folder, f"{key}.txt"), format_detections(PurePosixPath(key).name, found))
         if drawn_folder is not None:
             seen = found.scores >= vis_thres
             drawn = draw_detections(image, found.boxes[seen], found.scores[seen])

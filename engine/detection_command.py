@@ -1,34 +1,17 @@
 """The command line that val_tvface.py and test_tvface.py share."""
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 from data.annotations import read_annotations
 from data.config import NETWORKS
+from data.splits import Split
 from engine.detection import detect_pictures
 from models.detector import Detector, Scaling
 from utils.devices import choose_device
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.flags import boolean, fraction, natural_int, positive_int
-
-
-@dataclass
-class Split:
-    """What the two scripts differ in.
-
-    Attributes:
-        name: how people call the split.
-        dataset_folder: of its pictures; the list is beside it.
-        list_name: file name of the list.
-        save_folder: where its detections are looked for by its eval.py.
-    """
-
-    name: str
-    dataset_folder: str
-    list_name: str
-    save_folder: str
 
 
 def detect_split(split: Split) -> None:
@@ -66,8 +49,9 @@ def detect_split(split: Split) -> None:
 
 def _parse_flags(split: Split) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=f"Detect the faces in the {split.name} pictures and write a text file for each:"
-        " its base name, the number of faces, then 'x y w h score' a line."
+        description=f"Detect the faces in the {split.name} pictures and write a text file for each: its base name,"
+        " the number of faces, then 'x y w h score' a line.",
+        epilog=f"{split.evaluation_folder}/eval.py scores what is written by default.",
     )
     add = parser.add_argument
     add(
@@ -85,7 +69,7 @@ def _parse_flags(split: Split) -> argparse.Namespace:
     )
     add(
         "--dataset_folder",
-        default=split.dataset_folder,
+        default=split.images,
         metavar="DIR",
         help="folder of the pictures (default: %(default)s)",
     )
@@ -96,7 +80,10 @@ def _parse_flags(split: Split) -> argparse.Namespace:
         " folder of the pictures)",
     )
     add(
-        "--save_folder", default=split.save_folder, metavar="DIR", help="where the text files go (default: %(default)s)"
+        "--save_folder",
+        default=f"{split.evaluation_folder}/tvface_txt",
+        metavar="DIR",
+        help="where the text files go (default: %(default)s)",
     )
     add("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
     add(

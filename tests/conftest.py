@@ -1,0 +1,96 @@
+"""What the tests share: the reference material, small pictures, and running a script as a user would."""
+
+import runpy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from data.config import NETWORKS
+from models.retinaface import RetinaFace
+from utils.checkpoint import save_state_dict
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference numbers, pictures and weights that lies beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the reference material in {SHARED}")
+    return SHARED
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    def refuses(self, *parts: str) -> None:
+        """Assert a user's error: status 2 and one line on stderr that has all the parts."""
+        assert self.status == 2, self.err
+        assert len(self.err.strip().splitlines()) == 1, self.err
+        assert self.err.startswith("error: ")
+        for part in parts:
+            assert str(part) in self.err
+
+
+@pytest.fixture
+def script(monkeypatch, capfd):
+    """Run a script of the repository from its root: script("train.py", "--epochs", 1) -> Outcome."""
+
+    def call(name: str, *arguments) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", sys.path.copy())  # eval.py adds to it
+        monkeypatch.chdir(ROOT)
+        capfd.readouterr()
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / name), run_name="__main__")
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capfd.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return call
+
+
+def draw_picture(path: Path, boxes: list[tuple[int, int, int, int]], size=(96, 128), seed: int = 0) -> None:
+    """Write a noisy picture of (height, width) with a bright ellipse in each x y w h box."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 80, (*size, 3), dtype=np.uint8)
+    for x, y, w, h in boxes:
+        cv2.ellipse(image, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, (150, 180, 220), cv2.FILLED)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """A dataset of six pictures with a face or two; returns its label.txt."""
+    lines = []
+    for i in range(6):
+        boxes = [(10 + 8 * i, 20, 30, 36)] + ([(80, 40, 24, 30)] if i % 2 else [])
+        draw_picture(tmp_path / "faces" / "images" / f"{i}.jpg", boxes, seed=i)
+        lines += [f"# {i}.jpg", *(" ".join(map(str, box)) for box in boxes)]
+    label = tmp_path / "faces" / "label.txt"
+    label.write_text("\n".join(lines) + "\n")
+    return label
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory) -> dict[str, Path]:
+    """Checkpoints of untrained networks, by the name of --network."""
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {}
+    for network, cfg in NETWORKS.items():
+        torch.manual_seed(0)
+        paths[network] = folder / f"{network}.pth"
+        save_state_dict(RetinaFace(cfg), paths[network])
+    return paths

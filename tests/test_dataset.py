@@ -1,0 +1,122 @@
+"""The dataset: what a sample is, and that it depends on (seed, epoch, index) alone."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import draw_picture
+from torch.utils.data import DataLoader
+
+from data import detection_collate
+from data.annotations import Annotation
+from data.dataset import EpochSampler, FaceDataset, faces_inside
+from utils.errors import UserError
+
+
+def label_file(folder, rows: dict[str, list[str]]):
+    path = folder / "label.txt"
+    path.write_text("".join(f"# {name}\n" + "".join(f"{row}\n" for row in lines) for name, lines in rows.items()))
+    return path
+
+
+def test_a_sample_has_pixels_targets_and_its_path(dataset):
+    image, target, info = FaceDataset(dataset, 64)[(0, 1)]
+    assert image.shape == (3, 64, 64) and image.dtype == torch.uint8
+    assert target.shape[1] == 15 and target.dtype == torch.float32
+    assert (target[:, :4] >= 0).all() and (target[:, :4] <= 1).all()
+    assert (target[:, 14] == -1).all()
+    assert info.path.endswith("images/1.jpg")
+
+
+def test_landmarks_give_label_1(tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": [f"30 20 40 50 {points}"]}), 64)
+    for epoch in range(10):
+        _, target, _ = dataset[(epoch, 0)]
+        assert target[0, 14] == 1
+        x, y = target[0, 4:14].reshape(5, 2).T
+        x1, y1, x2, y2 = target[0, :4]
+        assert (x > x1).all() and (x < x2).all() and (y > y1).all() and (y < y2).all()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_depend_on_seed_epoch_and_index_alone(dataset, workers):
+    def samples(seed: int, epoch: int):
+        faces = FaceDataset(dataset, 64, seed)
+        sampler = EpochSampler(len(faces), seed)
+        sampler.epoch = epoch
+        loader = DataLoader(faces, 2, sampler=sampler, num_workers=workers, collate_fn=detection_collate)
+        return [(info.path, image) for images, _, infos in loader for image, info in zip(images, infos, strict=True)]
+
+    def equal(one, other):
+        return all(a[0] == b[0] and torch.equal(a[1], b[1]) for a, b in zip(one, other, strict=True))
+
+    first = samples(0, 3)
+    assert len({path for path, _ in first}) == 6
+    assert equal(first, samples(0, 3))
+    assert not equal(first, samples(1, 3))
+    assert not equal(first, samples(0, 4))
+    by_hand = FaceDataset(dataset, 64, 0)
+    for path, image in first:
+        index = [str(p) for p in by_hand.paths].index(path)
+        assert torch.equal(by_hand[(3, index)][0], image)
+
+
+def test_boxes_outside_are_clipped_and_empty_ones_dropped():
+    boxes = np.array([[-5, 10, 20, 30], [90, 70, 120, 100], [5, 5, 5, 9], [200, 5, 220, 9], [1, 1, 9, 9]], float)
+    annotation = Annotation("a.jpg", boxes, np.full((5, 5, 2), -1.0))
+    faces, clipped, dropped = faces_inside(annotation, width=100, height=80)
+    assert faces.boxes.tolist() == [[0, 10, 20, 30], [90, 70, 100, 80], [1, 1, 9, 9]]
+    assert (clipped, dropped) == (2, 2)
+
+
+def test_a_picture_without_faces_is_a_sample_without_targets(tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    draw_picture(tmp_path / "images" / "b.jpg", [])
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50"], "b.jpg": []}), 64)
+    image, target, _ = dataset[(0, 1)]
+    assert image.shape == (3, 64, 64)
+    assert target.shape == (0, 15)
+
+
+def test_a_thousand_faces_are_a_sample(tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [], size=(300, 500))
+    rows = [f"{x} {y} 8 8" for x in range(0, 490, 10) for y in range(0, 290, 10)][:1000]
+    _, target, _ = FaceDataset(label_file(tmp_path, {"a.jpg": rows}), 64)[(0, 0)]
+    assert len(target) > 10
+
+
+@pytest.mark.parametrize("kind", ["grey", "transparent", "one pixel"])
+def test_unusual_pictures_are_samples(tmp_path, kind):
+    shape = {"grey": (60, 80), "transparent": (60, 80, 4), "one pixel": (1, 1, 3)}[kind]
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full(shape, 99, np.uint8))
+    dataset = FaceDataset(label_file(tmp_path, {"a.png": ["0 0 1 1"]}), 64)
+    image, target, _ = dataset[(0, 0)]
+    assert image.shape == (3, 64, 64)
+    assert len(target) == 1
+
+
+def test_missing_pictures_are_counted_before_training_starts(dataset):
+    (dataset.parent / "images" / "2.jpg").unlink()
+    (dataset.parent / "images" / "4.jpg").unlink()
+    with pytest.raises(UserError, match=r"2\.jpg: no such picture \(2 of the 6"):
+        FaceDataset(dataset, 64)
+
+
+def test_a_list_without_boxes_is_no_training_set(tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg\n")
+    with pytest.raises(UserError, match="no faces to learn from"):
+        FaceDataset(tmp_path / "list.txt", 64)
+
+
+def test_names_cannot_leave_the_images_folder(tmp_path):
+    with pytest.raises(UserError, match="stays inside"):
+        FaceDataset(label_file(tmp_path, {"../../x.jpg": ["0 0 1 1"]}), 64)
+
+
+def test_collate_takes_pairs_too():
+    images, targets = detection_collate([(torch.zeros(3, 4, 4), torch.zeros(n, 15)) for n in (1, 2)])
+    assert images.shape == (2, 3, 4, 4)
+    assert [len(target) for target in targets] == [1, 2]

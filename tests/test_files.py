@@ -1,0 +1,180 @@
+"""Files: pictures that end early, names that lead outside, writes that fail half-way, checkpoints of strangers."""
+
+import os
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import cfg_mnet
+from models.retinaface import RetinaFace
+from utils.checkpoint import load_into, read_state_dict, save_state_dict
+from utils.errors import UserError
+from utils.files import atomic_path, join_inside, make_folder, read_image, write_image, write_text
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_picture_that_ends_early_is_refused(tmp_path, picture, suffix, share):
+    path = tmp_path / f"a{suffix}"
+    write_image(path, picture)
+    content = path.read_bytes()
+    assert read_image(path).shape == (60, 80, 3)
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match=f"a{suffix}: the picture ends early"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"GIF89a", b"\x00" * 1000])
+def test_what_is_no_picture_is_refused(tmp_path, content):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.jpg: is not a picture"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_a_missing_picture_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"a\.jpg: cannot be read \(No such file"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_bytes_after_a_jpegs_end_do_no_harm(tmp_path, picture):
+    write_image(tmp_path / "a.jpg", picture)
+    with open(tmp_path / "a.jpg", "ab") as file:
+        file.write(b"\0" * 100)
+    assert read_image(tmp_path / "a.jpg").shape == (60, 80, 3)
+
+
+def test_the_stored_pixels_are_read_whatever_exif_says(tmp_path, picture):
+    path = tmp_path / "a.jpg"
+    write_image(path, picture)
+    content = path.read_bytes()
+    rotated = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # orientation 6: a quarter turn
+    segment = b"Exif\0\0" + rotated
+    path.write_bytes(content[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + content[2:])
+    assert cv2.imread(str(path)).shape == (80, 60, 3)
+    assert read_image(path).shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("name", ["../x.jpg", "a/../../x.jpg", "/etc/passwd", "..\\x.jpg", "C:\\x.jpg", "", "a\0b"])
+def test_names_that_lead_outside_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match="stays inside"):
+        join_inside(tmp_path, name)
+
+
+@given(st.text(max_size=30))
+def test_a_joined_name_is_always_inside(name):
+    try:
+        path = join_inside("/root", name)
+    except UserError:
+        return
+    assert os.path.normpath(path).startswith("/root")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(UserError, match=r"a\.txt: cannot be written \(No space left"), atomic_path(path):
+        raise OSError(28, "No space left on device")
+    assert path.read_text() == "old"
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/sub: the output folder cannot be written"):
+        make_folder(tmp_path / "file" / "sub")
+
+
+@pytest.fixture(scope="module")
+def model() -> RetinaFace:
+    torch.manual_seed(0)
+    return RetinaFace(cfg_mnet)
+
+
+@pytest.mark.parametrize("form", ["plain", "under state_dict", "prefixed", "without counters"])
+def test_checkpoints_of_other_tools_load(tmp_path, model, form):
+    state = model.state_dict()
+    content = {
+        "plain": state,
+        "under state_dict": {"epoch": 3, "state_dict": state},
+        "prefixed": {f"module.{key}": value for key, value in state.items()},
+        "without counters": {key: value for key, value in state.items() if "num_batches" not in key},
+    }[form]
+    torch.save(content, tmp_path / "a.pth")
+    other = RetinaFace(cfg_mnet)
+    load_into(other, read_state_dict(tmp_path / "a.pth"), "a.pth")
+    for key, value in other.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+def test_what_is_saved_is_a_plain_state_dict_even_of_a_parallel_model(tmp_path, model):
+    save_state_dict(torch.nn.DataParallel(model), tmp_path / "a.pth")
+    content = torch.load(tmp_path / "a.pth", weights_only=True)
+    assert list(content) == list(model.state_dict())
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.mkdir, ("exploded",))
+
+
+@pytest.mark.parametrize("container", ["pickle", "torch"])
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch, container):
+    monkeypatch.chdir(tmp_path)
+    if container == "torch":
+        torch.save({"state_dict": Bomb()}, "a.pth")
+    else:
+        (tmp_path / "a.pth").write_bytes(pickle.dumps(Bomb(), protocol=2))
+    with pytest.raises(UserError, match=r"a\.pth: refused"):
+        read_state_dict("a.pth")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.999])
+def test_a_truncated_checkpoint_is_refused(tmp_path, model, share):
+    save_state_dict(model, tmp_path / "a.pth")
+    content = (tmp_path / "a.pth").read_bytes()
+    (tmp_path / "a.pth").write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match=r"a\.pth: .*truncated"):
+        read_state_dict(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}, torch.zeros(3)])
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(UserError, match="holds no state dict"):
+        read_state_dict(tmp_path / "a.pth")
+
+
+def test_every_kind_of_misfit_is_named_in_one_error(model):
+    state = dict(model.state_dict())
+    del state["fpn.merge1.0.weight"]
+    state["extra"] = torch.zeros(1)
+    state["ClassHead.0.conv1x1.bias"] = torch.zeros(3)
+    with pytest.raises(UserError) as error:
+        load_into(RetinaFace(cfg_mnet), state, "x.pth")
+    for part in (
+        "x.pth: ",
+        "1 missing (fpn.merge1.0.weight)",
+        "1 unexpected (extra)",
+        "1 of another shape (ClassHead.0.conv1x1.bias)",
+    ):
+        assert part in str(error.value)

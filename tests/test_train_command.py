@@ -1,0 +1,196 @@
+"""train.py as a user runs it."""
+
+import random
+
+import pytest
+import torch
+from conftest import draw_picture
+
+FAST = ("--no_pretrain", "--device", "cpu", "--image_size", 64, "--batch_size", 4, "--num_workers", 0)
+
+
+@pytest.fixture
+def train(script, dataset, tmp_path):
+    """Run train.py on the small dataset: train("--epochs", 1, ...) -> Outcome; checkpoints go to tmp_path/weights."""
+
+    def call(*arguments, flags=FAST):
+        where = ("--training_dataset", dataset, "--save_folder", tmp_path / "weights")
+        return script("train.py", *where, *flags, *arguments)
+
+    return call
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)
+
+
+def equal(one: dict, other: dict) -> bool:
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_checkpoints_are_written_on_schedule(train, tmp_path):
+    outcome = train("--epochs", 5, "--save_every", 2)
+    assert outcome.status == 0, outcome.err
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == [
+        "mobilenet0.25_Final.pth",
+        "mobilenet0.25_epoch_2.pth",
+        "mobilenet0.25_epoch_4.pth",
+        "mobilenet0.25_epoch_5.pth",
+    ]
+    assert equal(
+        weights(tmp_path / "weights" / "mobilenet0.25_Final.pth"),
+        weights(tmp_path / "weights" / "mobilenet0.25_epoch_5.pth"),
+    )
+    assert "6 pictures with 9 faces at 64 px, batch 4, epochs 1 to 5, lr 0.001, seed 0" in outcome.out
+
+
+def test_training_lowers_the_loss(train):
+    outcome = train("--epochs", 12, "--lr", 0.01)
+    losses = [float(line.split(" class ")[1].split()[0]) for line in outcome.out.splitlines() if " mean " in line]
+    assert len(losses) == 12
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_phase_two_starts_at_its_epoch_with_its_lr_and_the_decays_to_come(train, tmp_path):
+    assert train("--epochs", 2).status == 0
+    start = tmp_path / "weights" / "mobilenet0.25_epoch_2.pth"
+    outcome = train("--resume_net", start, "--resume_epoch", 2, "--lr", 1e-4, "--epochs", 5, "--decay_epochs", 1, 2, 4)
+    means = [line.split() for line in outcome.out.splitlines() if " mean " in line]
+    assert [(words[1], words[words.index("lr") + 1]) for words in means] == [
+        ("3/5", "0.0001"),
+        ("4/5", "0.0001"),
+        ("5/5", "1e-05"),
+    ]
+    assert (tmp_path / "weights" / "mobilenet0.25_epoch_5.pth").exists()
+
+
+def test_resume_net_starts_from_its_weights(train, tmp_path, random_weights):
+    outcome = train("--resume_net", random_weights["mobile0.25"], "--epochs", 1, "--lr", 0)
+    assert outcome.status == 0
+    final, start = weights(tmp_path / "weights" / "mobilenet0.25_Final.pth"), weights(random_weights["mobile0.25"])
+    assert torch.equal(final["BboxHead.0.conv1x1.weight"], start["BboxHead.0.conv1x1.weight"])
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_path):
+    final = tmp_path / "weights" / "mobilenet0.25_Final.pth"
+    results = []
+    for seed, workers in ((1, 0), (1, 2), (2, 0)):
+        random.seed(len(results))  # what the caller drew before must not matter
+        assert train("--epochs", 2, "--seed", seed, "--num_workers", workers).status == 0
+        results.append(weights(final))
+    assert equal(results[0], results[1])
+    assert not equal(results[0], results[2])
+
+
+def test_a_log_gets_a_line_every_n_iterations_and_no_bar(train):
+    outcome = train("--epochs", 1, "--batch_size", 1, "--log_every", 2)
+    assert [line.split(" box ")[0] for line in outcome.out.splitlines() if "iteration" in line] == [
+        f"epoch 1/1 iteration {i}/6" for i in (2, 4, 6)
+    ]
+    assert outcome.err == ""
+
+
+def test_resnet50_trains(train, tmp_path):
+    outcome = train("--network", "resnet50", "--epochs", 1)
+    assert outcome.status == 0, outcome.err
+    assert (tmp_path / "weights" / "Resnet50_Final.pth").exists()
+
+
+def test_backbone_weights_are_used(script, dataset, tmp_path, shared):
+    backbone = shared / "weights" / "mobilenetV1X0.25_pretrain.tar"
+    flags = [flag for flag in FAST if flag != "--no_pretrain"]
+    outcome = script(
+        "train.py", "--training_dataset", dataset, "--save_folder", tmp_path, *flags,
+        "--backbone_weights", backbone, "--lr", 0, "--epochs", 1,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    published = torch.load(backbone, weights_only=True, map_location="cpu")["state_dict"]
+    trained = weights(tmp_path / "mobilenet0.25_Final.pth")
+    assert torch.equal(trained["body.stage3.1.3.weight"], published["module.stage3.1.3.weight"])
+
+
+def test_boxes_that_were_mended_are_counted_in_one_line(train, dataset):
+    text = dataset.read_text().replace("# 0.jpg\n", "# 0.jpg\n-5 10 30 30\n5 5 0 9\n200 5 9 9\n")
+    dataset.write_text(text)
+    outcome = train("--epochs", 2)
+    assert outcome.status == 0
+    (line,) = outcome.err.strip().splitlines()
+    assert line.startswith("labels: 1 boxes reached outside their picture and were clipped, 2 had no size")
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, tmp_path):
+    folder = tmp_path / "weights"
+    outcome = train("--epochs", 30, "--lr", 1e4, "--save_every", 1)
+    outcome.refuses("not finite", "epoch ", "iteration ", "faces/images/", "lower --lr")
+    stopped_in = int(outcome.err.split("in epoch ")[1].split(",")[0])
+    expected = {f"mobilenet0.25_epoch_{n}.pth" for n in range(1, stopped_in)}
+    assert {path.name for path in folder.iterdir()} == expected
+
+
+def test_bad_datasets_are_refused(train, dataset, tmp_path):
+    train("--training_dataset", tmp_path / "none.txt").refuses(tmp_path / "none.txt", "python -m data.sample")
+    for row in ("1 2 3", "1 2 three 4", "1 2 -3 4"):
+        dataset.write_text(f"# 0.jpg\n{row}\n")
+        train().refuses(f"{dataset}:2: found '{row}'")
+    dataset.write_text("")
+    train().refuses(dataset, "empty")
+    dataset.write_text("# ../../x.jpg\n1 2 3 4\n")
+    train().refuses("../../x.jpg", "inside")
+    dataset.write_text("# absent.jpg\n1 2 3 4\n")
+    train().refuses("absent.jpg: no such picture")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_truncated_picture_is_named_from_a_worker_too(train, dataset, workers):
+    picture = dataset.parent / "images" / "3.jpg"
+    picture.write_bytes(picture.read_bytes()[:300])
+    train("--epochs", 1, "--num_workers", workers).refuses(f"error: {picture}: the picture ends early")
+
+
+def test_what_is_no_picture_is_named(train, dataset):
+    (dataset.parent / "images" / "3.jpg").write_text("hello")
+    train("--epochs", 1).refuses("3.jpg: is not a picture")
+
+
+def test_bad_weights_are_refused(train, tmp_path, random_weights):
+    train("--resume_net", tmp_path / "none.pth").refuses("none.pth: no such weights file")
+    train("--resume_net", random_weights["resnet50"]).refuses("resnet50.pth: does not fit this network")
+    flags = [flag for flag in FAST if flag != "--no_pretrain"]
+    train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses("resnet50.pth: does not fit")
+
+
+def test_bad_flags_are_refused(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    train("--device", "cuda").refuses("device 'cuda'", "no CUDA here")
+    train("--device", "gpu").refuses("device 'gpu'")
+    train("--resume_epoch", 9, "--epochs", 9).refuses("--resume_epoch 9", "nothing is left")
+    (tmp_path / "file").write_text("")
+    train("--save_folder", tmp_path / "file" / "weights").refuses("file/weights: the output folder cannot be written")
+    for flag in ("--batch_size", "--epochs", "--save_every", "--image_size"):
+        outcome = train(flag, 0)
+        assert outcome.status == 2
+        assert f"argument {flag}: found 0; expected 1 or more" in outcome.err
+
+
+def test_help_explains_every_flag(script):
+    outcome = script("train.py", "--help")
+    assert outcome.status == 0
+    flags = (
+        "--training_dataset --network --num_workers --lr --momentum --resume_net --resume_epoch --weight_decay --gamma"
+        " --save_folder --batch_size --epochs --decay_epochs --image_size --seed --device --save_every"
+        " --backbone_weights --no_pretrain"
+    )
+    for flag in flags.split():
+        assert f"  {flag} " in outcome.out
+
+
+def test_pictures_with_landmarks_and_without_train_together(script, tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    draw_picture(tmp_path / "images" / "b.jpg", [(10, 20, 40, 50)])
+    draw_picture(tmp_path / "images" / "c.jpg", [])
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    (tmp_path / "label.txt").write_text(f"# a.jpg\n30 20 40 50 {points}\n# b.jpg\n10 20 40 50\n# c.jpg\n")
+    outcome = script("train.py", "--training_dataset", tmp_path / "label.txt", "--save_folder", tmp_path,
+                     *FAST, "--epochs", 1)  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert float(outcome.out.split(" landmark ")[1].split()[0]) > 0
