@@ -4,7 +4,9 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 DEMO := demo
-MOBILE := --network mobile0.25
+TRAIN := --network mobile0.25 --training_dataset $(DEMO)/tvface/train/label.txt --save_folder $(DEMO)/weights \
+	--image_size 256 --batch_size 8
+DETECT := --network mobile0.25 --trained_model $(DEMO)/weights/mobilenet0.25_Final.pth --save_image
 
 .PHONY: setup test demo clean
 
@@ -22,6 +24,17 @@ test: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest
+
+# Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
+demo: setup
+	$(PY) -m data.sample --out $(DEMO)/tvface
+	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 28 --decay_epochs 22
+	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_28.pth --resume_epoch 28 --epochs 31 --lr 1e-4
+	$(PY) val_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/val/images --save_folder $(DEMO)/val_txt
+	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
+	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result
+	$(PY) test_dataset_evaluate/eval.py -p $(DEMO)/test_txt -g $(DEMO)/tvface/test --result $(DEMO)/test_result
+	@echo; echo "pictures with the faces found in them:"; ls $(DEMO)/*_txt_drawn/*.jpg | grep '0[0-2].jpg' | sed 's/^/  /'
 
 clean:
 	rm -rf .venv build $(DEMO) evaluation/*.c evaluation/*.so

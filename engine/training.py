@@ -93,6 +93,7 @@ def train(
         collate_fn=detection_collate,
         pin_memory=device.type == "cuda",
         worker_init_fn=_use_one_thread,
+        persistent_workers=num_workers > 0,
     )
     priors = PriorBox(cfg, (dataset.image_size, dataset.image_size), device).forward()
     criterion = MultiBoxLoss(variances=cfg["variance"])
@@ -125,7 +126,8 @@ def train_one_epoch(
     """Take one optimiser step for each batch of the loader.
 
     Raises:
-        UserError: the loss of a batch is not finite; the weights are those before that batch.
+        UserError: the loss of a batch, or the weights after the last one, are not finite. A checkpoint of weights
+            that this function returned with is a good one.
     """
     for iteration, (images, targets, infos) in enumerate(loader, start=1):
         images = normalize(images.to(priors.device, non_blocking=True))
@@ -135,11 +137,13 @@ def train_one_epoch(
         total = loc_weight * loss_loc + loss_class + loss_landm
         values = torch.stack(losses).tolist()
         if not all(map(math.isfinite, values)):
-            raise UserError(_not_finite(progress.epoch, iteration, values, infos))
+            raise UserError(_not_finite("the loss is", progress.epoch, iteration, values, infos))
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         optimizer.step()
         progress.update(iteration, values, infos)
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise UserError(_not_finite("the weights are", progress.epoch, iteration, values, infos))
 
 
 def _use_one_thread(worker: int) -> None:
@@ -147,12 +151,11 @@ def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _not_finite(epoch: int, iteration: int, values: list[float], infos: list[SampleInfo]) -> str:
+def _not_finite(what: str, epoch: int, iteration: int, values: list[float], infos: list[SampleInfo]) -> str:
     pictures = ", ".join(info.path for info in infos)
     return (
-        f"the loss is not finite in epoch {epoch}, iteration {iteration} (box {values[0]}, class {values[1]},"
-        f" landmark {values[2]}); try a lower --lr; the checkpoints written so far are whole; pictures of this"
-        f" batch: {pictures}"
+        f"{what} not finite in epoch {epoch}, iteration {iteration} ({_losses(values)}); try a lower --lr from the"
+        f" last checkpoint, which is good; pictures of this batch: {pictures}"
     )
 
 

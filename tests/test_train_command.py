@@ -125,6 +125,14 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, t
     stopped_in = int(outcome.err.split("in epoch ")[1].split(",")[0])
     expected = {f"mobilenet0.25_epoch_{n}.pth" for n in range(1, stopped_in)}
     assert {path.name for path in folder.iterdir()} == expected
+    for path in folder.iterdir():
+        assert all(value.isfinite().all() for value in weights(path).values())
+
+
+def test_weights_that_are_not_finite_are_never_written(train, tmp_path):
+    outcome = train("--epochs", 1, "--batch_size", 6, "--lr", 1e38)
+    outcome.refuses("the weights are not finite in epoch 1, iteration 1", "faces/images/5.jpg")
+    assert not list((tmp_path / "weights").iterdir())
 
 
 def test_bad_datasets_are_refused(train, dataset, tmp_path):

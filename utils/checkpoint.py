@@ -19,7 +19,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such weights file") from error
+        raise UserError(f"{path}: no such weights file; train it first, or name another") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"

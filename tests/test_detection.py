@@ -1,0 +1,212 @@
+"""Detector, val_tvface.py and test_tvface.py: reference detections, published AP, flags and bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import draw_picture
+
+from data import cfg_mnet
+from models.detector import Detector, Scaling
+from models.retinaface import RetinaFace
+from utils.drawing import draw_detections
+
+SCRIPTS = ("val_tvface.py", "test_tvface.py")
+
+
+def read_detections(path) -> np.ndarray:
+    """Return (N, 5) x y w h score of a detection file."""
+    name, count, *rows = path.read_text().splitlines()
+    assert name == path.stem
+    assert int(count) == len(rows)
+    return np.array([row.split() for row in rows], float).reshape(-1, 5)
+
+
+@pytest.fixture
+def published(shared):
+    """The flags of the published MobileNet0.25 on the CPU."""
+    return ("-m", shared / "weights" / "mobilenet0.25_Final.pth", "--network", "mobile0.25", "--cpu")
+
+
+@pytest.fixture
+def pictures(tmp_path, random_weights):
+    """Three pictures, one in a sub-folder, their list, and the flags that detect in them with random weights."""
+    names = ["a.jpg", "sub/b.png", "名 前.jpg"]
+    for name in names[:2]:
+        draw_picture(tmp_path / "images" / name, [(20, 20, 40, 50)])
+    (tmp_path / "images" / names[2]).write_bytes((tmp_path / "images" / "a.jpg").read_bytes())
+    for list_name in ("tvval_list.txt", "tvtest_list.txt"):
+        (tmp_path / list_name).write_text("\n".join(names) + "\n", encoding="utf-8")
+    return (
+        *("-m", random_weights["mobile0.25"], "--network", "mobile0.25", "--cpu"),
+        *("--dataset_folder", tmp_path / "images", "--save_folder", tmp_path / "out"),
+    )
+
+
+def test_detections_equal_the_reference(shared, script, published, tmp_path):
+    expected = sorted((shared / "reference" / "detections").glob("*.txt"))
+    assert len(expected) == 6
+    (tmp_path / "list.txt").write_text("".join(f"{path.stem}.jpg\n" for path in expected))
+    where = ("--dataset_folder", shared / "images", "--list_file", tmp_path / "list.txt", "--save_folder", tmp_path)
+    outcome = script("val_tvface.py", *published, *where)
+    assert outcome.status == 0, outcome.err
+    for path in expected:
+        reference, found = read_detections(path), read_detections(tmp_path / path.name)
+        assert abs(len(found) - len(reference)) <= 0.005 * len(reference)
+        pixels = np.abs(found[:, None, :4] - reference[None, :, :4]).max(axis=2)
+        scores = np.abs(found[:, None, 4] - reference[None, :, 4])
+        twins = (pixels <= 1) & (scores <= 1e-3)
+        assert twins.any(axis=0).mean() >= 0.995
+        assert twins.any(axis=1).mean() >= 0.995
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("size", ["origin", "enlarged"])
+def test_published_weights_reach_their_ap(shared, script, published, tmp_path, split, size):
+    expected = json.loads((shared / "faces" / "expected.json").read_text())
+    flags = () if size == "origin" else ("--origin_size", "false", "--target_size", 640, "--max_size", 1100)
+    folder = shared / "faces" / split
+    detected = script(
+        f"{split}_tvface.py", *published, *flags,
+        "--dataset_folder", folder / "images", "--save_folder", tmp_path / "txt",
+    )  # fmt: skip
+    assert detected.status == 0, detected.err
+    scored = script(f"{split}_dataset_evaluate/eval.py", "-p", tmp_path / "txt", "-g", folder, "--result", tmp_path)
+    assert scored.status == 0, scored.err
+    ap = json.loads((tmp_path / "ap.json").read_text())["subsets"]["all"]["ap"]
+    if size == "origin":
+        assert ap == pytest.approx(expected["splits"][split]["ap"], abs=0.0005)
+    else:
+        assert ap == pytest.approx(expected["enlarged"][split], abs=0.002)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_picture_of_the_list_gets_a_file_at_its_path(script, pictures, tmp_path, name):
+    outcome = script(name, *pictures)
+    assert outcome.status == 0, outcome.err
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {"a.txt", "sub/b.txt", "名 前.txt"}
+    scores = read_detections(tmp_path / "out" / "a.txt")[:, 4]
+    assert len(scores) > 0
+    assert (np.diff(scores) <= 0).all()
+    assert (scores > 0.02).all()
+
+
+def test_a_network_for_each_name(script, pictures, random_weights, tmp_path):
+    outcome = script("val_tvface.py", *pictures, "-m", random_weights["resnet50"], "--network", "resnet50")
+    assert outcome.status == 0, outcome.err
+    script("val_tvface.py", *pictures, "--network", "resnet50").refuses("mobile0.25.pth: does not fit this network")
+
+
+def test_threshold_top_k_and_keep_top_k_limit_what_is_written(script, pictures, tmp_path):
+    def found(*flags) -> np.ndarray:
+        assert script("val_tvface.py", *pictures, *flags).status == 0
+        return read_detections(tmp_path / "out" / "a.txt")
+
+    everything = found()
+    assert len(everything) > 5
+    np.testing.assert_array_equal(found("--keep_top_k", 3), everything[:3])
+    assert len(found("--top_k", 2)) <= 2
+    middle = np.median(everything[:, 4])
+    np.testing.assert_array_equal(found("--confidence_threshold", middle), everything[everything[:, 4] > middle])
+    assert len(found("--nms_threshold", 1)) > len(everything)
+
+
+def test_save_image_draws_boxes_over_the_threshold_beside_the_text(script, pictures, tmp_path):
+    outcome = script("val_tvface.py", *pictures, "-s", "--vis_thres", 0)
+    assert outcome.status == 0, outcome.err
+    drawn = cv2.imread(str(tmp_path / "out_drawn" / "sub" / "b.png"))
+    original = cv2.imread(str(tmp_path / "images" / "sub" / "b.png"))
+    assert drawn.shape == original.shape
+    assert (drawn != original).any()
+    script("val_tvface.py", *pictures, "-s", "--vis_thres", 1)
+    assert (cv2.imread(str(tmp_path / "out_drawn" / "sub" / "b.png")) == original).all()
+    assert {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()} == {".txt"}
+
+
+@pytest.mark.parametrize(("text", "status"), [("true", 0), ("False", 0), ("0", 0), ("yes", 0), ("maybe", 2)])
+def test_origin_size_is_a_boolean(script, pictures, text, status):
+    outcome = script("val_tvface.py", *pictures, "--origin_size", text, "--target_size", 64)
+    assert outcome.status == status
+    if status:
+        assert "argument --origin_size: found 'maybe'; expected true or false" in outcome.err
+
+
+def test_a_list_may_be_any_annotation_file(script, pictures, tmp_path):
+    (tmp_path / "labels.txt").write_text("# sub/b.png\n1 2 3 4\n")
+    assert script("val_tvface.py", *pictures, "--list_file", tmp_path / "labels.txt").status == 0
+    assert [path.name for path in (tmp_path / "out").rglob("*.txt")] == ["b.txt"]
+
+
+def test_bad_input_is_refused(script, pictures, tmp_path):
+    def detect(*flags):
+        return script("val_tvface.py", *pictures, *flags)
+
+    detect("-m", tmp_path / "none.pth").refuses("none.pth: no such weights file")
+    detect("--list_file", tmp_path / "none.txt").refuses("none.txt: no such list", "--list_file")
+    detect("--dataset_folder", tmp_path / "nowhere" / "images").refuses("tvval_list.txt: no such list")
+    (tmp_path / "file").write_text("")
+    detect("--save_folder", tmp_path / "file" / "out").refuses("file/out: the output folder cannot be written")
+    listed = tmp_path / "list.txt"
+    for entry in ("../../x.jpg", "sub/../../x.jpg"):
+        listed.write_text(f"a.jpg\n{entry}\n")
+        detect("--list_file", listed).refuses(entry, "inside")
+    assert not (tmp_path / "out" / "a.txt").exists()
+    listed.write_text("")
+    detect("--list_file", listed).refuses("list.txt: the file is empty")
+    listed.write_text("a.jpg\nabsent.jpg\n")
+    detect("--list_file", listed).refuses("absent.jpg: cannot be read (No such file")
+    assert (tmp_path / "out" / "a.txt").exists()
+    picture = tmp_path / "images" / "a.jpg"
+    picture.write_bytes(picture.read_bytes()[:200])
+    detect().refuses("a.jpg: the picture ends early")
+
+
+def detector(**options) -> Detector:
+    torch.manual_seed(0)
+    return Detector(RetinaFace(cfg_mnet), cfg_mnet, torch.device("cpu"), **options)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (33, 57)])
+@pytest.mark.parametrize("scaling", [None, Scaling(64, 100)])
+def test_pictures_of_any_size_are_detected(shape, scaling):
+    found = detector(scaling=scaling)(np.zeros((*shape, 3), np.uint8))
+    assert found.boxes.shape == (len(found.scores), 4)
+    assert found.landmarks.shape == (len(found.scores), 5, 2)
+
+
+def test_a_blank_picture_above_every_score_gives_empty_arrays():
+    found = detector(confidence_threshold=1.0)(np.zeros((40, 40, 3), np.uint8))
+    assert found.boxes.shape == (0, 4) and found.scores.shape == (0,) and found.landmarks.shape == (0, 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "factor"),
+    [(1080, 1920, 2150 / 1920), (1000, 1000, 1.6), (1600, 2150, 1.0), (500, 640, 3.2), (1, 10000, 1.0)],
+)
+def test_scaling_is_the_published_rule(height, width, factor):
+    assert Scaling().factor(height, width) == pytest.approx(factor)
+    assert Scaling().factor(width, height) == pytest.approx(factor)
+
+
+def test_boxes_of_a_scaled_picture_are_in_pixels_of_the_original(shared):
+    weights = shared / "weights" / "mobilenet0.25_Final.pth"
+    image = cv2.imread(str(sorted((shared / "images").glob("*20.jpg"))[0]))
+    options = {"confidence_threshold": 0.9}
+    as_is = Detector.load(weights, "mobile0.25", torch.device("cpu"), **options)(image)
+    larger = Detector.load(weights, "mobile0.25", torch.device("cpu"), scaling=Scaling(1000), **options)(image)
+    assert len(as_is.boxes) > 3
+    for box, landmarks in zip(as_is.boxes[:3], as_is.landmarks[:3], strict=True):
+        nearest = np.abs(larger.boxes - box).max(axis=1).argmin()
+        size = box[2] - box[0]
+        assert np.abs(larger.boxes[nearest] - box).max() < 0.2 * size
+        assert np.abs(larger.landmarks[nearest] - landmarks).max() < 0.2 * size
+
+
+def test_drawing_leaves_its_input_and_takes_boxes_outside():
+    image = np.zeros((50, 50, 3), np.uint8)
+    drawn = draw_detections(image, np.array([[-20.0, -20, 30, 30], [10, 10, 200, 200]]), np.array([0.9, 0.8]))
+    assert not image.any()
+    assert drawn.any()
