@@ -105,8 +105,7 @@ class Detector:
         """Detect the faces of a picture, (H, W, 3) uint8 BGR."""
         factor = 1.0 if self.scaling is None else self.scaling.factor(*image.shape[:2])
         if factor != 1.0:
-            # In float: rounding to whole grey values here would move scores away from the published ones.
-            image = cv2.resize(image.astype(np.float32), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+            image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(self.device)
         loc, logits, landm = (output[0] for output in self.model(normalize(pixels)))
         scores = logits.softmax(dim=-1)[:, 1]
@@ -115,6 +114,8 @@ class Detector:
         chosen = self._candidates(scores)
         size = torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float32, device=self.device) / factor
         boxes = decode(loc[chosen], priors[chosen], self.cfg["variance"]) * size.repeat(2)
+        finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which a half-trained network overflows
+        chosen, boxes = chosen[finite], boxes[finite]
         landmarks = decode_landm(landm[chosen], priors[chosen], self.cfg["variance"]).unflatten(1, (5, 2)) * size
         kept = self._suppress(boxes, scores[chosen])
         found = (boxes[kept], scores[chosen][kept], landmarks[kept])
