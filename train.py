@@ -11,20 +11,19 @@ import os
 
 import torch
 
-from data.config import NETWORKS
+from data.config import BATCH_SIZE_OF_SEVERAL_CARDS, NETWORKS
 from data.dataset import FaceDataset
 from engine.training import Schedule, train
 from models.backbones import load_backbone_weights
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
-from utils.devices import choose_device
-from utils.errors import run
-from utils.flags import natural_int, positive_int
+from utils.devices import choose_device, visible_cards
+from utils.errors import UserError, run
+from utils.flags import natural_float, natural_int, picture_side, positive_int
 
 
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
     workers = max(1, min(8, (os.cpu_count() or 2) // 2))
 
     data = parser.add_argument_group("data")
@@ -44,7 +43,7 @@ def parse_flags() -> argparse.Namespace:
     )
     add(
         "--image_size",
-        type=positive_int,
+        type=picture_side,
         metavar="PX",
         help="side of the square training samples (default: 640 for mobile0.25, 840 for resnet50)",
     )
@@ -52,12 +51,14 @@ def parse_flags() -> argparse.Namespace:
         "--batch_size",
         type=positive_int,
         metavar="N",
-        help="pictures in a step (default: 32 for mobile0.25, 8 for resnet50; all cards together)",
+        help="pictures in a step, on all cards together (default: 32; 8 for resnet50 unless it has several cards)",
     )
 
     network = parser.add_argument_group("network")
     add = network.add_argument
     add("--network", choices=list(NETWORKS), default="mobile0.25", help="backbone (default: %(default)s)")
+    start = network.add_mutually_exclusive_group()
+    add = start.add_argument
     add(
         "--backbone_weights",
         metavar="FILE",
@@ -66,7 +67,7 @@ def parse_flags() -> argparse.Namespace:
     )
     add("--no_pretrain", action="store_true", help="start from random weights")
     add("--resume_net", metavar="FILE", help="start from the weights of a trained detector")
-    add(
+    network.add_argument(
         "--resume_epoch",
         type=natural_int,
         default=0,
@@ -82,7 +83,12 @@ def parse_flags() -> argparse.Namespace:
         metavar="N",
         help="epoch at which training ends (default: 250 for mobile0.25, 100 for resnet50)",
     )
-    add("--lr", type=float, default=1e-3, help="learning rate at the start of this run (default: %(default)s)")
+    add(
+        "--lr",
+        type=natural_float,
+        default=1e-3,
+        help="learning rate at the start of this run (default: %(default)s)",
+    )
     add(
         "--decay_epochs",
         type=positive_int,
@@ -90,9 +96,9 @@ def parse_flags() -> argparse.Namespace:
         metavar="N",
         help="after these epochs lr is multiplied by gamma (default: 190 220 for mobile0.25, 70 90 for resnet50)",
     )
-    add("--gamma", type=float, default=0.1, help="factor of each decay (default: %(default)s)")
-    add("--momentum", type=float, default=0.9, help="of SGD (default: %(default)s)")
-    add("--weight_decay", type=float, default=5e-4, help="of SGD (default: %(default)s)")
+    add("--gamma", type=natural_float, default=0.1, help="factor of each decay (default: %(default)s)")
+    add("--momentum", type=natural_float, default=0.9, help="of SGD (default: %(default)s)")
+    add("--weight_decay", type=natural_float, default=5e-4, help="of SGD (default: %(default)s)")
 
     run_group = parser.add_argument_group("run")
     add = run_group.add_argument
@@ -113,13 +119,18 @@ def parse_flags() -> argparse.Namespace:
     )
     add("--seed", type=natural_int, default=0, help="of new weights, order and augmentation (default: %(default)s)")
     add("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: all visible GPUs, the CPU where there is none)")
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if flags.resume_epoch and not flags.resume_net:
+        raise UserError(f"--resume_epoch {flags.resume_epoch}: name the weights of that epoch with --resume_net")
+    return flags
 
 
 def main() -> None:
     flags = parse_flags()
     device = choose_device(flags.device)
     cfg = dict(NETWORKS[flags.network])
+    if len(visible_cards(device)) > 1:
+        cfg["batch_size"] = BATCH_SIZE_OF_SEVERAL_CARDS
     overrides = {"image_size": flags.image_size, "batch_size": flags.batch_size, "epoch": flags.epochs}
     cfg.update({key: value for key, value in overrides.items() if value is not None})
     decay_epochs = [cfg["decay1"], cfg["decay2"]] if flags.decay_epochs is None else flags.decay_epochs

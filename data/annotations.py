@@ -66,7 +66,7 @@ def read_annotations(path: str | Path) -> list[Annotation]:
     path = _find_file(Path(path))
     if path.suffix == ".mat":
         return _read_wider_mat(path)
-    lines = [line.strip() for line in read_text(path).splitlines()]
+    lines = [line.strip() for line in read_text(path).split("\n")]
     used = list(islice((line for line in lines if line), 3))
     if not used:
         raise UserError(f"{path}: the file is empty; expected picture names or labels")
@@ -106,10 +106,11 @@ def _numbers(line: str) -> list[float] | None:
 
 
 def _looks_counted(used: list[str]) -> bool:
-    """Whether the first lines are a picture, the number of its faces and a row of at least four numbers."""
+    """Whether the first lines are a picture and the number of its faces; an ID of digits needs a row behind it."""
     if len(used) < 2 or not used[1].isdecimal():
         return False
-    return int(used[1]) == 0 or (len(used) == 3 and len(_numbers(used[2]) or []) >= 4)
+    has_row = len(used) == 3 and len(used[2].replace(",", " ").split()) > 1
+    return has_row or int(used[1]) == 0 or _numbers(used[0]) is None
 
 
 def _row(path: Path, number: int, line: str, columns: tuple[int, ...], expected: str) -> list[float]:
@@ -161,7 +162,7 @@ def _parse_counted(path: Path, lines: list[str]) -> Iterator[Annotation]:
         rows, attributes = [], ()
         for _ in range(int(count)):
             row_number, line = next(numbered, (count_number + 1, ""))
-            attributes = LABORO_ATTRIBUTES if "," in line else WIDER_ATTRIBUTES
+            attributes = attributes or (LABORO_ATTRIBUTES if "," in line else WIDER_ATTRIBUTES)
             expected = f"a face of {name} as 'x y w h {' '.join(attributes)}'"
             rows.append(_row(path, row_number, line, (4 + len(attributes),), expected))
         waiting = next(numbered, None)
@@ -173,7 +174,8 @@ def _parse_counted(path: Path, lines: list[str]) -> Iterator[Annotation]:
 def _read_wider_mat(path: Path) -> list[Annotation]:
     """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
 
-    In them gt_list holds, for each event and picture, the 1-based indices of the faces that count.
+    In them gt_list holds, for each event and picture, the 1-based indices of the faces that count. The official boxes
+    are taken as they are, one of negative size among them, since the published figures do so.
     """
     faces = _load_mat(path, ("event_list", "file_list", "face_bbx_list"))
     counted = {
@@ -187,8 +189,8 @@ def _read_wider_mat(path: Path) -> list[Annotation]:
                 boxes = np.asarray(faces["face_bbx_list"][e, 0][i, 0], np.float64).reshape(-1, 4)
                 annotation = _annotation(f"{event[0]}/{picture[0]}", boxes.tolist())
                 for subset, gt_list in counted.items():
-                    annotation.subsets[subset] = np.zeros(len(boxes), bool)
-                    annotation.subsets[subset][gt_list[e, 0][i, 0].ravel().astype(int) - 1] = True
+                    indices = gt_list[e, 0][i, 0].ravel().astype(int)
+                    annotation.subsets[subset] = np.isin(np.arange(1, len(boxes) + 1), indices)
                 annotations.append(annotation)
     except (IndexError, TypeError, ValueError) as error:
         raise UserError(f"{path}: is not laid out as the WIDER FACE ground truth ({error})") from error

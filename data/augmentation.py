@@ -38,10 +38,6 @@ class Faces:
     def __getitem__(self, chosen: np.ndarray) -> "Faces":
         return Faces(self.boxes[chosen], self.landmarks[chosen], self.landmark_mask[chosen])
 
-    def nonempty(self) -> "Faces":
-        """Return the faces whose box has a size: the coding takes its logarithm."""
-        return self[(self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)]
-
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
     """Crop, distort colours, pad to a square, mirror and resize.
@@ -83,7 +79,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     side = int(x2 - x1)
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
-    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.landmark_mask).nonempty()
+    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.landmark_mask)
 
 
 def distort_colors(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

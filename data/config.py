@@ -25,7 +25,7 @@ cfg_re50 = {
     "variance": [0.1, 0.2],
     "clip": False,
     "loc_weight": 2.0,
-    "batch_size": 8,  # of one card with 16 GB; 32 on several
+    "batch_size": 8,  # of one card with 16 GB
     "epoch": 100,
     "decay1": 70,
     "decay2": 90,
@@ -35,5 +35,7 @@ cfg_re50 = {
     "in_channel": 256,
     "out_channel": 256,
 }
+
+BATCH_SIZE_OF_SEVERAL_CARDS = 32
 
 NETWORKS = {"mobile0.25": cfg_mnet, "resnet50": cfg_re50}

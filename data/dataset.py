@@ -74,7 +74,9 @@ class FaceDataset(Dataset):
 
         labels = np.where(faces.landmark_mask, 1, -1)[:, None]
         coordinates = np.concatenate([faces.boxes, faces.landmarks.reshape(-1, 10)], axis=1) / self.image_size
-        target = torch.from_numpy(np.concatenate([coordinates, labels], axis=1).astype(np.float32))
+        target = np.concatenate([coordinates, labels], axis=1).astype(np.float32)
+        # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
+        target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return pixels, target, SampleInfo(str(self.paths[index]), clipped, dropped)
 

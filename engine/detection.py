@@ -9,6 +9,7 @@ from tqdm import tqdm
 from data.annotations import picture_key
 from models.detector import Detections, Detector
 from utils.drawing import draw_detections
+from utils.errors import UserError
 from utils.files import join_inside, read_image, write_image, write_text
 
 
@@ -20,33 +21,45 @@ def detect_pictures(
     drawn_folder: Path | None = None,
     vis_thres: float = 0.5,
 ) -> None:
-    """Write `name.txt` below save_folder for each picture, in the sub-folders of the names.
+    """Write a text file below save_folder for each picture, in the sub-folders of the names.
 
     Args:
         names: paths of the pictures below `images`.
-        drawn_folder: where the pictures with their boxes go; None: nowhere.
+        drawn_folder: where the pictures with their boxes go, as JPEG; None: nowhere.
         vis_thres: lowest score that is drawn.
 
     Raises:
-        UserError: a name that leads outside, a picture that cannot be read, a file that cannot be written; what was
-            written before stays.
+        UserError: a name that leads outside or is there twice, a picture that cannot be read, a file that cannot be
+            written; what was written before stays.
     """
-    # All names are looked at first: a bad one should not turn up after an hour.
-    paths = [(name, join_inside(images, name)) for name in names]
-    for name, path in tqdm(paths, desc="detecting", unit="picture", disable=None):
-        image = read_image(path)
-        found = detector(image)
-        key = picture_key(name)
-        write_text(join_inside(save_folder, f"{key}.txt"), format_detections(PurePosixPath(key).name, found))
-        if drawn_folder is not None:
-            seen = found.scores >= vis_thres
-            drawn = draw_detections(image, found.boxes[seen], found.scores[seen])
-            write_image(join_inside(drawn_folder, name), drawn)
+    pictures = _locate(names, images)
+    with tqdm(pictures.items(), desc="detecting", unit="picture", disable=None) as progress:
+        for key, path in progress:
+            image = read_image(path)
+            found = detector(image)
+            write_text(join_inside(save_folder, f"{key}.txt"), format_detections(PurePosixPath(key).name, found))
+            if drawn_folder is not None:
+                seen = found.scores >= vis_thres
+                drawn = draw_detections(image, found.boxes[seen], found.scores[seen])
+                write_image(join_inside(drawn_folder, f"{key}.jpg"), drawn)
+
+
+def _locate(names: Iterable[str], images: Path) -> dict[str, Path]:
+    """Return picture_key(name) -> path, all looked at before the first is detected: none should turn up bad later."""
+    pictures = {}
+    for name in names:
+        key, path = picture_key(name), join_inside(images, name)
+        if key in pictures:
+            raise UserError(f"{path}: the list has this picture twice, or another of the same name ({pictures[key]})")
+        if not path.is_file():
+            raise UserError(f"{path}: no such picture; correct the list or name its folder with --dataset_folder")
+        pictures[key] = path
+    return pictures
 
 
 def format_detections(stem: str, found: Detections) -> str:
     """Return the text of a detection file: base name, count, then `x y w h score` a line, best first."""
-    corners = np.trunc(found.boxes).astype(int)
+    corners = np.trunc(found.boxes.clip(-1e9, 1e9)).astype(int)  # an untrained network's boxes pass every integer
     rows = [
         f"{x1} {y1} {x2 - x1} {y2 - y1} {score:.7f}"
         for (x1, y1, x2, y2), score in zip(corners.tolist(), found.scores.tolist(), strict=True)

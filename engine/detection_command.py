@@ -1,6 +1,7 @@
 """The command line that val_tvface.py and test_tvface.py share."""
 
 import argparse
+import os
 from pathlib import Path
 
 from data.annotations import read_annotations
@@ -22,7 +23,7 @@ def detect_split(split: Split) -> None:
     """
     flags = _parse_flags(split)
     images = Path(flags.dataset_folder)
-    list_file = Path(flags.list_file) if flags.list_file else images.resolve().parent / split.list_name
+    list_file = Path(flags.list_file) if flags.list_file else Path(os.path.abspath(images)).parent / split.list_name
     if not list_file.is_file():
         raise UserError(
             f"{list_file}: no such list of pictures; name the folder of the pictures with --dataset_folder and their"
@@ -39,7 +40,7 @@ def detect_split(split: Split) -> None:
         top_k=flags.top_k,
         keep_top_k=flags.keep_top_k,
     )
-    save_folder = make_folder(flags.save_folder)
+    save_folder = make_folder(flags.save_folder).resolve()
     drawn_folder = save_folder.with_name(f"{save_folder.name}_drawn") if flags.save_image else None
     detect_pictures(detector, names, images, save_folder, drawn_folder, flags.vis_thres)
     print(f"{len(names)} detection files: {save_folder}")

@@ -3,6 +3,8 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from data.dataset import EpochSampler, FaceDataset, SampleInfo, detection_collat
 from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from utils.checkpoint import save_state_dict
+from utils.devices import visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.pixels import normalize
@@ -76,7 +79,7 @@ def train(
         )
     save_folder = make_folder(save_folder)
     model = model.to(device, memory_format=torch.channels_last).train()
-    if device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1:
+    if len(visible_cards(device)) > 1:
         model = nn.DataParallel(model)
     optimizer = torch.optim.SGD(
         model.parameters(), schedule.lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
@@ -102,9 +105,10 @@ def train(
     for epoch in range(schedule.start_epoch, schedule.epochs):
         sampler.epoch = epoch
         progress = _Progress(epoch + 1, schedule.epochs, loader, optimizer.param_groups[0]["lr"], log_every)
-        train_one_epoch(model, criterion, priors, loader, optimizer, cfg["loc_weight"], progress)
+        with progress.bar, _named_failures():
+            train_one_epoch(model, criterion, priors, loader, optimizer, cfg["loc_weight"], progress)
         scheduler.step()
-        progress.close(report_boxes=epoch == schedule.start_epoch)
+        progress.report(with_boxes=epoch == schedule.start_epoch)
         done = epoch + 1
         if done % save_every == 0 or done == schedule.epochs:
             save_state_dict(model, save_folder / f"{cfg['name']}_epoch_{done}.pth")
@@ -142,8 +146,24 @@ def train_one_epoch(
         total.backward()
         optimizer.step()
         progress.update(iteration, values, infos)
-    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
         raise UserError(_not_finite("the weights are", progress.epoch, iteration, values, infos))
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Say what to do where a GPU's memory is full or a loader's worker was killed."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError("the GPU's memory is full; lower --batch_size or --image_size") from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            "a process that reads pictures was killed, usually for want of memory; lower --num_workers, or give the"
+            " machine or container more (shared) memory"
+        ) from error
 
 
 def _use_one_thread(worker: int) -> None:
@@ -154,17 +174,16 @@ def _use_one_thread(worker: int) -> None:
 def _not_finite(what: str, epoch: int, iteration: int, values: list[float], infos: list[SampleInfo]) -> str:
     pictures = ", ".join(info.path for info in infos)
     return (
-        f"{what} not finite in epoch {epoch}, iteration {iteration} ({_losses(values)}); try a lower --lr from the"
-        f" last checkpoint, which is good; pictures of this batch: {pictures}"
+        f"{what} not finite in epoch {epoch}, iteration {iteration} ({_losses(values)}); try a lower --lr;"
+        f" checkpoints written so far are good; pictures of this batch: {pictures}"
     )
 
 
 def _describe(cfg: dict, dataset: FaceDataset, schedule: Schedule, device: torch.device, batch_size: int) -> str:
     faces = sum(len(annotation.boxes) for annotation in dataset.annotations)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    cards = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
+    cards = [torch.cuda.get_device_name(card) for card in visible_cards(device)]
     return (
-        f"{cfg['name']} on {where}{f' and {cards - 1} more' if cards > 1 else ''}, PyTorch {torch.__version__}:"
+        f"{cfg['name']} on {' + '.join(cards) or device}, PyTorch {torch.__version__}:"
         f" {len(dataset)} pictures with {faces} faces at {dataset.image_size} px, batch {batch_size},"
         f" epochs {schedule.start_epoch + 1} to {schedule.epochs}, lr {schedule.lr:g}, seed {dataset.seed}"
     )
@@ -195,16 +214,15 @@ class _Progress:
         if self.bar.disable and iteration % self.log_every == 0:
             print(f"{self.title} iteration {iteration}/{self.bar.total} {_losses(values)}", flush=True)
 
-    def close(self, report_boxes: bool) -> None:
+    def report(self, with_boxes: bool) -> None:
         """Print the epoch's means and, where asked, how many boxes of the dataset had to be mended."""
-        self.bar.close()
         seconds = time.perf_counter() - self.started
         means = _losses([total / self.iteration for total in self.sums])
         print(
             f"{self.title} mean {means} lr {self.lr:g} {self.pictures / seconds:.1f} pictures/s {seconds:.0f} s",
             flush=True,
         )
-        if report_boxes and self.clipped + self.dropped:
+        if with_boxes and self.clipped + self.dropped:
             print(
                 f"labels: {self.clipped} boxes reached outside their picture and were clipped,"
                 f" {self.dropped} had no size inside it and were dropped",

@@ -78,4 +78,7 @@ def _read_ground_truth(path: Path, split: Split) -> list[Annotation]:
             f"{path}: no ground truth of the {split.name} pictures here; put the label file (.txt) or the"
             f" WIDER FACE .mat set from {split.ground_truth_url} into it, or name another place with --gt"
         )
-    return read_annotations(path)
+    annotations = read_annotations(path)
+    if not any(len(annotation.boxes) for annotation in annotations):
+        raise UserError(f"{path}: has no faces: it is a list of names, or in no known annotation format")
+    return annotations

@@ -59,7 +59,7 @@ def read_prediction(path: str | Path) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, ends early or has a malformed row, named by its line.
     """
-    lines = read_text(path).splitlines()
+    lines = read_text(path).split("\n")
     rows = [line for line in lines[2:] if line.strip()]
     try:
         values = np.loadtxt(rows, usecols=range(5), ndmin=2, comments=None) if rows else np.empty((0, 5))
@@ -101,7 +101,7 @@ def _read_rows(path: str | Path, lines: list[str]) -> np.ndarray:
 
 
 def _check_count(path: str | Path, lines: list[str], rows: int) -> None:
-    if not lines:
+    if not any(lines):
         raise UserError(f"{path}:1: found an empty file; expected a name, a count and the detections")
     count = lines[1].strip() if len(lines) > 1 else ""
     if not count.isdecimal():
@@ -120,7 +120,7 @@ def _report_mismatches(folder: Path, expected: set[Path], missing: list[str]) ->
             f" as nothing found; the first is {missing[0]!r}",
             file=sys.stderr,
         )
-    unknown = sorted(set(folder.rglob("*.txt")) - expected)
+    unknown = sorted(set(folder.rglob("[!.]*.txt")) - expected)
     if unknown:
         print(
             f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no pictures"

@@ -1,9 +1,12 @@
 """Backbones and their ImageNet weights."""
 
+import sys
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.hub import download_url_to_file
 from torchvision.models import ResNet50_Weights, resnet50
 
 from models.blocks import conv_bn, conv_depthwise
@@ -72,12 +75,16 @@ def _published_weights(name: str) -> dict[str, torch.Tensor]:
                 " --no_pretrain"
             )
         return read_state_dict(MOBILENET_WEIGHTS)
-    weights = ResNet50_Weights.IMAGENET1K_V1
-    try:
-        return weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network; a download that its hash does not fit
-        cache = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
-        raise UserError(
-            f"{cache}: no such file, and it cannot be downloaded ({error}); fetch {weights.url} to that path, or"
-            " name a file with --backbone_weights, or train without it with --no_pretrain"
-        ) from error
+    url = ResNet50_Weights.IMAGENET1K_V1.url
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
+    if not file.is_file():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # The file's name ends in the start of its hash.
+            download_url_to_file(url, file, hash_prefix=file.stem.split("-")[-1], progress=sys.stderr.isatty())
+        except (OSError, RuntimeError, HTTPException) as error:
+            raise UserError(
+                f"{file}: no such file, and it cannot be downloaded ({error}); fetch {url} to that path, or name a"
+                " file with --backbone_weights, or train without it with --no_pretrain"
+            ) from error
+    return read_state_dict(file)

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.ops import nms
 
 from data.config import NETWORKS
@@ -53,7 +53,7 @@ class Detector:
     """Finds the faces in a picture.
 
     Args:
-        model: a RetinaFace; it is moved to the device and put in evaluation mode.
+        model: a RetinaFace of phase "train", which gives logits; it is moved to the device and put in evaluation mode.
         cfg: its configuration.
         device: where it computes.
         scaling: None detects at the picture's own size.
@@ -65,7 +65,7 @@ class Detector:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: RetinaFace,
         cfg: dict,
         device: torch.device,
         *,
@@ -75,6 +75,8 @@ class Detector:
         top_k: int = 0,
         keep_top_k: int = 0,
     ):
+        if model.phase != "train":
+            raise ValueError("a Detector takes a RetinaFace of phase 'train': it turns logits into scores itself")
         self.model = model.to(device, memory_format=torch.channels_last).eval()
         self.cfg = cfg
         self.device = device

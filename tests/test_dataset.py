@@ -80,6 +80,15 @@ def test_a_picture_without_faces_is_a_sample_without_targets(tmp_path):
     assert target.shape == (0, 15)
 
 
+def test_a_face_that_is_empty_after_cropping_is_no_target(tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50", "50 40 0.0000001 9"]}), 64)
+    for epoch in range(10):
+        _, target, info = dataset[(epoch, 0)]
+        assert len(target) == 1
+        assert info.dropped == 0
+
+
 def test_a_thousand_faces_are_a_sample(tmp_path):
     draw_picture(tmp_path / "images" / "a.jpg", [], size=(300, 500))
     rows = [f"{x} {y} 8 8" for x in range(0, 490, 10) for y in range(0, 290, 10)][:1000]

@@ -9,8 +9,10 @@ import torch
 from conftest import draw_picture
 
 from data import cfg_mnet
+from layers.functions.prior_box import PriorBox
 from models.detector import Detector, Scaling
 from models.retinaface import RetinaFace
+from utils.box_utils import decode
 from utils.drawing import draw_detections
 
 SCRIPTS = ("val_tvface.py", "test_tvface.py")
@@ -108,7 +110,7 @@ def test_threshold_top_k_and_keep_top_k_limit_what_is_written(script, pictures, 
     everything = found()
     assert len(everything) > 5
     np.testing.assert_array_equal(found("--keep_top_k", 3), everything[:3])
-    assert len(found("--top_k", 2)) <= 2
+    assert 1 <= len(found("--top_k", 2)) <= 2
     middle = np.median(everything[:, 4])
     np.testing.assert_array_equal(found("--confidence_threshold", middle), everything[everything[:, 4] > middle])
     assert len(found("--nms_threshold", 1)) > len(everything)
@@ -117,12 +119,15 @@ def test_threshold_top_k_and_keep_top_k_limit_what_is_written(script, pictures, 
 def test_save_image_draws_boxes_over_the_threshold_beside_the_text(script, pictures, tmp_path):
     outcome = script("val_tvface.py", *pictures, "-s", "--vis_thres", 0)
     assert outcome.status == 0, outcome.err
-    drawn = cv2.imread(str(tmp_path / "out_drawn" / "sub" / "b.png"))
-    original = cv2.imread(str(tmp_path / "images" / "sub" / "b.png"))
-    assert drawn.shape == original.shape
-    assert (drawn != original).any()
+    original = cv2.imread(str(tmp_path / "images" / "sub" / "b.png")).astype(int)
+
+    def change() -> float:
+        drawn = cv2.imread(str(tmp_path / "out_drawn" / "sub" / "b.jpg"))
+        return np.abs(drawn - original).mean()
+
+    with_boxes = change()
     script("val_tvface.py", *pictures, "-s", "--vis_thres", 1)
-    assert (cv2.imread(str(tmp_path / "out_drawn" / "sub" / "b.png")) == original).all()
+    assert with_boxes > 2 * change()  # what is left is JPEG's
     assert {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()} == {".txt"}
 
 
@@ -157,11 +162,40 @@ def test_bad_input_is_refused(script, pictures, tmp_path):
     listed.write_text("")
     detect("--list_file", listed).refuses("list.txt: the file is empty")
     listed.write_text("a.jpg\nabsent.jpg\n")
-    detect("--list_file", listed).refuses("absent.jpg: cannot be read (No such file")
-    assert (tmp_path / "out" / "a.txt").exists()
-    picture = tmp_path / "images" / "a.jpg"
+    detect("--list_file", listed).refuses("absent.jpg: no such picture")
+    listed.write_text("a.jpg\na.jpg\n")
+    detect("--list_file", listed).refuses("a.jpg: the list has this picture twice")
+    picture = tmp_path / "images" / "sub" / "b.png"
     picture.write_bytes(picture.read_bytes()[:200])
-    detect().refuses("a.jpg: the picture ends early")
+    detect().refuses("b.png: the picture ends early")
+    assert (tmp_path / "out" / "a.txt").exists()
+
+
+def test_a_linked_images_folder_has_its_list_beside_the_link(script, pictures, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images").rename(tmp_path / "elsewhere" / "pictures")
+    (tmp_path / "images").symlink_to(tmp_path / "elsewhere" / "pictures")
+    assert script("val_tvface.py", *pictures).status == 0
+
+
+def test_a_network_that_overflows_writes_finite_boxes_only(random_weights):
+    model = RetinaFace(cfg_mnet)
+    torch.nn.init.constant_(model.BboxHead[0].conv1x1.bias, 1e3)
+    found = Detector(model, cfg_mnet, torch.device("cpu"))(np.zeros((64, 64, 3), np.uint8))
+    assert np.isfinite(found.boxes).all()
+
+
+def test_a_network_that_gives_probabilities_is_no_detector():
+    with pytest.raises(ValueError, match="phase 'train'"):
+        Detector(RetinaFace(cfg_mnet, "test"), cfg_mnet, torch.device("cpu"))
+
+
+def test_priors_of_a_detector_can_be_trained_with():
+    detector()(np.zeros((72, 88, 3), np.uint8))
+    priors = PriorBox(cfg_mnet, (72, 88)).forward()
+    loc = torch.zeros(len(priors), 4, requires_grad=True)
+    decode(loc, priors, cfg_mnet["variance"]).sum().backward()
+    assert loc.grad.any()
 
 
 def detector(**options) -> Detector:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.annotations import Annotation
+from data.annotations import Annotation, picture_key
 from evaluation import matching, matching_numpy
 from evaluation.predictions import read_prediction
-from evaluation.protocol import SubsetResult, average_precision, evaluate, normalise, picture_key
+from evaluation.protocol import SubsetResult, average_precision, evaluate, normalise
 from utils.errors import UserError
 
 

@@ -95,7 +95,7 @@ def test_missing_resnet_weights_say_where_from_and_what_else(tmp_path, monkeypat
         raise OSError("no network")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    monkeypatch.setattr("models.backbones.download_url_to_file", no_network)
     with pytest.raises(UserError) as error:
         load_backbone_weights(RetinaFace(cfg_re50), cfg_re50)
     for part in (str(tmp_path), "https://download.pytorch.org", "--backbone_weights", "--no_pretrain"):

@@ -1,7 +1,6 @@
 """train.py as a user runs it."""
 
-import random
-
+import numpy as np
 import pytest
 import torch
 from conftest import draw_picture
@@ -15,6 +14,8 @@ def train(script, dataset, tmp_path):
 
     def call(*arguments, flags=FAST):
         where = ("--training_dataset", dataset, "--save_folder", tmp_path / "weights")
+        if "--resume_net" in arguments:
+            flags = [flag for flag in flags if flag != "--no_pretrain"]
         return script("train.py", *where, *flags, *arguments)
 
     return call
@@ -75,7 +76,8 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_pa
     final = tmp_path / "weights" / "mobilenet0.25_Final.pth"
     results = []
     for seed, workers in ((1, 0), (1, 2), (2, 0)):
-        random.seed(len(results))  # what the caller drew before must not matter
+        torch.manual_seed(len(results))  # what was drawn before must not matter
+        np.random.seed(len(results))
         assert train("--epochs", 2, "--seed", seed, "--num_workers", workers).status == 0
         results.append(weights(final))
     assert equal(results[0], results[1])
@@ -167,17 +169,28 @@ def test_bad_weights_are_refused(train, tmp_path, random_weights):
     train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses("resnet50.pth: does not fit")
 
 
-def test_bad_flags_are_refused(train, tmp_path, monkeypatch):
+def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     train("--device", "cuda").refuses("device 'cuda'", "no CUDA here")
     train("--device", "gpu").refuses("device 'gpu'")
-    train("--resume_epoch", 9, "--epochs", 9).refuses("--resume_epoch 9", "nothing is left")
+    train("--device", "mps").refuses("device 'mps'", "expected cpu")
+    train("--resume_epoch", 9).refuses("--resume_epoch 9", "--resume_net")
+    train("--resume_net", random_weights["mobile0.25"], "--resume_epoch", 9, "--epochs", 9).refuses("nothing is left")
     (tmp_path / "file").write_text("")
     train("--save_folder", tmp_path / "file" / "weights").refuses("file/weights: the output folder cannot be written")
-    for flag in ("--batch_size", "--epochs", "--save_every", "--image_size"):
-        outcome = train(flag, 0)
+    for flag, value, expected in (
+        ("--batch_size", 0, "1 or more"),
+        ("--epochs", 0, "1 or more"),
+        ("--save_every", 0, "1 or more"),
+        ("--image_size", 32, "64 or more"),
+        ("--lr", "-1", "0 or more"),
+        ("--momentum", "nan", "0 or more"),
+        ("--seed", "9" * 20, "0 or more"),
+    ):
+        outcome = train(flag, value)
         assert outcome.status == 2
-        assert f"argument {flag}: found 0; expected 1 or more" in outcome.err
+        assert f"argument {flag}: found {value}; expected {expected}" in outcome.err
+    assert "not allowed with" in train("--backbone_weights", "x.pth").err
 
 
 def test_help_explains_every_flag(script):

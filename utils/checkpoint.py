@@ -1,5 +1,6 @@
 """Checkpoint files: plain state dicts, written whole or not at all, read without running what is in them."""
 
+import io
 import pickle
 from pathlib import Path
 
@@ -25,12 +26,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"
             " expected a state dict of tensors"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except Exception as error:  # whatever PyTorch meets in a file that is cut off or not its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: is truncated or not a PyTorch checkpoint ({reason})") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
+    if not named or not content or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
     return {key.removeprefix("module."): value for key, value in content.items()}
 
@@ -63,5 +65,7 @@ def _first(keys: list[str]) -> str:
 def save_state_dict(model: nn.Module, path: str | Path) -> None:
     """Write the plain state dict of a network, on the CPU, without DataParallel's prefix."""
     state = {key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}
+    buffer = io.BytesIO()  # torch.save to a full disk raises no OSError
+    torch.save(state, buffer)
     with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getbuffer())

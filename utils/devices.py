@@ -17,8 +17,17 @@ def choose_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"device {name!r}: expected cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r}: expected cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device {name!r}: PyTorch finds no CUDA here; leave the flag out or say cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices, from cuda:0 on")
+        raise UserError(f"device {name!r}: PyTorch finds {torch.cuda.device_count()} here, from cuda:0 on")
     return device
+
+
+def visible_cards(device: torch.device) -> list[int]:
+    """Return the GPUs that a run on this device may share its batches among: all of them where it names none."""
+    if device.type != "cuda":
+        return []
+    return list(range(torch.cuda.device_count())) if device.index is None else [device.index]

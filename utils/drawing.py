@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 BOX_COLOR = (60, 220, 60)
-TEXT_COLOR = (255, 255, 255)
+TEXT_COLOR = (0, 40, 0)
 
 
 def draw_detections(image: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

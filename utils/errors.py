@@ -11,8 +11,8 @@ class UserError(Exception):
 def run(main: Callable[[], object]) -> None:
     """Call a script's main() and turn its outcome into an exit status.
 
-    0 when it returns, 2 for a UserError, 130 for Ctrl-C. Anything else is a defect of this program and keeps
-    its traceback.
+    0 when it returns, 2 for a UserError or a file that the system refuses, 130 for Ctrl-C. Anything else is a
+    defect of this program and keeps its traceback.
     """
     try:
         main()
@@ -22,6 +22,11 @@ def run(main: Callable[[], object]) -> None:
         last_line = (str(error).strip().splitlines() or [""])[-1]
         message = last_line.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")
         print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PureWindowsPath
 
 import cv2
@@ -43,6 +44,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if _ends_early(content):
         raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
+    _silence_opencv()
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
@@ -56,14 +58,34 @@ def read_image(path: str | Path) -> np.ndarray:
 def _ends_early(content: bytes) -> bool:
     """Whether a JPEG or PNG file lacks its end marker.
 
-    OpenCV fills what is missing with grey and says nothing to the program. Inside a JPEG's scan every 0xFF is
-    followed by 0x00 or a restart marker, so an end marker after the last start of scan is the picture's own.
+    OpenCV fills what is missing with grey and says nothing to the program. A JPEG may hold another one, a preview,
+    in a segment before its scan, so that only an end marker behind the start of the scan is its own.
     """
     if content.startswith(b"\xff\xd8"):
-        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda") or b"\xff\xda" not in content
+        scan = _start_of_scan(content)
+        return scan < 0 or content.rfind(b"\xff\xd9") < scan
     if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-64:]
+        return b"IEND" not in content
     return False
+
+
+def _start_of_scan(jpeg: bytes) -> int:
+    """Return the position of a JPEG's first start-of-scan marker, -1 where the file ends before it."""
+    position = 2
+    while position + 4 <= len(jpeg):
+        if jpeg[position + 1] == 0xDA:
+            return position
+        if jpeg[position + 1] == 0xFF:  # any number of fill bytes may precede a marker
+            position += 1
+        else:
+            position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+    return -1
+
+
+@cache
+def _silence_opencv() -> None:
+    """Keep OpenCV's own words about a bad picture off stderr: the UserError says it in one line."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def join_inside(root: str | Path, name: str) -> Path:
@@ -99,7 +121,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to `path` when the block succeeds.
 
     A reader sees the old file or the whole new one; a killed run leaves the old one. The temporary name keeps the
-    suffix, by which OpenCV and matplotlib choose the format.
+    suffix, by which matplotlib chooses the format.
 
     Raises:
         UserError: the file cannot be written, a full disk for one.
@@ -129,6 +151,6 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Args:
         image: (H, W, 3) uint8, BGR.
     """
+    _, content = cv2.imencode(Path(path).suffix, image)
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), image):
-            raise UserError(f"{path}: OpenCV cannot write this picture")
+        temporary.write_bytes(content.tobytes())

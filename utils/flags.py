@@ -1,6 +1,7 @@
 """Types of command-line flags that argparse lacks."""
 
 import argparse
+import math
 
 
 def boolean(text: str) -> bool:
@@ -16,6 +17,11 @@ def positive_int(text: str) -> int:
     return _int_from(1, text)
 
 
+def picture_side(text: str) -> int:
+    """Read a number of pixels from 64 up: in less, the coarsest map has no two cells to normalise over."""
+    return _int_from(64, text)
+
+
 def natural_int(text: str) -> int:
     """Read a whole number from 0 up."""
     return _int_from(0, text)
@@ -26,17 +32,29 @@ def _int_from(smallest: int, text: str) -> int:
         value = int(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number") from error
-    if value < smallest:
-        raise argparse.ArgumentTypeError(f"found {value}; expected {smallest} or more")
+    if not smallest <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"found {value}; expected {smallest} or more, up to 63 bits")
+    return value
+
+
+def natural_float(text: str) -> float:
+    """Read a finite number from 0 up."""
+    value = _float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}; expected 0 or more")
     return value
 
 
 def fraction(text: str) -> float:
     """Read a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"found {text!r}; expected a number") from error
+    value = _float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"found {text}; expected 0 to 1")
     return value
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a number") from error

@@ -6,7 +6,7 @@ from data.sample.files import COUNTS, SIZE, make_sample
 from utils.errors import run
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m data.sample",
         description="Draw a small labelled dataset of television-like pictures in the layout of TV Face: "

@@ -1,8 +1,11 @@
 """Neck, shoulders, clothes, arms and legs, in head-sized coordinates that roll and turn less than the head does."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from data.sample.canvas import ellipse, mix, smooth
+from data.sample.canvas import Colour, Surface, ellipse, mix, smooth
+from data.sample.faces import Head
+from data.sample.looks import Look
 
 HIPS, FEET, LENGTH = 6.4, 13.2, 13.6  # below the eyes; a head is 2.8 high
 
@@ -10,19 +13,19 @@ HIPS, FEET, LENGTH = 6.4, 13.2, 13.6  # below the eyes; a head is 2.8 high
 class Body:
     """Body coordinates to picture pixels: upright, under the head, swung a little by its roll and yaw."""
 
-    def __init__(self, head):
+    def __init__(self, head: Head):
         self.unit, self.turn = head.unit, head.turn
         self._base = head.flat([[-0.16 * head.turn, 1.0]])[0]
 
-    def place(self, points):
-        """Points (N, 2), x from the spine, y with the chin near 1.4, to picture pixels."""
+    def place(self, points: ArrayLike) -> np.ndarray:
+        """Turn points (N, 2), x from the spine, y with the chin near 1.4, into picture pixels."""
         points = np.array(points, np.float64)
         points[:, 0] *= 1 - 0.12 * abs(self.turn)
         return (points - (0, 1.0)) * self.unit + self._base
 
 
-def draw_body(surface, body, look, rng):
-    """The body from neck to feet; most of it is usually outside the picture."""
+def draw_body(surface: Surface, body: Body, look: Look, rng: np.random.Generator) -> None:
+    """Draw the body from neck to feet; most of it is usually outside the picture."""
     unit, cloth, skin = body.unit, look.cloth, look.skin
     dark, light = mix(cloth, (0, 0, 0), 0.35), mix(cloth, (255, 255, 255), 0.25)
     wide = rng.uniform(2.05, 2.45) * (0.9 if look.lipstick else 1.0)
@@ -78,8 +81,8 @@ def draw_body(surface, body, look, rng):
     surface.soft(body.place(ellipse((1.9, 4.0), (0.5, 1.8))), dark, 0.5, 0.6 * unit, torso)
 
 
-def draw_neck(surface, body, look):
-    """The neck and the neckline's skin, with the chin's shadow."""
+def draw_neck(surface: Surface, body: Body, look: Look) -> None:
+    """Draw the neck and the neckline's skin, with the chin's shadow."""
     unit, skin = body.unit, look.skin
     shade = mix(skin, (20, 20, 60), 0.3)
     depth = {"vneck": 2.95, "blouse": 2.7, "suit": 2.6, "shirt": 2.5}.get(look.outfit, 2.15)
@@ -101,8 +104,8 @@ def draw_neck(surface, body, look):
     surface.soft(body.place(ellipse((0.05, 1.35), (0.75, 0.36))), mix(skin, (10, 10, 40), 0.55), 0.7, 0.2 * unit, neck)
 
 
-def draw_clothes(surface, body, look, torso, dark, light):
-    """What tells a suit from a jersey."""
+def draw_clothes(surface: Surface, body: Body, look: Look, torso: np.ndarray, dark: Colour, light: Colour) -> None:
+    """Draw what tells a suit from a jersey."""
     unit, accent = body.unit, look.accent
     white = (232, 230, 226)
     if look.outfit == "suit":

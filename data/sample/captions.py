@@ -1,5 +1,7 @@
 """What a broadcaster lays over the picture: lower thirds, tickers, logos, clocks, scores and subtitles."""
 
+from typing import TypeVar
+
 import numpy as np
 
 from data.sample.canvas import Surface, mix, rectangle, text_width
@@ -29,14 +31,16 @@ LINES = [
 LOGOS = ["TV1", "K9", "NEWS", "CITY", "LIVE", "SPORT", "8"]
 SIDES = ["RED", "BLU", "OAK", "SEA", "FOX", "SUN"]
 
+T = TypeVar("T")
 
-def pick(rng, words):
-    """One of a list."""
+
+def pick(rng: np.random.Generator, words: list[T]) -> T:
+    """Return one of a list."""
     return words[int(rng.integers(len(words)))]
 
 
-def draw_lower_third(size, rng):
-    """A name and a role on a bar."""
+def draw_lower_third(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw a name and a role on a bar."""
     w, h = size
     top, high = rng.uniform(0.76, 0.82) * h, rng.uniform(0.1, 0.13) * h
     x = rng.uniform(0.04, 0.1) * w
@@ -53,8 +57,8 @@ def draw_lower_third(size, rng):
     return surface
 
 
-def draw_ticker(size, rng):
-    """A line of headlines along the bottom."""
+def draw_ticker(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw a line of headlines along the bottom."""
     w, h = size
     high = rng.uniform(0.055, 0.075) * h
     top = h - high - rng.choice([0.0, 0.03]) * h
@@ -69,8 +73,8 @@ def draw_ticker(size, rng):
     return surface
 
 
-def draw_logo(size, rng):
-    """The station's name in a corner, some of them see-through."""
+def draw_logo(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw the station's name in a corner, some of them see-through."""
     w, h = size
     words, high = pick(rng, LOGOS), rng.uniform(0.035, 0.05) * h
     wide = text_width(words, high, True) + 1.4 * high
@@ -85,8 +89,8 @@ def draw_logo(size, rng):
     return surface
 
 
-def draw_clock_bug(size, rng):
-    """The time of day in a corner."""
+def draw_clock_bug(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw the time of day in a corner."""
     w, h = size
     high = 0.035 * h
     words = f"{int(rng.integers(0, 24)):02d}:{int(rng.integers(0, 60)):02d}"
@@ -99,8 +103,8 @@ def draw_clock_bug(size, rng):
     return surface
 
 
-def draw_score(size, rng):
-    """Two teams, the score and the minute."""
+def draw_score(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw two teams, the score and the minute."""
     w, h = size
     high, x, y = 0.06 * h, 0.05 * w, 0.05 * h
     wide = 0.3 * w
@@ -116,8 +120,8 @@ def draw_score(size, rng):
     return surface
 
 
-def draw_subtitle(size, rng):
-    """A spoken line at the bottom, white with a dark edge or on a dark box."""
+def draw_subtitle(size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw a spoken line at the bottom, white with a dark edge or on a dark box."""
     w, h = size
     words, high = pick(rng, LINES), 0.042 * h
     wide = text_width(words, high)
@@ -133,8 +137,8 @@ def draw_subtitle(size, rng):
     return surface
 
 
-def draw_captions(size, rng, sport=False):
-    """The layers that lie over one picture of `size` (width, height), lowest first."""
+def draw_captions(size: tuple[int, int], rng: np.random.Generator, sport: bool = False) -> list[Surface]:
+    """Return the layers that lie over one picture of `size` (width, height), lowest first."""
     layers = []
     if rng.random() < 0.75:
         layers.append(draw_logo(size, rng))

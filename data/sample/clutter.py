@@ -3,21 +3,27 @@
 Each painter draws one thing on a surface around (x, y), about 2 r high, with random details from `rng`.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 
-from data.sample.canvas import ellipse, mix, smooth
+from data.sample.canvas import Surface, ellipse, mix, smooth
 from data.sample.looks import SKINS
 
 BRIGHT = [(60, 60, 215), (70, 170, 235), (80, 190, 90), (210, 130, 50), (180, 90, 170), (60, 205, 225), (200, 190, 60)]
 
+T = TypeVar("T")
+Painter = Callable[[Surface, float, float, float, np.random.Generator], None]
 
-def pick(rng, colours):
-    """One of a list of colours."""
+
+def pick(rng: np.random.Generator, colours: list[T]) -> T:
+    """Return one of a list."""
     return colours[int(rng.integers(len(colours)))]
 
 
-def draw_ball(surface, x, y, r, rng):
-    """A football, a basketball or a plain ball."""
+def draw_ball(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a football, a basketball or a plain ball."""
     kind = rng.integers(3)
     colour = [(238, 238, 238), (50, 110, 205), pick(rng, BRIGHT)][kind]
     disc = ellipse((x, y), (r, r))
@@ -42,8 +48,8 @@ def draw_ball(surface, x, y, r, rng):
     surface.soft(ellipse((x - 0.35 * r, y - 0.4 * r), (0.25 * r, 0.2 * r)), (255, 255, 255), 0.6, 0.25 * r, disc)
 
 
-def draw_clock(surface, x, y, r, rng):
-    """A wall clock."""
+def draw_clock(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a wall clock."""
     rim = pick(rng, [(40, 40, 44), (60, 90, 140), (170, 170, 170), (50, 50, 170)])
     surface.ellipse((x, y), (r, r), rim)
     surface.ellipse((x, y), (0.86 * r, 0.86 * r), (236, 240, 242))
@@ -55,8 +61,8 @@ def draw_clock(surface, x, y, r, rng):
         surface.line([(x, y), (x + length * r * np.cos(turn), y + length * r * np.sin(turn))], (30, 30, 30), width * r)
 
 
-def draw_balloon(surface, x, y, r, rng):
-    """A balloon on its string."""
+def draw_balloon(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a balloon on its string."""
     colour = pick(rng, BRIGHT + SKINS[1:6])
     string = smooth([[x, y + r], [x + 0.2 * r, y + 1.7 * r], [x - 0.1 * r, y + 2.6 * r]], closed=False)
     surface.line(string, (200, 200, 200), 0.05 * r)
@@ -74,16 +80,16 @@ def draw_balloon(surface, x, y, r, rng):
     surface.soft(ellipse((x - 0.3 * r, y - 0.45 * r), (0.2 * r, 0.25 * r)), (255, 255, 255), 0.65, 0.2 * r, skin)
 
 
-def draw_plate(surface, x, y, r, rng):
-    """A plate on the wall, with a ring."""
+def draw_plate(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a plate on the wall, with a ring."""
     surface.ellipse((x, y), (r, r), (232, 234, 232))
     surface.ellipse((x, y), (0.92 * r, 0.92 * r), pick(rng, BRIGHT))
     surface.ellipse((x, y), (0.8 * r, 0.8 * r), (240, 240, 238))
     surface.ellipse((x, y), (0.5 * r, 0.5 * r), mix(pick(rng, BRIGHT), (255, 255, 255), 0.6))
 
 
-def draw_flower(surface, x, y, r, rng):
-    """A flower with a stem."""
+def draw_flower(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a flower with a stem."""
     surface.line(smooth([[x, y], [x + 0.15 * r, y + 1.2 * r], [x, y + 2.4 * r]], closed=False), (50, 130, 60), 0.12 * r)
     colour = pick(rng, [*BRIGHT, (230, 230, 240), (190, 150, 240)])
     petals = int(rng.integers(6, 11))
@@ -93,8 +99,8 @@ def draw_flower(surface, x, y, r, rng):
     surface.ellipse((x, y), (0.32 * r, 0.32 * r), (50, 170, 230))
 
 
-def draw_wheel(surface, x, y, r, rng):
-    """A wheel."""
+def draw_wheel(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a wheel."""
     surface.ellipse((x, y), (r, r), (36, 36, 38))
     surface.ellipse((x, y), (0.66 * r, 0.66 * r), (170, 172, 176))
     for turn in np.arange(5) * 1.2566 + rng.uniform(0, 1):
@@ -102,16 +108,16 @@ def draw_wheel(surface, x, y, r, rng):
     surface.ellipse((x, y), (0.16 * r, 0.16 * r), (60, 60, 64))
 
 
-def draw_lamp(surface, x, y, r, rng):
-    """A round lamp that glows."""
+def draw_lamp(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a round lamp that glows."""
     surface.soft(ellipse((x, y), (1.5 * r, 1.5 * r)), (200, 235, 255), 0.5, 1.2 * r)
     surface.line([(x, y - r), (x, y - 3 * r)], (60, 60, 60), 0.06 * r)
     surface.ellipse((x, y), (r, r), mix((170, 215, 250), pick(rng, BRIGHT), 0.2))
     surface.soft(ellipse((x, y), (0.5 * r, 0.5 * r)), (245, 252, 255), 0.8, 0.6 * r)
 
 
-def draw_mannequin(surface, x, y, r, rng):
-    """A bust without features, of wood, plastic or skin colour, sometimes with a wig."""
+def draw_mannequin(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a bust without features, of wood, plastic or skin colour, sometimes with a wig."""
     colour = pick(rng, [(140, 180, 214), (206, 206, 206), (90, 130, 170), *SKINS[:7]])
     shade = mix(colour, (20, 20, 40), 0.4)
     surface.polygon(
@@ -152,8 +158,8 @@ def draw_mannequin(surface, x, y, r, rng):
         )
 
 
-def draw_fruit(surface, x, y, r, rng):
-    """An orange, an apple or a peach."""
+def draw_fruit(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw an orange, an apple or a peach."""
     colour = pick(rng, [(40, 140, 240), (50, 50, 200), (90, 180, 120), (130, 170, 245)])
     body = smooth(
         [
@@ -173,8 +179,8 @@ def draw_fruit(surface, x, y, r, rng):
     surface.ellipse((x + 0.4 * r, y - 1.02 * r), (0.32 * r, 0.14 * r), (60, 140, 60), -0.3)
 
 
-def draw_painting(surface, x, y, r, rng):
-    """A framed landscape."""
+def draw_painting(surface: Surface, x: float, y: float, r: float, rng: np.random.Generator) -> None:
+    """Draw a framed landscape."""
     w = r * rng.uniform(1.1, 1.8)
     surface.box(x - w, y - r, 2 * w, 2 * r, pick(rng, [(40, 70, 110), (60, 150, 190), (40, 40, 44), (220, 222, 224)]))
     surface.box(x - 0.86 * w, y - 0.84 * r, 1.72 * w, 1.68 * r, mix(pick(rng, BRIGHT), (240, 230, 220), 0.7))
@@ -196,7 +202,18 @@ HANGING = [draw_clock, draw_plate, draw_painting, draw_balloon, draw_lamp]
 STANDING = [draw_ball, draw_flower, draw_mannequin, draw_fruit, draw_wheel]
 
 
-def scatter(surface, rng, kinds, count, left, right, top, bottom, low, high):
+def scatter(
+    surface: Surface,
+    rng: np.random.Generator,
+    kinds: list[Painter],
+    count: int,
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    low: float,
+    high: float,
+) -> None:
     """Draw `count` things of some `kinds` in a rectangle, with radii from `low` to `high` pixels."""
     for _ in range(count):
         draw = kinds[int(rng.integers(len(kinds)))]

@@ -7,8 +7,10 @@ wrapped around a round head, so that features move and narrow as the head turns.
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from data.sample.canvas import ellipse, mix, smooth
+from data.sample.canvas import Colour, Surface, ellipse, mix, smooth
+from data.sample.looks import Look, Pose
 
 CROWN, HAIRLINE, BROW, NOSE, MOUTH, CHIN = -1.38, -0.95, -0.3, 0.56, 0.9, 1.42
 
@@ -16,7 +18,7 @@ CROWN, HAIRLINE, BROW, NOSE, MOUTH, CHIN = -1.38, -0.95, -0.3, 0.56, 0.9, 1.42
 class Head:
     """Face coordinates to picture pixels, for one pose."""
 
-    def __init__(self, pose, look):
+    def __init__(self, pose: Pose, look: Look):
         self.pose, self.look = pose, look
         self.unit = pose.height / (CHIN - HAIRLINE)  # pixels per face coordinate
         self.turn = np.sin(pose.yaw)
@@ -26,12 +28,12 @@ class Head:
         self._origin = np.array([pose.x, pose.y]) - np.array([0, (CHIN + HAIRLINE) / 2]) @ self._rotation
         self.edge = self.flat(self.outline(back=-0.02))  # of all bare skin in front of the ear
 
-    def flat(self, points):
-        """Points (N, 2) of the silhouette, which does not turn: roll, scale and shift only."""
+    def flat(self, points: ArrayLike) -> np.ndarray:
+        """Place points (N, 2) of the silhouette, which does not turn: roll, scale and shift only."""
         return np.asarray(points) @ self._rotation + self._origin
 
-    def wrap(self, points, lift=0.0):
-        """Points (N, 2) of the frontal face, on the turned head; `lift` is how far they stand out of it."""
+    def wrap(self, points: ArrayLike, lift: float = 0.0) -> np.ndarray:
+        """Place points (N, 2) of the frontal face on the turned head; `lift` is how far they stand out of it."""
         points = np.array(points, np.float64)
         angle = (np.arcsin(points[:, 0].clip(-1, 1)) + self.pose.yaw).clip(-np.pi / 2, np.pi / 2)
         points[:, 0] = np.sin(angle) + (lift + 0.04) * self.turn
@@ -39,12 +41,12 @@ class Head:
         return self.flat(points)
 
     @property
-    def ear(self):
+    def ear(self) -> float:
         """The x of the near ear, on the silhouette's scale: it comes forward as the head turns away from it."""
         return -self.side * np.cos(self.pose.yaw)
 
-    def outline(self, low=-9.0, back=0.0):
-        """The face's edge from `low` down to the chin and up again, as silhouette points (N, 2).
+    def outline(self, low: float = -9.0, back: float = 0.0) -> np.ndarray:
+        """Return the face's edge from `low` down to the chin and up again, as silhouette points (N, 2).
 
         The jaw swings out on the far side and the near side ends at the ear, or `back` units behind it.
         """
@@ -73,13 +75,13 @@ class Head:
         points[:, 1] = np.maximum(points[:, 1], low)
         return points
 
-    def face(self):
-        """The outline of the face from hairline to chin and ear to ear, in picture pixels (N, 2)."""
+    def face(self) -> np.ndarray:
+        """Return the outline of the face from hairline to chin and ear to ear, in picture pixels (N, 2)."""
         return self.flat(self.outline(low=HAIRLINE))
 
 
-def draw_head(surface, head, look):
-    """Ears and bare skin, shaded; features, hair and headwear go on top."""
+def draw_head(surface: Surface, head: Head, look: Look) -> None:
+    """Draw ears and bare skin, shaded; features, hair and headwear go on top."""
     skin, dark = look.skin, mix(look.skin, (20, 20, 60), 0.35)
     unit = head.unit
     sides = (-1, 1) if abs(head.pose.yaw) < 0.2 else (-head.side,)
@@ -106,8 +108,8 @@ def draw_head(surface, head, look):
     surface.soft(head.wrap(ellipse((0.05, -0.62), (0.45, 0.2))), light, 0.45, 0.25 * unit, outline)
 
 
-def draw_face(surface, head, look):
-    """Eyes, brows, nose, mouth, beard and glasses."""
+def draw_face(surface: Surface, head: Head, look: Look) -> None:
+    """Draw eyes, brows, nose, mouth, beard and glasses."""
     outline = head.edge
     unit, pose, skin = head.unit, head.pose, look.skin
     dark = mix(skin, (20, 16, 50), 0.5)
@@ -150,8 +152,8 @@ def draw_face(surface, head, look):
         draw_glasses(surface, head, look)
 
 
-def draw_eye(surface, head, look, side):
-    """One eye: white, iris, pupil, a highlight, lids and lashes."""
+def draw_eye(surface: Surface, head: Head, look: Look, side: int) -> None:
+    """Draw one eye: white, iris, pupil, a highlight, lids and lashes."""
     pose, unit, skin = head.pose, head.unit, look.skin
     gaze = float(np.clip(pose.gaze, -1, 1))
     size, x = 0.21 * look.eye, 0.42 * side
@@ -186,8 +188,8 @@ def draw_eye(surface, head, look, side):
         surface.line(head.wrap(crease), mix(skin, (20, 16, 50), 0.5), 0.02 * unit, opacity=0.5)
 
 
-def draw_nose(surface, head, look, dark, outline):
-    """Bridge shadow, light on the tip, wings and nostrils."""
+def draw_nose(surface: Surface, head: Head, look: Look, dark: Colour, outline: np.ndarray) -> None:
+    """Draw bridge shadow, light on the tip, wings and nostrils."""
     unit, wide = head.unit, 0.17 * look.nose
     side = -head.side
     bridge = np.array([[0.06 * side, -0.05], [0.08 * side, 0.25], [wide * side * 1.2, 0.5], [0.02 * side, 0.45]])
@@ -213,8 +215,8 @@ def draw_nose(surface, head, look, dark, outline):
         surface.polygon(head.wrap(nostril, lift=0.15), mix(dark, (10, 8, 20), 0.5), opacity=0.85)
 
 
-def draw_mouth(surface, head, look, dark):
-    """Lips, and teeth and tongue where the mouth is open."""
+def draw_mouth(surface: Surface, head: Head, look: Look, dark: Colour) -> None:
+    """Draw lips, and teeth and tongue where the mouth is open."""
     pose, unit = head.pose, head.unit
     half = (0.3 + 0.07 * max(pose.smile, 0)) * look.mouth
     corner = MOUTH - 0.11 * pose.smile
@@ -255,8 +257,8 @@ def draw_mouth(surface, head, look, dark):
         surface.soft(head.wrap(ellipse((0, MOUTH + 0.22 + gap), (0.18, 0.04))), dark, 0.4, 0.06 * unit)
 
 
-def draw_beard(surface, head, look, outline):
-    """Stubble, full beard, goatee or moustache, below the mouth and nose."""
+def draw_beard(surface: Surface, head: Head, look: Look, outline: np.ndarray) -> None:
+    """Draw stubble, full beard, goatee or moustache, below the mouth and nose."""
     unit, hair = head.unit, mix(look.hair, look.skin, 0.12)
     rim = np.array(
         [
@@ -294,8 +296,8 @@ def draw_beard(surface, head, look, outline):
         surface.polygon(head.wrap(moustache, lift=0.1), hair)
 
 
-def draw_glasses(surface, head, look):
-    """Glasses; the frame's near temple runs back to the ear."""
+def draw_glasses(surface: Surface, head: Head, look: Look) -> None:
+    """Draw glasses; the frame's near temple runs back to the ear."""
     unit = head.unit
     frame = mix(look.accent, (20, 20, 24), 0.8 if look.glasses == "thin" else 0.6)
     width = {"thin": 0.035, "thick": 0.075, "dark": 0.06}[look.glasses] * unit

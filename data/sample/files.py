@@ -23,7 +23,9 @@ OURS = re.compile(
 )
 
 
-def make_sample(out, counts=None, size=SIZE, seed=0):
+def make_sample(
+    out: str | Path, counts: dict[str, int] | None = None, size: tuple[int, int] = SIZE, seed: int = 0
+) -> None:
     """Draw a sample and write it to a folder, which appears there all at once.
 
     Args:
@@ -64,7 +66,7 @@ def make_sample(out, counts=None, size=SIZE, seed=0):
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def check_replaceable(out):
+def check_replaceable(out: Path) -> None:
     """Raise UserError unless `out` is missing, empty, or holds a sample and nothing else."""
     if not out.exists():
         return
@@ -82,7 +84,7 @@ def check_replaceable(out):
             raise UserError(f"{out}: is a sample to which {name} has been added; {advice}")
 
 
-def write_sample(folder, counts, size, seed):
+def write_sample(folder: Path, counts: dict[str, int], size: tuple[int, int], seed: int) -> None:
     """Write all splits into an empty folder. Arguments as for `make_sample`."""
     with tqdm(total=sum(counts.values()), desc="drawing the sample", unit="picture", disable=None) as progress:
         for number, split in enumerate(COUNTS):
@@ -114,6 +116,6 @@ def write_sample(folder, counts, size, seed):
     )
 
 
-def write(path, lines):
+def write(path: Path, lines: list[str]) -> None:
     """Write lines with plain newlines on every system, since the same seed promises the same bytes."""
     path.write_text("".join(lines), encoding="utf-8", newline="\n")

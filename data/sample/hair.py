@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from data.sample.canvas import ellipse, mix, smooth
+from data.sample.canvas import Surface, ellipse, mix, smooth
+from data.sample.faces import Head
+from data.sample.looks import Look
 
 # How far each style stands off the skull at the sides and on top, in face coordinates.
 VOLUME = {
@@ -22,8 +24,8 @@ VOLUME = {
 FLOWING = {"long": 2.5, "bob": 1.25, "fringe": 1.9, "waves": 2.3}  # how low the hair falls
 
 
-def draw_back_hair(surface, head, look):
-    """What lies behind the neck and the face; call it before the body is drawn."""
+def draw_back_hair(surface: Surface, head: Head, look: Look) -> None:
+    """Draw what lies behind the neck and the face; call it before the body is drawn."""
     centre = -0.3 * head.turn
     if look.style in FLOWING:
         low, wide = FLOWING[look.style], 1.12 + VOLUME[look.style][0]
@@ -55,8 +57,8 @@ def draw_back_hair(surface, head, look):
         )
 
 
-def draw_skull(surface, head, look):
-    """The back of the head, which shows behind the near ear of a turned face; call it before the face's skin."""
+def draw_skull(surface: Surface, head: Head, look: Look) -> None:
+    """Draw the back of the head, which shows behind a turned face's near ear; call it before the face's skin."""
     # A skull is longer than wide.
     centre, wide = -0.3 * head.turn, 1.0 + 0.12 * abs(head.turn)
     if look.style in ("bald", "receding", "buzz"):
@@ -66,14 +68,14 @@ def draw_skull(surface, head, look):
     surface.polygon(head.flat(ellipse((centre, -0.22), (wide + side - 0.02, 1.16))), mix(look.hair, (0, 0, 0), 0.18))
 
 
-def stretch(head, x, volume):
-    """Silhouette x for x of a frontal outline (-1..1): `volume` wider, and longer behind when the head is turned."""
+def stretch(head: Head, x: np.ndarray, volume: float) -> np.ndarray:
+    """Turn x of a frontal outline (-1..1) into silhouette x: `volume` wider, and longer behind a turned head."""
     behind = np.where(x * head.side < 0, 0.36, 0.04) * abs(head.turn)
     return x * (1 + volume + behind) - 0.1 * head.turn * (1 - abs(x))
 
 
-def cap_outline(head, look, temple=-0.1):
-    """The hair over the forehead as a polygon (N, 2): outer edge on the silhouette, hairline on the face."""
+def cap_outline(head: Head, look: Look, temple: float = -0.1) -> np.ndarray:
+    """Return the hair over the forehead as a polygon (N, 2): outer edge on the silhouette, hairline on the face."""
     side, top = VOLUME[look.style]
     lean = 0.12 * look.parting if look.style in ("part", "quiff") else 0.0
     outer = np.array(
@@ -147,8 +149,8 @@ def cap_outline(head, look, temple=-0.1):
     return np.concatenate([head.flat(smooth(outer, closed=False)), head.wrap(hairline)])
 
 
-def draw_hair(surface, head, look, rng):
-    """The hair in front of the face, with gloss and strands; `rng` places strands and curls."""
+def draw_hair(surface: Surface, head: Head, look: Look, rng: np.random.Generator) -> None:
+    """Draw the hair in front of the face, with gloss and strands; `rng` places strands and curls."""
     unit, hair = head.unit, look.hair
     if look.style not in VOLUME:
         if look.style != "bald":
@@ -211,8 +213,8 @@ def draw_hair(surface, head, look, rng):
             surface.line(head.flat(strand), light if rng.random() < 0.5 else dark, 0.022 * unit, opacity=0.35)
 
 
-def draw_headwear(surface, head, look):
-    """Cap, beanie, hat, helmet or headscarf, at the hairline so that the face stays free."""
+def draw_headwear(surface: Surface, head: Head, look: Look) -> None:
+    """Draw cap, beanie, hat, helmet or headscarf, at the hairline so that the face stays free."""
     unit, cloth = head.unit, look.cloth
     dark, light = mix(cloth, (0, 0, 0), 0.35), mix(cloth, (255, 255, 255), 0.3)
     centre = -0.22 * head.turn

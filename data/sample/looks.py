@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.sample.canvas import mix
+from data.sample.canvas import Colour, mix
 
 # Ten steps from light to dark, BGR.
 SKINS = [
@@ -61,8 +61,8 @@ OUTFITS = ["suit", "suit", "shirt", "round", "vneck", "turtleneck", "jersey", "b
 class Look:
     """A person. Colours are BGR; `jaw`, `chin`, `eye`, `nose` and `mouth` are sizes around 1."""
 
-    skin: tuple
-    hair: tuple
+    skin: Colour
+    hair: Colour
     style: str
     beard: str  # "", "stubble", "full", "goatee" or "moustache"
     glasses: str  # "", "thin", "thick" or "dark"
@@ -74,10 +74,10 @@ class Look:
     eye: float
     nose: float
     mouth: float
-    iris: tuple
+    iris: Colour
     outfit: str
-    cloth: tuple
-    accent: tuple
+    cloth: Colour
+    accent: Colour
     parting: float  # -1..1, where the hair divides
 
 
@@ -101,8 +101,8 @@ class Pose:
     raised: float  # brows, -1..1
 
 
-def random_look(rng):
-    """A `Look`, drawn from `rng`."""
+def random_look(rng: np.random.Generator) -> Look:
+    """Return a `Look`, drawn from `rng`."""
     step = rng.uniform(0, len(SKINS) - 1)
     low = int(step)
     skin = mix(SKINS[low], SKINS[min(low + 1, len(SKINS) - 1)], step - low)
@@ -148,8 +148,8 @@ def random_look(rng):
     )
 
 
-def random_pose(rng, x, y, height):
-    """A `Pose` of a face in the given place: most faces are nearly frontal, as on television."""
+def random_pose(rng: np.random.Generator, x: float, y: float, height: float) -> Pose:
+    """Return a `Pose` of a face in the given place: most faces are nearly frontal, as on television."""
     turned = rng.random() < 0.45
     tilted = rng.random() < 0.3
     return Pose(

@@ -6,10 +6,11 @@ from data.sample.bodies import LENGTH, Body, draw_body
 from data.sample.canvas import Surface, ellipse, mix, rectangle, smooth
 from data.sample.faces import Head, draw_face, draw_head
 from data.sample.hair import draw_back_hair, draw_hair, draw_skull
+from data.sample.looks import Look, Pose
 
 
-def person_layer(pose, size):
-    """An empty layer for one person in a picture of `size` (width, height), or None when outside of it."""
+def person_layer(pose: Pose, size: tuple[int, int]) -> Surface | None:
+    """Return an empty layer for one person in a picture of `size` (width, height), or None when outside of it."""
     reach = 1.75 * pose.height
     left, right = max(0, int(pose.x - reach)), min(size[0], int(pose.x + reach) + 1)
     top = max(0, int(pose.y - 1.2 * pose.height))
@@ -21,8 +22,8 @@ def person_layer(pose, size):
     return Surface(left, top, right - left, bottom - top, scale=scale)
 
 
-def draw_person(look, pose, size, rng):
-    """One person.
+def draw_person(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
+    """Draw one person.
 
     Args:
         look, pose: a `Look` and a `Pose`.
@@ -46,8 +47,8 @@ def draw_person(look, pose, size, rng):
     return surface, head.face()
 
 
-def draw_back(look, pose, size, rng):
-    """The same person from behind: hair or a bare skull over shoulders, and no face. Returns the layer."""
+def draw_back(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw the same person from behind: hair or a bare skull over shoulders, and no face. Returns the layer."""
     head = Head(pose, look)
     surface, unit = person_layer(pose, size), head.unit
     bare = look.style in ("bald", "receding", "buzz")
@@ -83,8 +84,8 @@ def draw_back(look, pose, size, rng):
     return surface
 
 
-def draw_microphone(pose, size, rng):
-    """A microphone that reaches from below to the chin, sometimes to the mouth. Returns the layer."""
+def draw_microphone(pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw a microphone that reaches from below to the chin, sometimes to the mouth. Returns the layer."""
     surface, h = person_layer(pose, size), pose.height
     lean = rng.uniform(-0.35, 0.35)
     x, y = pose.x + h * (0.5 * np.sin(pose.yaw) * 0.5 + rng.normal(0, 0.06)), pose.y + h * rng.uniform(0.36, 0.62)
@@ -104,8 +105,8 @@ def draw_microphone(pose, size, rng):
     return surface
 
 
-def draw_hand(look, pose, size, rng):
-    """The person's own hand at the chin or the cheek, with a sleeve. Returns the layer."""
+def draw_hand(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
+    """Draw the person's own hand at the chin or the cheek, with a sleeve. Returns the layer."""
     surface, h = person_layer(pose, size), pose.height
     side = rng.choice([-1, 1])
     x, y = pose.x + side * h * rng.uniform(0.16, 0.34), pose.y + h * rng.uniform(0.3, 0.48)

@@ -7,7 +7,7 @@ import numpy as np
 
 from data.sample.canvas import Surface
 from data.sample.captions import draw_captions
-from data.sample.looks import random_look, random_pose
+from data.sample.looks import Pose, random_look, random_pose
 from data.sample.people import draw_back, draw_hand, draw_microphone, draw_person
 from data.sample.scenes import SCENE_ODDS, SCENES, draw_desk, paint_field
 
@@ -31,7 +31,7 @@ class Frame:
     pixels: np.ndarray
     owner: np.ndarray
 
-    def add(self, layer):
+    def add(self, layer: Surface) -> None:
         """Lay a transparent surface over the picture; it hides the faces behind it."""
         height, width = self.owner.shape
         x0, y0 = max(0, layer.left), max(0, layer.top)
@@ -45,7 +45,7 @@ class Frame:
         self.owner[y0:y1, x0:x1][alpha > 127] = 0
 
 
-def draw_picture(rng, size):
+def draw_picture(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture.
 
     Args:
@@ -61,15 +61,15 @@ def draw_picture(rng, size):
             return degrade(pixels, rng), np.array([bounds(outline, size) for outline in outlines])
 
 
-def bounds(outline, size):
-    """The box x y w h, whole pixels within the picture, around an outline (N, 2)."""
+def bounds(outline: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box x y w h, whole pixels within the picture, around an outline (N, 2)."""
     x0, y0 = np.rint(outline.min(axis=0)).clip(0).astype(int)
     x1, y1 = np.rint(outline.max(axis=0)).clip(0, size).astype(int)
     return x0, y0, x1 - x0, y1 - y0
 
 
-def compose(rng, size):
-    """Scene, people and graphics.
+def compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray], list[float]]:
+    """Draw scene, people and graphics.
 
     Returns:
         pixels (H, W, 3), the outlines of the faces as (M, 2) each, and the share of each face that is seen.
@@ -117,8 +117,14 @@ def compose(rng, size):
     return frame.pixels, outlines, [count / max(area, 1) for count, area in zip(counts, areas, strict=True)]
 
 
-def place_people(rng, size, desk, number, heights):
-    """Poses of the people, furthest (smallest) first, placed so that no face hides much of another.
+def place_people(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    desk: float | None,
+    number: tuple[int, int],
+    heights: tuple[float, float],
+) -> list[Pose]:
+    """Return poses of the people, furthest (smallest) first, placed so that no face hides much of another.
 
     Args:
         size: (width, height) of the picture in pixels.
@@ -144,7 +150,7 @@ def place_people(rng, size, desk, number, heights):
     return [random_pose(rng, x, y, tall) for x, y, tall in sorted(places, key=lambda place: place[2])]
 
 
-def apart(first, second):
+def apart(first: tuple[float, float, float], second: tuple[float, float, float]) -> bool:
     """Whether the nearer of two people (x, y, face height) leaves most of the other's face free."""
     (x0, y0, far), (x1, y1, near) = sorted((first, second), key=lambda place: place[2])
     beside = abs(x1 - x0)
@@ -153,8 +159,8 @@ def apart(first, second):
     return not over_face and not behind_shoulders
 
 
-def blur_person(layer, pose, rng):
-    """Some people are out of focus, and some move."""
+def blur_person(layer: Surface, pose: Pose, rng: np.random.Generator) -> None:
+    """Blur a person: some are out of focus, and some move."""
     kind = rng.random()
     if kind < 0.08:
         layer.blur(rng.uniform(0.012, 0.035) * pose.height)
@@ -162,8 +168,8 @@ def blur_person(layer, pose, rng):
         layer.blur(rng.uniform(0.015, 0.04) * pose.height, rng.uniform(0, np.pi))
 
 
-def light(frame, rng):
-    """Dim or coloured light over everything but the graphics, in some pictures."""
+def light(frame: Frame, rng: np.random.Generator) -> None:
+    """Cast dim or coloured light over everything but the graphics, in some pictures."""
     kind = rng.random()
     gains = np.ones(3)
     if kind < 0.12:
@@ -174,8 +180,8 @@ def light(frame, rng):
     frame.pixels = cv2.multiply(frame.pixels, (*gains.tolist(), 0.0))
 
 
-def degrade(pixels, rng):
-    """A slight blur in some pictures, and sensor noise in all."""
+def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add a slight blur to some pictures, and sensor noise to all."""
     height, width = pixels.shape[:2]
     if rng.random() < 0.15:
         pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.5, 1.0))
@@ -187,8 +193,8 @@ def degrade(pixels, rng):
     return cv2.add(pixels, cv2.add(colour, cv2.merge([grey] * 3)), dtype=cv2.CV_8U)
 
 
-def noise(rng, shape, strength):
-    """Noise of a standard deviation, int16. The difference of two random bytes is close to normal and fast."""
+def noise(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> np.ndarray:
+    """Return noise of a standard deviation, int16. The difference of two random bytes is close to normal and fast."""
     first, second = (np.frombuffer(rng.bytes(int(np.prod(shape))), np.uint8).reshape(shape) for _ in range(2))
     share = strength / 104.5  # the standard deviation of that difference
     return cv2.addWeighted(first, share, second, -share, 0, dtype=cv2.CV_16S)

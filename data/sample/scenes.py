@@ -6,7 +6,7 @@ share of the picture's height, or None where they stand in the open.
 
 import numpy as np
 
-from data.sample.canvas import Surface, mix, rectangle, smooth, vertical_gradient
+from data.sample.canvas import Colour, Surface, mix, rectangle, smooth, vertical_gradient
 from data.sample.clutter import (
     BRIGHT,
     HANGING,
@@ -29,8 +29,8 @@ SKIES = [
 ]
 
 
-def paint_studio(s, rng):
-    """A news studio: light panels, a wall screen, a desk."""
+def paint_studio(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a news studio: light panels, a wall screen, a desk."""
     w, h = s.width, s.height
     base = pick(rng, [(110, 60, 20), (70, 30, 30), (60, 40, 80), (90, 80, 20), (50, 50, 56), (40, 30, 110)])
     vertical_gradient(s.pixels, [(0, mix(base, (0, 0, 0), 0.5)), (0.7, base), (1, mix(base, (0, 0, 0), 0.4))])
@@ -52,8 +52,8 @@ def paint_studio(s, rng):
     return rng.uniform(0.72, 0.84)
 
 
-def paint_set(s, rng):
-    """A plain set: a gradient with large soft shapes."""
+def paint_set(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a plain set: a gradient with large soft shapes."""
     w, h = s.width, s.height
     first, second = pick(rng, BRIGHT), pick(rng, BRIGHT)
     dim = rng.uniform(0.1, 0.7)
@@ -66,8 +66,8 @@ def paint_set(s, rng):
     return rng.uniform(0.75, 0.86) if rng.random() < 0.3 else None
 
 
-def paint_map(s, rng):
-    """A weather map with suns and clouds."""
+def paint_map(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a weather map with suns and clouds."""
     w, h = s.width, s.height
     vertical_gradient(s.pixels, [(0, (170, 110, 50)), (1, (190, 140, 80))])
     for _ in range(2):
@@ -87,8 +87,8 @@ def paint_map(s, rng):
     return None
 
 
-def paint_hills(s, rng):
-    """Hills, trees and a sky."""
+def paint_hills(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint hills, trees and a sky."""
     w, h = s.width, s.height
     top, low = pick(rng, SKIES)
     vertical_gradient(s.pixels, [(0, top), (0.6, low), (1, low)])
@@ -114,8 +114,8 @@ def paint_hills(s, rng):
     return None
 
 
-def paint_city(s, rng):
-    """A street of houses with windows, a road and cars."""
+def paint_city(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a street of houses with windows, a road and cars."""
     w, h = s.width, s.height
     top, low = pick(rng, SKIES)
     vertical_gradient(s.pixels, [(0, top), (0.6, low), (1, low)])
@@ -153,8 +153,8 @@ def paint_city(s, rng):
     return None
 
 
-def paint_car(s, x, y, r, colour):
-    """A car from the side, wheels at y; r is half its height."""
+def paint_car(s: Surface, x: float, y: float, r: float, colour: Colour) -> None:
+    """Paint a car from the side, wheels at y; r is half its height."""
     shell = [[-1.9, 0], [-1.9, -0.6], [-1.1, -0.7], [-0.6, -1.4], [0.7, -1.4], [1.2, -0.7], [1.9, -0.5], [1.9, 0]]
     s.polygon(np.add(smooth(shell) * r, (x, y)), colour)
     s.polygon(
@@ -171,8 +171,8 @@ def paint_car(s, x, y, r, colour):
         s.ellipse((x + dx * r, y), (0.22 * r, 0.22 * r), (170, 172, 176))
 
 
-def paint_field(s, rng):
-    """A stadium: a crowd of dots, boards, mown grass with lines, a ball."""
+def paint_field(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a stadium: a crowd of dots, boards, mown grass with lines, a ball."""
     w, h = s.width, s.height
     horizon = rng.uniform(0.38, 0.5) * h
     vertical_gradient(s.pixels, [(0, (60, 44, 40)), (1, (80, 60, 50))])
@@ -195,8 +195,8 @@ def paint_field(s, rng):
     return None
 
 
-def paint_kitchen(s, rng):
-    """A cookery show: tiles, cupboards, plates, fruit on the counter."""
+def paint_kitchen(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a cookery show: tiles, cupboards, plates, fruit on the counter."""
     w, h = s.width, s.height
     tile = pick(rng, [(225, 228, 226), (190, 205, 215), (200, 190, 160), (170, 190, 200)])
     vertical_gradient(s.pixels, [(0, tile), (1, mix(tile, (90, 90, 90), 0.25))])
@@ -219,8 +219,8 @@ def paint_kitchen(s, rng):
     return rng.uniform(0.78, 0.86)
 
 
-def paint_stage(s, rng):
-    """A show: dark, beams of coloured light, bulbs, a floor."""
+def paint_stage(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a show: dark, beams of coloured light, bulbs, a floor."""
     w, h = s.width, s.height
     tone = pick(rng, [(90, 20, 60), (110, 40, 20), (30, 20, 90), (60, 50, 20)])
     floor = mix(tone, (200, 190, 200), 0.25)
@@ -237,8 +237,8 @@ def paint_stage(s, rng):
     return None
 
 
-def paint_room(s, rng):
-    """A living room: wallpaper, a window, paintings, a sofa, a lamp."""
+def paint_room(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a living room: wallpaper, a window, paintings, a sofa, a lamp."""
     w, h = s.width, s.height
     wall = mix(
         pick(rng, [(150, 180, 200), (170, 190, 160), (190, 180, 170), (120, 140, 190), (140, 170, 210)]),
@@ -278,8 +278,8 @@ def paint_room(s, rng):
     return None
 
 
-def paint_shop(s, rng):
-    """A fashion shop or a museum: shelves, busts without faces, lamps."""
+def paint_shop(s: Surface, rng: np.random.Generator) -> float | None:
+    """Paint a fashion shop or a museum: shelves, busts without faces, lamps."""
     w, h = s.width, s.height
     wall = mix(pick(rng, BRIGHT), (215, 215, 215), 0.75)
     low = mix(wall, (120, 120, 120), 0.2)
@@ -306,8 +306,8 @@ SCENES = [
 SCENE_ODDS = [0.22, 0.12, 0.1, 0.13, 0.09, 0.08, 0.08, 0.1, 0.05, 0.03]
 
 
-def draw_desk(size, height, rng):
-    """The desk that people sit behind, with its edge at `height` (a share of the picture's). Returns a layer."""
+def draw_desk(size: tuple[int, int], height: float, rng: np.random.Generator) -> Surface:
+    """Draw the desk that people sit behind, with its edge at `height` (a share of the picture's). Returns a layer."""
     w, h = size
     top = int(height * h)
     surface = Surface(0, max(0, top - 40), w, h - max(0, top - 40))

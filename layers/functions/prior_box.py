@@ -32,6 +32,7 @@ class PriorBox:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # else a Detector would leave tensors behind that no training can use
 def _prior_boxes(
     image_size: tuple[int, int],
     min_sizes: tuple[tuple[int, ...], ...],
