@@ -1,5 +1,9 @@
 """train.py as a user runs it."""
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +159,12 @@ def test_a_truncated_picture_is_named_from_a_worker_too(train, dataset, workers)
     picture = dataset.parent / "images" / "3.jpg"
     picture.write_bytes(picture.read_bytes()[:300])
     train("--epochs", 1, "--num_workers", workers).refuses(f"error: {picture}: the picture ends early")
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the worker must inherit the fault")
+def test_a_worker_that_is_killed_stops_the_run_with_advice(train, monkeypatch):
+    monkeypatch.setattr("data.dataset.read_image", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    train("--epochs", 1, "--num_workers", 1).refuses("a process that reads pictures was killed", "--num_workers")
 
 
 def test_what_is_no_picture_is_named(train, dataset):

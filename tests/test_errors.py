@@ -1,0 +1,40 @@
+"""What becomes of an exception at the top of a script."""
+
+import pytest
+
+from utils.errors import UserError, run
+
+
+def outcome_of(error: BaseException, capsys) -> tuple[int, str]:
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    return stop.value.code, capsys.readouterr().err
+
+
+def test_a_user_error_is_its_message_and_status_2(capsys):
+    assert outcome_of(UserError("a.txt:3: found x"), capsys) == (2, "error: a.txt:3: found x\n")
+
+
+def test_a_user_error_of_a_worker_loses_the_workers_traceback(capsys):
+    message = "Caught UserError in DataLoader worker process 0.\nTraceback:\n  ...\nutils.errors.UserError: a.jpg: bad"
+    assert outcome_of(UserError(message), capsys) == (2, "error: a.jpg: bad\n")
+
+
+def test_a_file_that_the_system_refuses_is_named(capsys):
+    assert outcome_of(PermissionError(13, "Permission denied", "a.txt"), capsys) == (
+        2,
+        "error: a.txt: Permission denied\n",
+    )
+
+
+def test_ctrl_c_is_status_130(capsys):
+    assert outcome_of(KeyboardInterrupt(), capsys) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), OSError(5, "of no file")])
+def test_a_defect_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        run(lambda: (_ for _ in ()).throw(error))
