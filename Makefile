@@ -28,8 +28,8 @@ test: setup
 # Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
 demo: setup
 	$(PY) -m data.sample --out $(DEMO)/tvface
-	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 28 --decay_epochs 22
-	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_28.pth --resume_epoch 28 --epochs 31 --lr 1e-4
+	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 22 --decay_epochs 17
+	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_22.pth --resume_epoch 22 --epochs 24 --lr 1e-4
 	$(PY) val_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/val/images --save_folder $(DEMO)/val_txt
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
 	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result

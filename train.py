@@ -1,9 +1,10 @@
-"""Train a RetinaFace face detector.
+r"""Train a RetinaFace face detector.
 
 Phase one, then phase two from one of its checkpoints:
 
     python train.py --network resnet50
-    python train.py --network resnet50 --resume_net weights/Resnet50_epoch_95.pth --resume_epoch 95 --lr 1e-5
+    python train.py --network resnet50 --lr 1e-5 --epochs 98 \
+        --resume_net weights/Resnet50_epoch_95.pth --resume_epoch 95
 """
 
 import argparse
