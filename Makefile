@@ -28,13 +28,14 @@ test: setup
 # Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
 demo: setup
 	$(PY) -m data.sample --out $(DEMO)/tvface
-	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 22 --decay_epochs 17
-	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_22.pth --resume_epoch 22 --epochs 24 --lr 1e-4
+	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 25 --decay_epochs 20
+	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_25.pth --resume_epoch 25 --epochs 27 --lr 1e-4
 	$(PY) val_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/val/images --save_folder $(DEMO)/val_txt
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
 	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result
 	$(PY) test_dataset_evaluate/eval.py -p $(DEMO)/test_txt -g $(DEMO)/tvface/test --result $(DEMO)/test_result
-	@echo; echo "pictures with the faces found in them:"; ls $(DEMO)/*_txt_drawn/*.jpg | grep '0[0-2].jpg' | sed 's/^/  /'
+	@echo "curves:                $(DEMO)/val_result/pr_curve.png $(DEMO)/test_result/pr_curve.png"
+	@echo "pictures with faces:  " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:
 	rm -rf .venv build $(DEMO) evaluation/*.c evaluation/*.so

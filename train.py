@@ -87,6 +87,7 @@ def parse_flags() -> argparse.Namespace:
     add(
         "--lr",
         type=natural_float,
+        metavar="X",
         default=1e-3,
         help="learning rate at the start of this run (default: %(default)s)",
     )
@@ -97,9 +98,9 @@ def parse_flags() -> argparse.Namespace:
         metavar="N",
         help="after these epochs lr is multiplied by gamma (default: 190 220 for mobile0.25, 70 90 for resnet50)",
     )
-    add("--gamma", type=natural_float, default=0.1, help="factor of each decay (default: %(default)s)")
-    add("--momentum", type=natural_float, default=0.9, help="of SGD (default: %(default)s)")
-    add("--weight_decay", type=natural_float, default=5e-4, help="of SGD (default: %(default)s)")
+    add("--gamma", type=natural_float, metavar="X", default=0.1, help="factor of each decay (default: %(default)s)")
+    add("--momentum", type=natural_float, metavar="X", default=0.9, help="of SGD (default: %(default)s)")
+    add("--weight_decay", type=natural_float, metavar="X", default=5e-4, help="of SGD (default: %(default)s)")
 
     run_group = parser.add_argument_group("run")
     add = run_group.add_argument
@@ -118,7 +119,13 @@ def parse_flags() -> argparse.Namespace:
         metavar="N",
         help="iterations between lines in a log; a terminal shows a bar instead (default: %(default)s)",
     )
-    add("--seed", type=natural_int, default=0, help="of new weights, order and augmentation (default: %(default)s)")
+    add(
+        "--seed",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="of new weights, order and augmentation (default: %(default)s)",
+    )
     add("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: all visible GPUs, the CPU where there is none)")
     flags = parser.parse_args()
     if flags.resume_epoch and not flags.resume_net:

@@ -38,6 +38,8 @@ class FaceDataset(Dataset):
 
     def __init__(self, label_file: str | Path, image_size: int, seed: int = 0):
         label_file = Path(label_file)
+        if label_file.is_dir():
+            raise UserError(f"{label_file}: is a folder; name the label file in it, {label_file / 'label.txt'}")
         if not label_file.is_file():
             raise UserError(
                 f"{label_file}: no such label file; put the dataset there, name another with --training_dataset, or"

@@ -23,17 +23,22 @@ def detect_split(split: Split) -> None:
     """
     flags = _parse_flags(split)
     images = Path(flags.dataset_folder)
+    if not images.is_dir():
+        raise UserError(
+            f"{images}: no such folder of pictures; put the dataset there, name another with --dataset_folder, or draw"
+            " a small one with: python -m data.sample"
+        )
     list_file = Path(flags.list_file) if flags.list_file else Path(os.path.abspath(images)).parent / split.list_name
     if not list_file.is_file():
         raise UserError(
-            f"{list_file}: no such list of pictures; name the folder of the pictures with --dataset_folder and their"
-            " list with --list_file"
+            f"{list_file}: no such list of pictures; name one with --list_file, or another folder of pictures with"
+            " --dataset_folder"
         )
     names = [annotation.name for annotation in read_annotations(list_file)]
     detector = Detector.load(
-        flags.trained_model,
+        flags.trained_model or f"weights/{NETWORKS[flags.network]['name']}_Final.pth",
         flags.network,
-        choose_device("cpu" if flags.cpu else None),
+        choose_device("cpu" if flags.cpu else flags.device),
         scaling=None if flags.origin_size else Scaling(flags.target_size, flags.max_size),
         confidence_threshold=flags.confidence_threshold,
         nms_threshold=flags.nms_threshold,
@@ -58,9 +63,8 @@ def _parse_flags(split: Split) -> argparse.Namespace:
     add(
         "-m",
         "--trained_model",
-        default="weights/Resnet50_Final.pth",
         metavar="FILE",
-        help="weights of a trained detector (default: %(default)s)",
+        help="weights of a trained detector (default: weights/{name}_Final.pth of the network)",
     )
     add(
         "--network",
@@ -86,7 +90,9 @@ def _parse_flags(split: Split) -> argparse.Namespace:
         metavar="DIR",
         help="where the text files go (default: %(default)s)",
     )
-    add("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
+    where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
     add(
         "--origin_size",
         type=boolean,

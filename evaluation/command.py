@@ -76,7 +76,8 @@ def _read_ground_truth(path: Path, split: Split) -> list[Annotation]:
     if path.is_dir() and not any(file.suffix in (".txt", ".mat") for file in path.iterdir()):
         raise UserError(
             f"{path}: no ground truth of the {split.name} pictures here; put the label file (.txt) or the"
-            f" WIDER FACE .mat set from {split.ground_truth_url} into it, or name another place with --gt"
+            f" WIDER FACE .mat set from {split.ground_truth_url} into it, or name another place with --gt (the drawn"
+            f" sample's is {Path(split.images).parent})"
         )
     annotations = read_annotations(path)
     if not any(len(annotation.boxes) for annotation in annotations):

@@ -151,7 +151,8 @@ def test_bad_input_is_refused(script, pictures, tmp_path):
 
     detect("-m", tmp_path / "none.pth").refuses("none.pth: no such weights file")
     detect("--list_file", tmp_path / "none.txt").refuses("none.txt: no such list", "--list_file")
-    detect("--dataset_folder", tmp_path / "nowhere" / "images").refuses("tvval_list.txt: no such list")
+    detect("--dataset_folder", tmp_path / "nowhere").refuses("nowhere: no such folder", "python -m data.sample")
+    detect("--dataset_folder", tmp_path / "images" / "sub").refuses("tvval_list.txt: no such list")
     (tmp_path / "file").write_text("")
     detect("--save_folder", tmp_path / "file" / "out").refuses("file/out: the output folder cannot be written")
     listed = tmp_path / "list.txt"

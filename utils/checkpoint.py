@@ -20,7 +20,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such weights file; train it first, or name another") from error
+        raise UserError(f"{path}: no such weights file; train it first, or name another file") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"
@@ -54,7 +54,7 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) ->
     if missing or unexpected or reshaped:
         kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
         found = "; ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
-        raise UserError(f"{source}: does not fit this network, is it of another one? keys {found}")
+        raise UserError(f"{source}: does not fit this network; is it of another --network? keys {found}")
     model.load_state_dict(state, strict=False)
 
 
