@@ -179,7 +179,7 @@ def test_a_linked_images_folder_has_its_list_beside_the_link(script, pictures, t
     assert script("val_tvface.py", *pictures).status == 0
 
 
-def test_a_network_that_overflows_writes_finite_boxes_only(random_weights):
+def test_a_network_that_overflows_writes_finite_boxes_only():
     model = RetinaFace(cfg_mnet)
     torch.nn.init.constant_(model.BboxHead[0].conv1x1.bias, 1e3)
     found = Detector(model, cfg_mnet, torch.device("cpu"))(np.zeros((64, 64, 3), np.uint8))
