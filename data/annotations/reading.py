@@ -1,0 +1,143 @@
+"""Which format a file or folder is in, and its reader."""
+
+import re
+from pathlib import Path
+
+from data.annotations.coco import read_coco
+from data.annotations.record import Annotation
+from data.annotations.text import read_counted, read_label, read_list, recognise_text, refuse_unknown
+from data.annotations.voc import read_voc
+from data.annotations.wider_mat import read_wider_mat
+from data.annotations.yolo import CLASSES, read_yolo
+from data.pictures import files_below
+from utils.errors import UserError
+
+_WORDS = {
+    "label": "'# picture' labels",
+    "wider": "WIDER FACE text",
+    "laboro": "Laboro TV text",
+    "wider_mat": "the WIDER FACE .mat set",
+    "coco": "COCO JSON",
+    "voc": "Pascal VOC XML",
+    "yolo": "YOLO labels",
+    "list": "a list of names",
+}
+KINDS = tuple(_WORDS)
+
+_WIDER_MAT = "wider_face_val.mat"
+_BY_SUFFIX = {".mat": "wider_mat", ".json": "coco", ".xml": "voc"}
+_FOLDER_KINDS = ("voc", "yolo")
+_HEAD = 1 << 16  # bytes by which a file is recognised
+
+
+def read_annotations(
+    path: str | Path, kind: str | None = None, *, images: str | Path | None = None, category: str | None = None
+) -> list[Annotation]:
+    """Read the ground truth of a set of pictures.
+
+    A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
+    below it. Lists of names count only where there is nothing else, those named `*_list.txt` not at all.
+
+    Args:
+        kind: the format, one of KINDS; None: recognised by the content.
+        images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
+        category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
+            else the only class.
+
+    Raises:
+        UserError: nothing to read, another format than `kind`, no known one, or a malformed row or record.
+    """
+    path = Path(path)
+    if kind is not None and kind not in KINDS:
+        raise UserError(f"{kind!r}: no such annotation format; expected one of {', '.join(KINDS)}")
+    if path.is_dir() and kind not in _FOLDER_KINDS:
+        found, path = _look_into(path, kind)
+    elif path.is_dir():
+        found = kind
+    elif path.is_file():
+        found = _recognise(path)
+    else:
+        raise UserError(f"{path}: no such annotation file or folder")
+    if kind is not None and found not in (kind, None):
+        raise UserError(f"{path}: is {_WORDS[found]}; --gt_format {kind} expects {_WORDS[kind]}")
+    # A list of names that look like something else is one if the user says so.
+    return _read(path, kind if kind == "list" else found, images, category)
+
+
+def _read(path: Path, kind: str | None, images: str | Path | None, category: str | None) -> list[Annotation]:
+    match kind:
+        case "label":
+            return read_label(path)
+        case "wider" | "laboro":
+            return read_counted(path, kind)
+        case "wider_mat":
+            return read_wider_mat(path)
+        case "coco":
+            return read_coco(path, category)
+        case "voc":
+            return read_voc(path, category)
+        case "yolo":
+            return read_yolo(path, None if images is None else Path(images), category)
+        case "list":
+            return read_list(path)
+    refuse_unknown(path)
+
+
+def _recognise(path: Path) -> str | None:
+    """Return the format of a file, None where it is in none that is known."""
+    if path.suffix.lower() in _BY_SUFFIX:
+        return _BY_SUFFIX[path.suffix.lower()]
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', text):
+        return "coco"
+    return "voc" if re.match(r"\s*<[?!\w]", text) else recognise_text(text)
+
+
+def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
+    """Return the format and the path of the one annotation in a folder that is of a kind.
+
+    Raises:
+        UserError: there is none, or more than one.
+    """
+    found = _list_annotations(folder)
+    if not found:
+        raise UserError(
+            f"{folder}: has no label file (*.txt, *.json, *.xml) and no {_WIDER_MAT}; name another folder or a file"
+        )
+    matching = [key for key in found if kind in (key[0], None)]
+    chosen = [key for key in matching if _has_boxes(key)] or matching
+    if len(chosen) == 1:
+        return chosen[0]
+    names = [found[key] for key in chosen or found]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if not chosen:
+        raise UserError(f"{folder}: found {shown}; --gt_format {kind} expects {_WORDS[kind]}")
+    raise UserError(f"{folder}: found {shown}; name the one annotation file, or its format with --gt_format")
+
+
+def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:
+    """Return (format, path to read) -> name of a file, for what lies in a folder.
+
+    The path of a format of many files is the folder. In the folders below, only those formats are looked for, and
+    only where the folder itself has no boxes.
+    """
+    found = {}
+    for file in sorted(folder.iterdir()):
+        is_text = file.suffix.lower() == ".txt" and file.name != CLASSES and not file.name.endswith("_list.txt")
+        if (is_text or file.suffix.lower() in (".json", ".xml") or file.name == _WIDER_MAT) and file.is_file():
+            kind = _recognise(file)
+            found.setdefault((kind, folder if kind in _FOLDER_KINDS else file), file.name)
+    if not any(map(_has_boxes, found)):
+        for name in files_below(folder, {".txt", ".xml"}):
+            kind = _recognise(folder / name)
+            if kind in _FOLDER_KINDS:
+                found.setdefault((kind, folder), name)
+    return found
+
+
+def _has_boxes(found: tuple[str | None, Path]) -> bool:
+    return found[0] not in ("list", None)

@@ -1,0 +1,152 @@
+"""The record of a picture's faces, and what all the readers need to make one."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import UserError
+
+# Of WIDER FACE, Pascal VOC and COCO, in which `iscrowd` is read as `crowd`.
+IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
+
+# What WIDER FACE calls the values 0, 1, 2 of its attributes, in the order of its columns.
+WIDER_VALUES = {
+    "blur": ("clear", "normal", "heavy"),
+    "expression": ("typical", "exaggerated"),
+    "illumination": ("normal", "extreme"),
+    "invalid": ("valid", "invalid"),
+    "occlusion": ("none", "partial", "heavy"),
+    "pose": ("typical", "atypical"),
+}
+
+
+@dataclass
+class Annotation:
+    """What is known of one picture's faces.
+
+    Attributes:
+        name: path of the picture below its images folder, with forward slashes.
+        boxes: (N, 4) float64, x1 y1 x2 y2 in pixels, as the file has them: not clipped, possibly of zero size.
+        landmarks: (N, 5, 2) float64, x y in pixels of left eye, right eye, nose, left and right mouth corner
+            (sides of the picture); -1 where a face has none.
+        attributes: name -> (N,) float64 or text. All pictures of a file have the same ones.
+        subsets: name -> (N,) bool, the faces that count in that subset of an evaluation.
+        size: (height, width) of the picture in pixels, where the annotation tells it.
+        identity: the id by which COCO's results refer to the picture.
+    """
+
+    name: str
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    subsets: dict[str, np.ndarray] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    identity: int | str | None = None
+
+    @property
+    def landmark_mask(self) -> np.ndarray:
+        """(N,) bool: the faces whose five landmarks are all known."""
+        return ~(self.landmarks == -1).all(axis=2).any(axis=1)
+
+    @property
+    def ignored(self) -> np.ndarray:
+        """(N,) bool: the faces that an evaluation neither counts nor punishes, any of IGNORED_ATTRIBUTES being 1."""
+        mask = np.zeros(len(self.boxes), bool)
+        for name in self.attributes.keys() & IGNORED_ATTRIBUTES:
+            mask |= self.attributes[name] == 1
+        return mask
+
+
+def value_name(attributes_present: Collection[str], attribute: str, value: float | str) -> str:
+    """Return the words for an attribute's value: WIDER FACE's own, else the text or the number as it is.
+
+    Args:
+        attributes_present: the names of all attributes of the file. `expression` tells WIDER FACE from Laboro TV,
+            which also has blur, occlusion and pose, but does not say what their values mean.
+    """
+    if isinstance(value, str):
+        return str(value)
+    names = WIDER_VALUES.get(attribute, ()) if "expression" in attributes_present else ()
+    return names[int(value)] if value in range(len(names)) else f"{value:g}"
+
+
+def make_annotations(
+    names: Sequence[str],
+    counts: Sequence[int],
+    boxes: np.ndarray | Sequence[Sequence[float]],
+    landmarks: np.ndarray | None = None,
+    attributes: Mapping[str, np.ndarray] | None = None,
+    subsets: Mapping[str, np.ndarray] | None = None,
+    sizes: Sequence[tuple[int, int] | None] | None = None,
+    identities: Sequence[int | str] | None = None,
+) -> list[Annotation]:
+    """Make the records of P pictures from arrays over all their F faces, which is faster than picture by picture.
+
+    Args:
+        names: (P,) as the file has them.
+        counts: (P,) numbers of faces, F in all.
+        boxes: (F, 4) x y w h in pixels.
+        landmarks: (F, 5, 2); None: there are none.
+        attributes, subsets: name -> (F,).
+        sizes, identities: (P,).
+    """
+    corners = np.array(boxes, np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    if landmarks is None:
+        landmarks = np.full((len(corners), 5, 2), -1.0)
+    ends = np.cumsum(counts, dtype=int).tolist()
+    annotations = []
+    for i, (name, count, end) in enumerate(zip(names, counts, ends, strict=True)):
+        faces = slice(end - count, end)
+        annotations.append(
+            Annotation(
+                # Lists of WIDER FACE begin their names with a slash that means the images folder.
+                name=name.replace("\\", "/").lstrip("/"),
+                boxes=corners[faces],
+                landmarks=landmarks[faces],
+                attributes={key: values[faces] for key, values in (attributes or {}).items()},
+                subsets={key: values[faces] for key, values in (subsets or {}).items()},
+                size=sizes[i] if sizes else None,
+                identity=identities[i] if identities else None,
+            )
+        )
+    return annotations
+
+
+def attribute_columns(
+    faces: Sequence[Mapping[str, float | str]], defaults: Mapping[str, float | str]
+) -> dict[str, np.ndarray]:
+    """Turn the attributes of F single faces into (F,) arrays.
+
+    An attribute that some face lacks is left out unless it has a default, and so is one that is a number here and a
+    text there.
+    """
+    columns = {}
+    for name in dict.fromkeys(name for face in faces for name in face):
+        values = [face.get(name, defaults.get(name)) for face in faces]
+        if len({type(value) for value in values}) == 1:
+            columns[name] = np.array(values)
+    return columns
+
+
+def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:
+    """Choose the object class that is the face: the wanted one, else "face", else the only one; None of none.
+
+    Raises:
+        UserError: the wanted class does not exist, or it is not clear which one is the face.
+    """
+    categories = list(dict.fromkeys(categories))
+    if not categories:
+        return None
+    name = wanted or "face"
+    same = [category for category in categories if category == name] or [
+        category for category in categories if category.lower() == name.lower()
+    ]
+    if wanted is None and not same:
+        same = categories
+    if len(same) == 1:
+        return same[0]
+    found = "the classes" if wanted is None else f"no class {wanted!r} but"
+    raise UserError(f"{path}: has {found} {', '.join(categories)}; name that of the faces with --category")

@@ -1,0 +1,149 @@
+"""The text formats that hold all pictures in one file.
+
+label     # relative/path.jpg, then per face x y w h, alone or with five landmarks (20 columns)
+wider     path, count, then x y w h blur expression illumination invalid occlusion pose
+laboro    picture ID, count, then x, y, w, h, blur, shakiness, occlusion, pose
+list      a picture's name a line, no boxes
+"""
+
+import math
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from data.annotations.record import WIDER_VALUES, Annotation, make_annotations
+from utils.errors import UserError
+from utils.files import read_text
+
+COUNTED_ATTRIBUTES = {
+    "wider": tuple(WIDER_VALUES),
+    "laboro": ("blur", "shakiness", "occlusion", "pose"),
+}
+
+
+def recognise_text(text: str) -> str | None:
+    """Return the format of a text by its first lines: one of this module's, "yolo", or None for an unknown one."""
+    used = [stripped for line in text.split("\n") if (stripped := line.strip())]
+    if not used or any("\0" in line for line in used[:3]):
+        return None
+    if used[0].startswith("#"):
+        return "label"
+    if _looks_counted(used[:3]):
+        first_row = next((line for line in used if len(parse_numbers(line) or ()) > 1), "")
+        return "laboro" if "," in first_row else "wider"
+    numbers = parse_numbers(used[0])
+    if numbers is None:
+        return "list"
+    has_class = len(numbers) >= 5 and numbers[0] in range(10_000)
+    return "yolo" if has_class and all(-0.01 <= value <= 1.01 for value in numbers[1:5]) else None
+
+
+def refuse_unknown(path: Path) -> NoReturn:
+    """Say of a file in which no format was recognised what it holds instead.
+
+    Raises:
+        UserError: always.
+    """
+    first = next(line for line in _read_lines(path) if line)
+    raise UserError(
+        f"{path}: in no known annotation format: the first line is {first[:60]!r}; expected '# picture.jpg',"
+        " or a picture's name"
+    )
+
+
+def read_label(path: Path) -> list[Annotation]:
+    """Read '# picture' labels.
+
+    Raises:
+        UserError: a malformed row, named by its line.
+    """
+    expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
+    names, counts, rows = [], [], []
+    for number, line in enumerate(_read_lines(path), start=1):
+        if line.startswith("#"):
+            names.append(line[1:].strip())
+            counts.append(0)
+            if not names[-1]:
+                raise UserError(f"{path}:{number}: found '#' alone; expected '# relative/path.jpg'")
+        elif line:
+            rows.append(_parse_row(path, number, line, (4, 19, 20), expected))
+            counts[-1] += 1
+    landmarks = np.full((len(rows), 5, 2), -1.0)
+    points = np.array([row[4:19] for row in rows if len(row) > 4])
+    landmarks[[len(row) > 4 for row in rows]] = points.reshape(-1, 5, 3)[:, :, :2]
+    return make_annotations(names, counts, [row[:4] for row in rows], landmarks)
+
+
+def read_counted(path: Path, kind: str) -> list[Annotation]:
+    """Read a text of kind "wider" or "laboro", which gives the number of faces behind each picture's name.
+
+    Raises:
+        UserError: a malformed row, named by its line.
+    """
+    attributes = COUNTED_ATTRIBUTES[kind]
+    numbered = ((number, line) for number, line in enumerate(_read_lines(path), start=1) if line)
+    names, counts, rows = [], [], []
+    waiting = next(numbered, None)
+    while waiting:
+        number, name = waiting
+        count_number, line = next(numbered, (number + 1, ""))
+        count = _parse_count(line)
+        if count is None:
+            raise UserError(f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}")
+        expected = f"a face of {name} as 'x y w h {' '.join(attributes)}'"
+        for _ in range(count):
+            row_number, line = next(numbered, (count_number + 1, ""))
+            rows.append(_parse_row(path, row_number, line, (4 + len(attributes),), expected))
+        names.append(name)
+        counts.append(count)
+        waiting = next(numbered, None)
+        if count == 0 and waiting and parse_numbers(waiting[1]) == [0.0] * 10:
+            waiting = next(numbered, None)  # WIDER FACE gives a picture without faces one row of zeros
+    values = np.array(rows).reshape(-1, 4 + len(attributes))
+    columns = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
+    return make_annotations(names, counts, values[:, :4], attributes=columns)
+
+
+def read_list(path: Path) -> list[Annotation]:
+    """Read a list of names: pictures without boxes."""
+    names = [line for line in _read_lines(path) if line]
+    return make_annotations(names, [0] * len(names), [])
+
+
+def parse_numbers(line: str) -> list[float] | None:
+    """Return the finite numbers of a row separated by blanks or commas, None where it has anything else."""
+    try:
+        values = [float(value) for value in line.replace(",", " ").split()]
+    except ValueError:
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _read_lines(path: Path) -> list[str]:
+    lines = [line.strip() for line in read_text(path).split("\n")]
+    if not any(lines):
+        raise UserError(f"{path}: the file is empty; expected picture names or labels")
+    return lines
+
+
+def _parse_count(line: str) -> int | None:
+    return int(line) if line.isdecimal() and len(line) < 10 else None  # Python refuses to read very long ones
+
+
+def _looks_counted(used: list[str]) -> bool:
+    """Whether the first lines are a picture and the number of its faces; an ID of digits needs a row behind it."""
+    count = _parse_count(used[1]) if len(used) > 1 else None
+    if count is None:
+        return False
+    has_row = len(used) == 3 and len(used[2].replace(",", " ").split()) > 1
+    return has_row or count == 0 or parse_numbers(used[0]) is None
+
+
+def _parse_row(path: Path, number: int, line: str, columns: tuple[int, ...], expected: str) -> list[float]:
+    values = parse_numbers(line)
+    if values is None or len(values) not in columns:
+        raise UserError(f"{path}:{number}: found {line[:80]!r}; expected {expected}")
+    if values[2] < 0 or values[3] < 0:
+        raise UserError(f"{path}:{number}: found {line[:80]!r}; a face's width and height cannot be negative")
+    return values

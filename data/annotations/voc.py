@@ -1,0 +1,125 @@
+"""Pascal VOC: an XML file for each picture."""
+
+import math
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element
+
+from data.annotations.record import Annotation, attribute_columns, face_category, make_annotations
+from data.pictures import PICTURE_SUFFIXES, files_below
+from utils.errors import UserError
+
+# What the format means by leaving one out.
+DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
+
+
+def read_voc(path: Path, category: str | None = None) -> list[Annotation]:
+    """Read one file, or all below a folder.
+
+    A picture is named by the path of its XML file below the folder, with the suffix of the picture that <filename>
+    tells: the name there is often that of before the picture was moved or renamed.
+
+    The format's corners are those of the box's first and last pixels. They are taken as they are, with the x1 y1
+    x2 y2 of the records: a box that is x2 - x1 + 1 pixels wide is what scoring takes it for. The format counts pixels
+    from 1, but so many tools write it from 0 that nothing is subtracted.
+
+    Raises:
+        UserError: no file, or one that is not XML or not laid out as Pascal VOC, named with the object.
+    """
+    root = path if path.is_dir() else path.parent
+    files = files_below(path, {".xml"}) if path.is_dir() else [path.name]
+    if not files:
+        raise UserError(f"{path}: has no Pascal VOC files (*.xml); name the folder that has them")
+    names, sizes, objects = [], [], []
+    for file in files:
+        tree = _load(root / file)
+        names.append(_name(file, tree))
+        sizes.append(_size(tree))
+        objects.append(_objects(root / file, tree))
+    chosen = face_category(path, (name for group in objects for _, name, _ in group), category)
+
+    counts = [sum(name == chosen for _, name, _ in group) for group in objects]
+    faces = [(where, element) for group in objects for where, name, element in group if name == chosen]
+    return make_annotations(
+        names,
+        counts,
+        [_box(where, element) for where, element in faces],
+        attributes=attribute_columns([_attributes(where, element) for where, element in faces], DEFAULTS),
+        sizes=sizes,
+    )
+
+
+def _load(path: Path) -> Element:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    # Entities of a few bytes can unfold to gigabytes, and they need a document type. With a zero byte it could hide
+    # in UTF-16; in any other encoding that the parser takes, these letters are these bytes.
+    if b"<!DOCTYPE" in content or b"\0" in content:
+        raise UserError(f"{path}: found a document type or UTF-16; expected plain XML in UTF-8")
+    try:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding that does not exist for one
+        raise UserError(f"{path}: is not XML ({error})") from error
+    if root.tag != "annotation":
+        raise UserError(f"{path}: found <{root.tag[:40]}>; expected <annotation>, as Pascal VOC's files begin")
+    return root
+
+
+def _name(file: str, root: Element) -> str:
+    name = PurePosixPath(file).with_suffix("")
+    suffix = PurePosixPath(_text(root, "filename")).suffix
+    is_whole = name.suffix.lower() in PICTURE_SUFFIXES or suffix.lower() not in PICTURE_SUFFIXES
+    return str(name) if is_whole else f"{name}{suffix}"
+
+
+def _size(root: Element) -> tuple[int, int] | None:
+    try:
+        height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
+    except ValueError:
+        return None
+    return (height, width) if min(height, width) > 0 else None  # some tools write 0
+
+
+def _objects(path: Path, root: Element) -> list[tuple[str, str, Element]]:
+    """Return, for each object, the words that name it in an error, its class and its element."""
+    objects = []
+    for number, element in enumerate(root.findall("object"), start=1):
+        name = _text(element, "name")
+        if not name:
+            raise UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
+        objects.append((f"{path}: object {number} ({name[:40]})", name, element))
+    return objects
+
+
+def _box(where: str, element: Element) -> list[float]:
+    x1, y1, x2, y2 = (_number(where, element, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax"))
+    if x2 < x1 or y2 < y1:
+        raise UserError(
+            f"{where}: found xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}; a maximum cannot be below its minimum"
+        )
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def _attributes(where: str, element: Element) -> dict[str, float | str]:
+    attributes = {}
+    for name, default in DEFAULTS.items():
+        if _text(element, name):
+            attributes[name] = _text(element, name) if isinstance(default, str) else _number(where, element, name)
+    return attributes
+
+
+def _number(where: str, element: Element, tag: str) -> float:
+    text = _text(element, tag)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: found {text[:40]!r} for <{tag.rpartition('/')[2]}>; expected a number")
+    return value
+
+
+def _text(element: Element, tag: str) -> str:
+    return " ".join((element.findtext(tag) or "").split())

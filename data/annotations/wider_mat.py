@@ -1,0 +1,94 @@
+"""The ground truth of the official WIDER FACE evaluation: MATLAB files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data.annotations.record import WIDER_VALUES, Annotation, make_annotations
+from utils.errors import UserError
+
+SUBSETS = ("easy", "medium", "hard")
+
+
+def read_wider_mat(path: Path) -> list[Annotation]:
+    """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
+
+    In them gt_list holds, for each event and picture, the 1-based indices of the faces that count. The official boxes
+    are taken as they are, one of negative size among them, since the published figures do so. The attribute lists,
+    blur_label_list and so on, are read where the file has them.
+
+    Raises:
+        UserError: a file that is missing, not MATLAB's, or not laid out like that.
+    """
+    attribute_lists = {name: f"{name}_label_list" for name in WIDER_VALUES}
+    content = _load(path, ("event_list", "file_list", "face_bbx_list"), tuple(attribute_lists.values()))
+    gt_lists = {subset: _load(path.with_name(f"wider_{subset}_val.mat"), ("gt_list",))["gt_list"] for subset in SUBSETS}
+    try:
+        events, files = content["event_list"][:, 0], content["file_list"][:, 0]
+        names = [
+            f"{event[0]}/{picture[0]}"
+            for event, pictures in zip(events, files, strict=True)
+            for picture in pictures[:, 0]
+        ]
+        boxes = [cell.reshape(-1, 4) for cell in _cells(content["face_bbx_list"], files)]
+        counts = [len(cell) for cell in boxes]
+        return make_annotations(
+            names,
+            counts,
+            _join(boxes),
+            attributes={
+                name: _attribute(key, content[key], files, counts)
+                for name, key in attribute_lists.items()
+                if key in content
+            },
+            subsets={subset: _mask(subset, gt_list, files, counts) for subset, gt_list in gt_lists.items()},
+        )
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: is not laid out as the WIDER FACE ground truth ({error})") from error
+
+
+def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    import scipy.io  # here, since it takes longer to import than most files take to read
+
+    try:
+        content = scipy.io.loadmat(path, variable_names=(*required, *optional))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # whatever SciPy meets in a file that is not MATLAB's
+        raise UserError(f"{path}: is not a MATLAB file ({error})") from error
+    for key in required:
+        if key not in content:
+            raise UserError(f"{path}: has no {key}; expected the WIDER FACE ground truth")
+    return content
+
+
+def _cells(events: np.ndarray, files: np.ndarray) -> Iterator[np.ndarray]:
+    """Give the cell of each picture, event by event, from a list that must be as long as that of the file names."""
+    for pictures, names in zip(events[:, 0], files, strict=True):
+        if len(pictures) != len(names):
+            raise ValueError(f"{len(pictures)} entries for the {len(names)} pictures of an event")
+        yield from pictures[:, 0]
+
+
+def _join(cells: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(cells).astype(np.float64)
+
+
+def _attribute(key: str, events: np.ndarray, files: np.ndarray, counts: list[int]) -> np.ndarray:
+    cells = [cell.ravel() for cell in _cells(events, files)]
+    if list(map(len, cells)) != counts:
+        raise ValueError(f"{key} has not one value for each face")
+    return _join(cells)
+
+
+def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]) -> np.ndarray:
+    """Return (F,) bool over the faces of all pictures from each picture's 1-based indices."""
+    cells = [cell.ravel() for cell in _cells(gt_list, files)]
+    indices = _join(cells).astype(int)
+    lengths = list(map(len, cells))
+    if (indices < 1).any() or (indices > np.repeat(counts, lengths)).any():
+        raise ValueError(f"the list of subset {subset} names a face that the picture has not")
+    mask = np.zeros(sum(counts), bool)
+    mask[indices - 1 + np.repeat(np.cumsum(counts) - counts, lengths)] = True
+    return mask

@@ -1,0 +1,121 @@
+"""YOLO: a text file for each picture, with rows of a class and a box in parts of the picture."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from data.annotations.record import Annotation, face_category, make_annotations
+from data.annotations.text import parse_numbers
+from data.pictures import files_below, find_pictures, picture_size
+from utils.errors import UserError
+from utils.files import read_text
+
+CLASSES = "classes.txt"
+# Coordinates are rounded when they are written.
+TOLERANCE = 0.001
+
+
+def read_yolo(folder: Path, images: Path | None = None, category: str | None = None) -> list[Annotation]:
+    """Read the label files below a folder, for the pictures at the same paths below their own folder.
+
+    A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` in the folder names
+    the classes, where it is absent their numbers are their names. A picture without a label file has no faces.
+
+    Args:
+        images: folder of the pictures, whose sizes turn parts into pixels; None: the one whose path has `images` for
+            the last `labels`, else `images` in or beside the folder, else the folder itself.
+
+    Raises:
+        UserError: a malformed row, named by file and line, a label file without a picture, a picture that cannot be
+            read, or no such folders.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
+    labels = _find_labels(folder)
+    images = images or _images_folder(folder)
+    pictures = find_pictures(images)
+    for key, path in labels.items():
+        if key not in pictures:
+            raise UserError(
+                f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
+            )
+
+    classes = _read_classes(folder / CLASSES)
+    rows = {key: _read_rows(path, classes) for key, path in labels.items()}
+    used = {int(row[0]) for group in rows.values() for row in group}
+    words = classes or {number: str(number) for number in sorted(used)}
+    chosen = face_category(folder, words.values(), category)
+    faces = {key: [row for row in rows.get(key, []) if words[int(row[0])] == chosen] for key in pictures}
+
+    sizes = [picture_size(path) for path in pictures.values()]
+    counts = [len(group) for group in faces.values()]
+    scale = np.repeat([(width, height) for height, width in sizes], counts, axis=0)
+    every = [row for group in faces.values() for row in group]
+    boxes = np.array([row[1:5] for row in every]).reshape(-1, 2, 2) * scale[:, None]
+    boxes[:, 0] -= boxes[:, 1] / 2
+    landmarks = np.array([_landmarks(row) for row in every]).reshape(-1, 5, 3)
+    points = np.where(landmarks[:, :, 2:] == 0, -1.0, landmarks[:, :, :2] * scale[:, None])
+    names = [path.relative_to(images).as_posix() for path in pictures.values()]
+    return make_annotations(names, counts, boxes, points, sizes=sizes)
+
+
+def _find_labels(folder: Path) -> dict[str, Path]:
+    """Return path below the folder without its suffix -> label file."""
+    files = [name for name in files_below(folder, {".txt"}) if PurePosixPath(name).name != CLASSES]
+    if not files:
+        raise UserError(f"{folder}: has no YOLO labels (*.txt); name the folder that has them")
+    return {name[:-4]: folder / name for name in files}
+
+
+def _images_folder(folder: Path) -> Path:
+    parts = Path(os.path.abspath(folder)).parts
+    candidates = [folder / "images", Path(*parts[:-1], "images")]
+    if "labels" in parts:
+        last = len(parts) - 1 - parts[::-1].index("labels")
+        candidates.insert(0, Path(*parts[:last], "images", *parts[last + 1 :]))
+    return next((candidate for candidate in candidates if candidate.is_dir()), folder)
+
+
+def _read_classes(path: Path) -> dict[int, str]:
+    if not path.is_file():
+        return {}
+    return dict(enumerate(name.strip() for name in read_text(path).strip().split("\n")))
+
+
+def _read_rows(path: Path, classes: dict[int, str]) -> list[list[float]]:
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            row = parse_numbers(line)
+            problem = _problem(row, classes)
+            if problem:
+                raise UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}")
+            rows.append(row)
+    return rows
+
+
+def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
+    """Return what is wrong with a row, None where it is right."""
+    if row is not None and len(row) == 6:
+        return "six columns are a prediction with its confidence; expected the ground truth, 'class cx cy w h'"
+    if row is not None and len(row) > 6 and len(row) != 20:
+        return (
+            "expected a box, 'class cx cy w h', alone or with five landmarks 'x y visibility' (20 columns); outlines"
+            " and other keypoints are not read"
+        )
+    if row is None or len(row) not in (5, 20):
+        return "expected 'class cx cy w h'"
+    if row[0] < 0 or row[0] != int(row[0]):
+        return "the class must be a whole number"
+    if classes and row[0] not in classes:
+        return f"{CLASSES} names the classes 0 to {len(classes) - 1}"
+    if row[3] < 0 or row[4] < 0:
+        return "a face's width and height cannot be negative"
+    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in row[1:5]):
+        return "expected parts of the picture, from 0 to 1"
+    return None
+
+
+def _landmarks(row: list[float]) -> list[float]:
+    return row[5:] or [0.0] * 15

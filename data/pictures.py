@@ -1,0 +1,85 @@
+"""Picture files: their names, finding them below a folder, and their sizes."""
+
+import os
+import warnings
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+
+from utils.errors import UserError
+
+# A name without an extension may still hold a dot, so that only the suffixes of pictures are taken off.
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+
+
+def picture_key(name: str) -> str:
+    """Return a picture's name without its extension, by which annotations and detection files are matched."""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("") if path.suffix.lower() in PICTURE_SUFFIXES else path)
+
+
+def find_pictures(folder: str | Path) -> dict[str, Path]:
+    """Return picture_key(path below the folder) -> file, in the order of the paths, for all pictures below a folder.
+
+    Raises:
+        UserError: no such folder, or two pictures whose names differ in the suffix alone.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of pictures; name it with --images")
+    pictures = {}
+    for name in files_below(folder, PICTURE_SUFFIXES):
+        key, path = picture_key(name), folder / name
+        if key in pictures:
+            raise UserError(
+                f"{path}: is named like another picture, {pictures[key].name}; rename or remove one of them"
+            )
+        pictures[key] = path
+    return pictures
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return the (height, width) in stored pixels that a picture's header tells; an EXIF rotation is not applied.
+
+    Raises:
+        UserError: the file cannot be read or is not a picture.
+    """
+    from PIL import Image  # here, since reading most annotation formats does without it
+
+    Image.MAX_IMAGE_PIXELS = None  # a limit to what is decoded, while nothing but headers is read
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the UserError says it in one line
+            with Image.open(path, formats=PILLOW_FORMATS) as picture:
+                return picture.height, picture.width
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})" if error.strerror else "is not a picture"
+        raise UserError(f"{path}: {reason}") from error
+    except Exception as error:  # whatever Pillow meets in a damaged header
+        raise UserError(f"{path}: is not a picture that Pillow can read ({error})") from error
+
+
+def files_below(folder: str | Path, suffixes: Collection[str]) -> list[str]:
+    """Return the sorted paths below a folder, with forward slashes, of the files with one of the suffixes.
+
+    Hidden files and folders are left out, for archives made on a Mac hold a hidden twin of each file. Linked folders
+    are not entered.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+    names = []
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        names += [
+            prefix + name
+            for name in files
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+        ]
+    return sorted(names)
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error

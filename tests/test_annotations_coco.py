@@ -1,0 +1,171 @@
+"""COCO JSON: what is read of it, and what is said of a record that is wrong."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.annotations import Annotation, read_annotations
+from utils.errors import UserError
+
+SAMPLE = {
+    "images": [
+        {"id": 7, "file_name": "a/1.jpg", "height": 480, "width": 640},
+        {"id": "x9", "file_name": "b\\2.jpg"},
+        {"id": 3, "file_name": "3.jpg", "height": 0, "width": 0},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": "x9", "category_id": 2, "bbox": [1, 2, 3.5, 4], "iscrowd": 1},
+        {"id": 2, "image_id": 7, "category_id": 2, "bbox": [10, 20, 30, 40], "iscrowd": 0},
+        {"id": 3, "image_id": 7, "category_id": 1, "bbox": "no face, so nobody looks"},
+        {"id": 4, "image_id": 7, "category_id": 2, "bbox": [5, 6, 0, 8], "ignore": 1},
+    ],
+    "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "Face"}],
+}
+
+
+def read(tmp_path, content: object, category: str | None = None) -> list[Annotation]:
+    path = tmp_path / "truth.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return read_annotations(path, category=category)
+
+
+def changed(*where, value=None) -> dict:
+    """The sample with the value at a path of keys replaced, or removed where it is None."""
+    content = copy.deepcopy(SAMPLE)
+    *parents, last = where
+    place = content
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+def test_names_sizes_ids_and_boxes(tmp_path):
+    first, second, third = read(tmp_path, SAMPLE)
+    assert [first.name, second.name, third.name] == ["a/1.jpg", "b/2.jpg", "3.jpg"]
+    assert [first.identity, second.identity, third.identity] == [7, "x9", 3]
+    assert [first.size, second.size, third.size] == [(480, 640), None, None]
+    assert first.boxes.tolist() == [[10, 20, 40, 60], [5, 6, 5, 14]]
+    assert second.boxes.tolist() == [[1, 2, 4.5, 6]]
+    assert third.boxes.shape == (0, 4) and third.landmarks.shape == (0, 5, 2)
+
+
+def test_crowds_and_ignored_faces(tmp_path):
+    first, second, third = read(tmp_path, SAMPLE)
+    assert first.attributes["crowd"].tolist() == [0, 0] and second.attributes["crowd"].tolist() == [1]
+    assert first.attributes["ignore"].tolist() == [0, 1]
+    assert [first.ignored.tolist(), second.ignored.tolist(), third.ignored.tolist()] == [[False, True], [True], []]
+
+
+def test_attributes_that_every_face_has(tmp_path):
+    content = changed("annotations", 2)
+    own = [
+        {"occluded": True, "pose": "left", "age": 20, "mixed": "old", "parts": [1]},
+        {"occluded": False, "pose": "front", "age": 3.5, "mixed": 7, "note": "only here"},
+        {"occluded": False, "pose": "front", "age": 4, "mixed": "new"},
+    ]
+    for annotation, attributes in zip(content["annotations"], own, strict=True):
+        annotation["attributes"] = attributes
+    first, second, third = read(tmp_path, content)
+    assert set(first.attributes) == {"occluded", "pose", "age", "crowd", "ignore"}
+    assert first.attributes["occluded"].tolist() == [0, 0] and second.attributes["occluded"].tolist() == [1]
+    assert first.attributes["pose"].tolist() == ["front", "front"] and second.attributes["pose"].tolist() == ["left"]
+    assert first.attributes["age"].tolist() == [3.5, 4]
+    assert third.attributes["pose"].shape == (0,)
+
+
+def test_five_keypoints_are_landmarks(tmp_path):
+    content = changed("annotations", 1, "keypoints", value=[11, 21, 2, 30, 21, 2, 20, 30, 1, 12, 40, 2, 28, 40, 2])
+    content["annotations"][0]["keypoints"] = [1, 2, 2] * 17  # of a body
+    content["annotations"][3]["keypoints"] = [11, 21, 2, 0, 0, 0, 20, 30, 1, 12, 40, 2, 28, 40, 2]
+    first, second, _ = read(tmp_path, content)
+    assert first.landmark_mask.tolist() == [True, False]
+    assert first.landmarks[0].tolist() == [[11, 21], [30, 21], [20, 30], [12, 40], [28, 40]]
+    assert first.landmarks[1, 1].tolist() == [-1, -1]
+    assert not second.landmark_mask.any()
+
+
+def test_which_class_is_the_face(tmp_path):
+    assert sum(len(a.boxes) for a in read(tmp_path, SAMPLE, category="face")) == 3
+    one = changed("categories", value=[{"id": 1, "name": "head"}, {"id": 2, "name": "head"}])
+    one["annotations"][2]["bbox"] = [1, 1, 1, 1]
+    assert sum(len(a.boxes) for a in read(tmp_path, one)) == 4
+    with pytest.raises(UserError, match=r"truth\.json: has no class 'dog' but person, Face; .*--category"):
+        read(tmp_path, SAMPLE, category="dog")
+    with pytest.raises(UserError, match=r"truth\.json: has the classes person, head; .*--category"):
+        read(tmp_path, changed("categories", 1, "name", value="head"))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            changed("annotations", 1, "image_id", value=8),
+            "annotation id 2: found image_id 8; expected the id of one of",
+        ),
+        (changed("annotations", 1, "image_id"), "annotation id 2: found no image_id; expected"),
+        (changed("annotations", 1, "image_id", value=[7]), "annotation id 2: found image_id [7]; expected"),
+        (changed("annotations", 1, "category_id", value=5), "annotation id 2: found category_id 5; expected the id of"),
+        (changed("annotations", 1, "category_id"), "annotation id 2: found no category_id; expected"),
+        (changed("annotations", 1, "bbox"), "annotation id 2: found no bbox; expected four finite numbers"),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3]), "annotation id 2: found bbox [1, 2, 3]; expected four"),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, "4"]), 'found bbox [1, 2, 3, "4"]; expected four'),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, float("nan")]), "found bbox [1, 2, 3, NaN]; expected four"),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, 10**400]), "found bbox [1, 2, 3, 1000"),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, True]), "expected four finite numbers"),
+        (changed("annotations", 1, "bbox", value=[1, 2, -3, 4]), "found bbox [1, 2, -3, 4]; a face's width and height"),
+        (changed("annotations", 1, "iscrowd", value="no"), 'annotation id 2: found iscrowd "no"; expected 0 or 1'),
+        (changed("annotations", 1, "keypoints", value=["x"] * 15), "annotation id 2: found keypoints"),
+        (changed("annotations", 0, value={"image_id": 5}), "annotation number 1: found image_id 5; expected"),
+        (changed("images", 1, "id", value=7), "image id 7: is there twice"),
+        (changed("images", 1, "id"), "image number 2: found no id; expected"),
+        (changed("images", 1, "id", value=1.5), "image id 1.5: found id 1.5; expected a whole number or a text"),
+        (changed("images", 1, "file_name"), "image id 'x9': found no file_name; expected"),
+        (changed("categories", 0, "name"), "category id 1: found no name; expected"),
+        (changed("images"), "has no list of objects 'images'; expected COCO's"),
+        (changed("annotations"), "has no list of objects 'annotations'; expected COCO's"),
+        (changed("categories"), "has no list of objects 'categories'; expected COCO's"),
+        (changed("images", value={"7": "a.jpg"}), "has no list of objects 'images'"),
+        (changed("annotations", 1, value=5), "has no list of objects 'annotations'"),
+        ([{"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}], "is a list, as COCO results are"),
+        ([], "is a list, as COCO results are"),
+        ("3", "has no list of objects"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_wrong_record_is_named(tmp_path, content, expected):
+    with pytest.raises(UserError) as error:
+        read(tmp_path, content)
+    assert str(error.value).startswith(f"{tmp_path / 'truth.json'}: ")
+    assert expected in str(error.value)
+    assert len(str(error.value)) < 300 and "\n" not in str(error.value)
+
+
+def test_json_that_does_not_parse_is_named_with_its_line(tmp_path):
+    with pytest.raises(UserError, match=r"truth\.json:2: is not JSON"):
+        read(tmp_path, '{"images": [],\n"annotations": [')
+
+
+number = st.floats(-1e4, 1e4) | st.integers(-10_000, 10_000)
+side = st.floats(0, 1e4) | st.integers(0, 10_000)
+
+
+@given(st.lists(st.lists(st.tuples(number, number, side, side), max_size=4), max_size=5), st.randoms())
+def test_boxes_come_back(tmp_path_factory, pictures, random):
+    annotations = [
+        {"image_id": i, "category_id": 1, "bbox": face, "attributes": {"order": j}}
+        for i, faces in enumerate(pictures)
+        for j, face in enumerate(faces)
+    ]
+    random.shuffle(annotations)
+    images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(len(pictures))]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "face"}]}
+    for annotation, faces in zip(read(tmp_path_factory.mktemp("coco"), content), pictures, strict=True):
+        order = annotation.attributes["order"].argsort() if len(faces) else []
+        assert annotation.boxes[order].tolist() == [[x, y, x + w, y + h] for x, y, w, h in faces]
