@@ -1,14 +1,23 @@
 """The command behind val_dataset_evaluate/eval.py and test_dataset_evaluate/eval.py."""
 
 import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from data.annotations import Annotation, read_annotations
+from data.annotations import KINDS, Annotation, picture_key, read_annotations
+from data.pictures import find_pictures, picture_size
 from data.splits import Split
+from evaluation.model import Model
+from evaluation.outputs import format_table, write_csv, write_json
+from evaluation.page import write_page
+from evaluation.plots import draw_curves
 from evaluation.predictions import load_predictions
-from evaluation.protocol import evaluate
-from evaluation.report import Inputs, format_table, write_report
+from evaluation.protocol import Result, evaluate
 from utils.errors import UserError
+from utils.files import make_folder
+from utils.flags import natural_int
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,22 +27,80 @@ def score_split(split: Split) -> None:
 
     Raises:
         UserError: no ground truth is in place, or what `read_annotations`, `load_predictions`, `evaluate` and
-            `write_report` raise.
+            the writers raise.
     """
     args = _parser(split).parse_args()
-    ground_truth = _read_ground_truth(args.gt, split)
-    predictions = load_predictions(args.pred, ground_truth, args.allow_missing)
-    inputs = Inputs(
-        predictions=args.pred,
-        ground_truth=args.gt,
-        pictures=len(ground_truth),
-        missing=len(ground_truth) - len(predictions),
-        detections=sum(map(len, predictions.values())),
-        iou=args.iou,
-    )
-    results = evaluate(predictions, ground_truth, args.iou)
-    print(format_table(results, inputs), flush=True)  # even where the files cannot be written
-    print("\nwritten:", *write_report(args.result, results, inputs), sep="\n  ")
+    paths = args.pred or [ROOT / split.evaluation_folder / "tvface_txt"]
+    names = _model_names(paths, args.name)
+    pictures = find_split_pictures(args.images, args.gt, split)
+    ground_truth = with_sizes(read_ground_truth(args.gt, split, args.gt_format, args.images, args.category), pictures)
+    models = [
+        score_predictions(name, path, ground_truth, args.iou, args.bootstrap, args.allow_missing)
+        for name, path in zip(names, paths, strict=True)
+    ]
+    print(format_table(models), flush=True)  # even where the files cannot be written
+    print("\nwritten:", *write_result(args.result, models, args.gt, pictures), sep="\n  ")
+
+
+def read_ground_truth(
+    path: Path, split: Split, kind: str | None, images: Path | None, category: str | None
+) -> list[Annotation]:
+    """Read the annotations; where a folder has none, say what to put there and from where."""
+    if path.is_dir() and all(file.name == "README.md" or file.name.startswith(".") for file in path.iterdir()):
+        raise UserError(
+            f"{path}: no ground truth of the {split.name} pictures here; put the label file (.txt) or the"
+            f" WIDER FACE .mat set from {split.ground_truth_url} into it, or name another place with --gt (the drawn"
+            f" sample's is {Path(split.images).parent})"
+        )
+    annotations = read_annotations(path, kind, images=images, category=category)
+    if not any(len(annotation.boxes) for annotation in annotations):
+        raise UserError(f"{path}: has no faces: it is a list of names, or labels without a single box")
+    return annotations
+
+
+def find_split_pictures(images: Path | None, ground_truth: Path, split: Split) -> dict[str, Path]:
+    """Return the files of the pictures by their keys: in the folder that is named, or else in the first usual one."""
+    if images:
+        return find_pictures(images)
+    beside = (ground_truth if ground_truth.is_dir() else ground_truth.parent) / "images"
+    usual = next((folder for folder in (beside, ROOT / split.images) if folder.is_dir()), None)
+    return find_pictures(usual) if usual else {}
+
+
+def with_sizes(ground_truth: Sequence[Annotation], pictures: dict[str, Path]) -> Sequence[Annotation]:
+    """Return the annotations with the sizes of their pictures, if all those that lack one are at hand."""
+    paths = [None if annotation.size else pictures.get(picture_key(annotation.name)) for annotation in ground_truth]
+    if not all(annotation.size or path for annotation, path in zip(ground_truth, paths, strict=True)):
+        return ground_truth
+    return [
+        replace(annotation, size=picture_size(path)) if path else annotation
+        for annotation, path in zip(ground_truth, paths, strict=True)
+    ]
+
+
+def score_predictions(
+    name: str, path: Path, ground_truth: Sequence[Annotation], iou: float, resamples: int, allow_missing: bool
+) -> Model:
+    """Read a set of predictions and score it."""
+    predictions = load_predictions(path, ground_truth, allow_missing)
+    result = evaluate(predictions.detections, ground_truth, iou, resamples)
+    _warn_of_no_curve(path, result)
+    return Model(name, path, predictions.missing, predictions.unknown, result)
+
+
+def write_result(folder: Path, models: Sequence[Model], ground_truth: Path, pictures: dict[str, Path]) -> list[Path]:
+    """Write ap.json, pr_curve.csv, pr_curve.png and report.html, each whole or not at all, and return their paths.
+
+    Raises:
+        UserError: the folder or a file cannot be written.
+    """
+    make_folder(folder)
+    table, curve, plot, page = (folder / name for name in ("ap.json", "pr_curve.csv", "pr_curve.png", "report.html"))
+    write_json(table, models, ground_truth)
+    write_csv(curve, models)
+    draw_curves(plot, models)
+    write_page(page, models, ground_truth, pictures)
+    return [table, curve, plot, page]
 
 
 def _parser(split: Split) -> argparse.ArgumentParser:
@@ -41,24 +108,45 @@ def _parser(split: Split) -> argparse.ArgumentParser:
     home = ROOT / folder
     parser = argparse.ArgumentParser(
         description=f"Score the faces detected in the {split.name} pictures by the WIDER FACE protocol: print"
-        " the average precision, and write it with the curve of precision over recall.",
+        " the average precision with what explains it, and write it with curves and a report that shows what was"
+        " missed and what was wrongly found.",
         epilog=f"Run {split.detection_script} first: it writes the predictions. Put the ground truth, from"
-        f" {split.ground_truth_url}, into {folder}/groundtruths/.",
+        f" {split.ground_truth_url}, into {folder}/groundtruths/."
+        " Two detectors are compared with: -p A -p B --name first --name second --bootstrap 1000",
     )
     parser.add_argument(
-        "-p", "--pred", type=Path, default=home / "tvface_txt", metavar="FOLDER",
-        help="predictions, a text file per picture: name, count, then 'x y w h score' rows"
-        f" (default: {folder}/tvface_txt)",
+        "-p", "--pred", type=Path, action="append", metavar="PATH",
+        help="predictions: a folder with a text file per picture (name, count, then 'x y w h score' rows), or one"
+        f" JSON file of COCO results; again for further detectors to compare (default: {folder}/tvface_txt)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", action="append",
+        help="what to call the predictions, in the order of -p (default: the last part of their path)",
     )  # fmt: skip
     parser.add_argument(
         "-g", "--gt", type=Path, default=home / "groundtruths", metavar="PATH",
         help="ground truth, a file or the folder that holds it: '# picture' labels, WIDER FACE or Laboro TV"
-        " text, or wider_face_val.mat with its easy, medium and hard lists beside it; recognised by content"
-        f" (default: {folder}/groundtruths)",
+        " text, wider_face_val.mat with its easy, medium and hard lists beside it, COCO JSON, or a folder of"
+        f" Pascal VOC XML or YOLO text; recognised by content (default: {folder}/groundtruths)",
+    )  # fmt: skip
+    parser.add_argument("--gt_format", choices=KINDS, help="read the ground truth as this, whatever it looks like")
+    parser.add_argument(
+        "--category", metavar="CLASS",
+        help="class of the ground truth that is the face (default: 'face', or the only class)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER",
+        help="the pictures, for the crops in the report and AP by height in the picture (default: images/ beside the"
+        f" ground truth, or {split.images})",
     )  # fmt: skip
     parser.add_argument(
         "--iou", type=float, default=0.5,
         help="smallest overlap with a face that makes a detection right, over 0 and up to 1 (default: 0.5)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bootstrap", type=natural_int, default=0, metavar="N",
+        help="give AP, and the difference of two detectors, with the interval that holds 95 %% of N sets drawn from the"
+        " pictures with replacement; 1000 is usual (default: 0, none)",
     )  # fmt: skip
     parser.add_argument(
         "--allow_missing", action="store_true",
@@ -66,20 +154,27 @@ def _parser(split: Split) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--result", type=Path, default=home / "result", metavar="FOLDER",
-        help=f"where ap.json, pr_curve.csv and pr_curve.png are written (default: {folder}/result)",
+        help="where ap.json, pr_curve.csv, pr_curve.png and report.html are written"
+        f" (default: {folder}/result)",
     )  # fmt: skip
     return parser
 
 
-def _read_ground_truth(path: Path, split: Split) -> list[Annotation]:
-    """Read the annotations; where a folder has none, say what to put there and from where."""
-    if path.is_dir() and not any(file.suffix in (".txt", ".mat") for file in path.iterdir()):
-        raise UserError(
-            f"{path}: no ground truth of the {split.name} pictures here; put the label file (.txt) or the"
-            f" WIDER FACE .mat set from {split.ground_truth_url} into it, or name another place with --gt (the drawn"
-            f" sample's is {Path(split.images).parent})"
-        )
-    annotations = read_annotations(path)
-    if not any(len(annotation.boxes) for annotation in annotations):
-        raise UserError(f"{path}: has no faces: it is a list of names, or in no known annotation format")
-    return annotations
+def _model_names(paths: Sequence[Path], names: Sequence[str] | None) -> list[str]:
+    if names and len(names) != len(paths):
+        raise UserError(f"--name: found {len(names)} names for {len(paths)} sets of predictions; give each --pred one")
+    names = names or [path.resolve().name for path in paths]
+    if len(set(names)) < len(names):
+        raise UserError(f"--name: found {', '.join(names)}; give each --pred a name of its own")
+    return names
+
+
+def _warn_of_no_curve(path: Path, result: Result) -> None:
+    """Say on stderr where the figures are defined and yet mean little."""
+    scores = result.matches.detections[:, 4]
+    if not result.counts.any():
+        print("warning: no face counts: they are all marked to be ignored; AP is not defined", file=sys.stderr)
+    if not len(scores):
+        print(f"warning: {path}: has no detections at all", file=sys.stderr)
+    elif len(scores) > 1 and scores.min() == scores.max():
+        print(f"warning: {path}: all scores are {scores[0]:g}: the curve is a single point", file=sys.stderr)

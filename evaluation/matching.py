@@ -1,39 +1,122 @@
-"""The one place that chooses between the compiled kernel and its NumPy twin."""
+"""Which detection is on which face, over a whole set."""
 
-import sys
-from collections.abc import Callable
-from functools import cache
-from importlib import import_module
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation import matching_numpy
+from data.annotations import Annotation, picture_key
+from evaluation.kernel import best_faces
+
+# A detection with this share of its area in a region that is marked as a crowd is void.
+CROWD_SHARE = 0.5
 
 
-def best_faces(
-    detections: np.ndarray, detection_starts: np.ndarray, faces: np.ndarray, face_starts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the face that each detection overlaps most; the arguments are those of `matching_numpy.match`.
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The D detections and F faces of P pictures, and the face that each detection is on.
 
-    Returns:
-        face: (D,) int64, the row of `faces`, -1 where a detection touches no face.
+    Attributes:
+        ground_truth: the P pictures, without crowd regions among their boxes.
+        detections: (D, 5) float64, x1 y1 x2 y2 score.
+        detection_pictures: (D,) int64, the picture of each.
+        faces: (F, 4) float64, x1 y1 x2 y2.
+        face_pictures: (F,) int64, the picture of each.
+        face: (D,) int64, the face that each detection overlaps most, -1 where it touches none.
         overlap: (D,) float64, the IoU with it, 0 where there is none.
+        matched: (D,) bool, whether that is enough to be on the face.
+        in_crowd: (D,) bool, the detections on no face that lie in a crowd region.
+        order: (D,) int64, the detections by falling score.
+        found_by: (F,) int64, the detection with the highest score on each face, -1 where there is none.
     """
-    face = np.empty(len(detections), np.int64)
-    overlap = np.empty(len(detections), np.float64)
-    _kernel()(detections, detection_starts, faces, face_starts, face, overlap)
-    return face, overlap
+
+    ground_truth: Sequence[Annotation]
+    detections: np.ndarray
+    detection_pictures: np.ndarray
+    faces: np.ndarray
+    face_pictures: np.ndarray
+    face: np.ndarray
+    overlap: np.ndarray
+    matched: np.ndarray
+    in_crowd: np.ndarray
+    order: np.ndarray
+    found_by: np.ndarray
+
+    @property
+    def face_scores(self) -> np.ndarray:
+        """(F,) float64: the highest score of a detection on each face, -inf where there is none."""
+        return np.append(self.detections[:, 4], -np.inf)[self.found_by]
 
 
-@cache
-def _kernel() -> Callable[..., None]:
-    """Return the compiled function or, with one warning a process, the NumPy one."""
-    try:
-        return import_module("evaluation._matching").match
-    except ImportError:
-        print(
-            "warning: the compiled matching is missing, scoring in NumPy instead, which is slower;"
-            " build it with: python setup.py build_ext --inplace",
-            file=sys.stderr,
-        )
-        return matching_numpy.match
+def match(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotation], iou: float) -> Matches:
+    """Match the detections of a set; `evaluation.protocol.evaluate` describes the arguments."""
+    nothing = np.empty((0, 5))
+    detected = [predictions.get(picture_key(annotation.name), nothing) for annotation in ground_truth]
+    detections, detection_starts = _join(detected, 5)
+    in_crowd = _in_crowd(detected, ground_truth)
+    ground_truth = [_without_crowds(annotation) for annotation in ground_truth]
+    faces, face_starts = _join([annotation.boxes for annotation in ground_truth], 4)
+
+    face, overlap = best_faces(detections, detection_starts, faces, face_starts)
+    matched = overlap >= iou
+    order = np.argsort(-detections[:, 4], kind="stable")
+    by_score = order[matched[order]]
+    found, first = np.unique(face[by_score], return_index=True)
+    found_by = np.full(len(faces), -1)
+    found_by[found] = by_score[first]
+    return Matches(
+        ground_truth=ground_truth,
+        detections=detections,
+        detection_pictures=_pictures(detection_starts),
+        faces=faces,
+        face_pictures=_pictures(face_starts),
+        face=face,
+        overlap=overlap,
+        matched=matched,
+        in_crowd=in_crowd & ~matched,
+        order=order,
+        found_by=found_by,
+    )
+
+
+def _crowds(annotation: Annotation) -> np.ndarray:
+    """Return the (N,) bool of the boxes that mark a region."""
+    return annotation.attributes["crowd"] == 1
+
+
+def _without_crowds(annotation: Annotation) -> Annotation:
+    if "crowd" not in annotation.attributes:
+        return annotation
+    faces = ~_crowds(annotation)
+    return replace(
+        annotation,
+        boxes=annotation.boxes[faces],
+        landmarks=annotation.landmarks[faces],
+        attributes={name: values[faces] for name, values in annotation.attributes.items()},
+        subsets={name: counts[faces] for name, counts in annotation.subsets.items()},
+    )
+
+
+def _in_crowd(detected: Sequence[np.ndarray], ground_truth: Sequence[Annotation]) -> np.ndarray:
+    """Return the (D,) bool of the detections of which half lies in a crowd region of their picture."""
+    inside = [np.zeros(len(boxes), bool) for boxes in detected]
+    for boxes, annotation, flags in zip(detected, ground_truth, inside, strict=True):
+        if "crowd" not in annotation.attributes:
+            continue
+        for x1, y1, x2, y2 in annotation.boxes[_crowds(annotation)]:
+            width = (np.minimum(boxes[:, 2], x2) - np.maximum(boxes[:, 0], x1) + 1).clip(0)
+            height = (np.minimum(boxes[:, 3], y2) - np.maximum(boxes[:, 1], y1) + 1).clip(0)
+            area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+            flags |= width * height >= CROWD_SHARE * area
+    return np.concatenate([np.empty(0, bool), *inside])
+
+
+def _join(arrays: Sequence[np.ndarray], columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Put the (N_p, columns) arrays of P pictures below one another: the rows and the (P + 1,) starts."""
+    rows = np.concatenate([np.empty((0, columns)), *arrays]).astype(np.float64, copy=False)
+    return rows, np.cumsum([0, *map(len, arrays)], dtype=np.int64)
+
+
+def _pictures(starts: np.ndarray) -> np.ndarray:
+    """Return the picture of each row, (N,), from the (P + 1,) starts."""
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))

@@ -1,129 +1,207 @@
-"""Predictions as files: a tree of text files, one per picture, at the picture's path with the suffix .txt.
+"""Predictions: a folder of text files, one per picture, or one JSON file of COCO's results.
 
-    0_Parade_marchingband_1_465
-    2
-    345 211 23 33 0.9987
-    411 205 20 31 0.8012
-
-A name, the number of rows, and the rows in any order: x y w h in pixels and a score. Neither the name, which
-the path tells already, nor further columns are looked at.
+What a file has to look like is said in prediction_text.py and prediction_coco.py; here it finds its picture.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.annotations import Annotation, picture_key
+from data.pictures import files_below
+from evaluation.prediction_coco import read_results
+from evaluation.prediction_text import parse_texts
 from utils.errors import UserError
-from utils.files import join_inside, read_text
+from utils.files import join_inside
 
 
-def load_predictions(
-    folder: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False
-) -> dict[str, np.ndarray]:
-    """Read the predictions for the pictures of the ground truth.
+@dataclass(frozen=True)
+class Predictions:
+    """The detections in the pictures of a ground truth.
 
-    One line on stderr counts the pictures without a file, with allow_missing, and one the files for other
-    pictures, which are not read.
+    Attributes:
+        detections: picture_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels, in the order of the file, of every
+            picture that is not missing.
+        missing: the keys of the pictures without predictions, sorted. None are where COCO's results are read, in which
+            a picture without detections does not appear.
+        unknown: the predictions for pictures that the ground truth does not have, sorted: text files by their path
+            below the folder, with forward slashes, COCO's results by their image id.
+    """
 
-    Returns:
-        picture_key(name) -> (N, 5) float64, x1 y1 x2 y2 score, in the order of the file. A picture without a
-        file has no entry.
+    detections: dict[str, np.ndarray]
+    missing: list[str]
+    unknown: list[str]
+
+
+def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False) -> Predictions:
+    """Read the predictions for the pictures of the ground truth, from a folder of text files or COCO's results.
+
+    The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. Where there is neither, they are in the file of the same
+    base name elsewhere below the folder, as long as no other picture has that base name and no other file without a
+    picture of its own. An image_id of COCO's results is a picture's identity or, if a text, its name, likewise.
+
+    Up to three lines on stderr count and name the pictures that were found by base name, those without a file, with
+    allow_missing, and the predictions for other pictures, which are not used.
 
     Raises:
-        UserError: no such folder, a picture without a file, a malformed file, a picture that is annotated
-            twice or whose name leads outside the folder.
+        UserError: no such folder or file, a picture without a file, two files for a picture, malformed predictions,
+            results for other pictures alone, a picture that is annotated twice or whose name leads outside the folder.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; run the detection, or name its output with --pred")
-    paths = _prediction_paths(folder, ground_truth)
-    missing = [key for key, path in paths.items() if not path.is_file()]
-    if missing and not allow_missing:
-        raise UserError(
-            f"{paths[missing[0]]}: no such file, {len(missing):,} of {len(paths):,} pictures have no"
-            f" predictions; run the detection for {missing[0]!r} or count it as nothing found with"
-            " --allow_missing"
-        )
-    present = paths.keys() - set(missing)
-    predictions = {key: read_prediction(path) for key, path in paths.items() if key in present}
-    _report_mismatches(folder, set(paths.values()), missing)
-    return predictions
+    path = Path(path)
+    pictures = {}
+    for annotation in ground_truth:
+        key = picture_key(annotation.name)
+        if key in pictures:
+            raise UserError(f"{annotation.name}: the ground truth has this picture more than once")
+        pictures[key] = annotation
+    if path.is_dir():
+        return _load_texts(path, pictures, allow_missing)
+    if path.is_file():
+        return _load_results(path, pictures)
+    raise UserError(f"{path}: no such folder; run the detection, or name its output with --pred")
 
 
 def read_prediction(path: str | Path) -> np.ndarray:
-    """Read one file: (N, 5) float64, x1 y1 x2 y2 score, with x2 = x + w.
+    """Read one text file: (N, 5) float64, x1 y1 x2 y2 score in pixels, with x2 = x + w.
 
     Raises:
-        UserError: the file cannot be read, ends early or has a malformed row, named by its line.
+        UserError: the file cannot be read, is not UTF-8, ends early or has a malformed row, named by its line.
     """
-    lines = read_text(path).split("\n")
-    rows = [line for line in lines[2:] if line.strip()]
-    try:
-        values = np.loadtxt(rows, usecols=range(5), ndmin=2, comments=None) if rows else np.empty((0, 5))
-    except ValueError:
-        values = None
-    if values is None or not np.isfinite(values).all() or (values[:, 2:4] < 0).any():
-        values = _read_rows(path, lines)
-    _check_count(path, lines, len(values))
-    values[:, 2:4] += values[:, :2]
-    return values
+    return parse_texts([_read_bytes(path)], [path])[0]
 
 
-def _prediction_paths(folder: Path, ground_truth: Sequence[Annotation]) -> dict[str, Path]:
-    paths = {}
-    for annotation in ground_truth:
-        key = picture_key(annotation.name)
-        if key in paths:
-            raise UserError(f"{annotation.name}: the ground truth has this picture more than once")
-        paths[key] = join_inside(folder, f"{key}.txt")
-    return paths
-
-
-def _read_rows(path: str | Path, lines: list[str]) -> np.ndarray:
-    """Read the rows one by one, to find and name the malformed one."""
-    rows = []
-    for number, line in enumerate(lines[2:], start=3):
-        if not line.strip():
-            continue
-        try:
-            row = [float(value) for value in line.split()[:5]]
-        except ValueError:
-            row = []
-        if len(row) < 5 or not np.isfinite(row).all():
-            raise UserError(f"{path}:{number}: found {line[:80]!r}; expected five numbers, 'x y w h score'")
-        if row[2] < 0 or row[3] < 0:
-            raise UserError(f"{path}:{number}: found {line[:80]!r}; expected a width and height of 0 or more")
-        rows.append(row)
-    return np.array(rows)
-
-
-def _check_count(path: str | Path, lines: list[str], rows: int) -> None:
-    if not any(lines):
-        raise UserError(f"{path}:1: found an empty file; expected a name, a count and the detections")
-    count = lines[1].strip() if len(lines) > 1 else ""
-    if not count.isdecimal():
-        raise UserError(f"{path}:2: found {count[:80]!r}; expected the number of detections")
-    if int(count) != rows:
+def _load_texts(folder: Path, pictures: Collection[str], allow_missing: bool) -> Predictions:
+    names = _list_texts(folder, pictures)
+    found, by_base = _match(folder, names, pictures)
+    missing = [key for key in pictures if key not in found]
+    unknown = sorted(names - set(found.values()))
+    if missing and not allow_missing:
+        others = f"; for other pictures there are {_examples(unknown)}" if unknown else ""
         raise UserError(
-            f"{path}:2: found {rows} rows below; expected {count} as this line says: the file is not whole,"
-            " run the detection for it again"
+            f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(pictures):,} pictures have no"
+            f" predictions ({_examples(missing)}){others}; run the detection for them or count them as nothing found"
+            " with --allow_missing"
         )
-
-
-def _report_mismatches(folder: Path, expected: set[Path], missing: list[str]) -> None:
+    paths = [os.path.join(folder, name) for name in found.values()]
+    rows = parse_texts([_read_bytes(path) for path in paths], paths)
+    # Told only now, after all that can fail: an error is the only line.
+    _tell_base_names(folder, by_base, pictures)
     if missing:
-        print(
-            f"warning: {folder}: {len(missing):,} of {len(expected):,} pictures have no predictions and count"
-            f" as nothing found; the first is {missing[0]!r}",
-            file=sys.stderr,
+        _tell(
+            f"warning: {folder}: {len(missing):,} of {len(pictures):,} pictures have no predictions and count as"
+            f" nothing found: {_examples(missing)}"
         )
-    unknown = sorted(set(folder.rglob("[!.]*.txt")) - expected)
     if unknown:
-        print(
-            f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no pictures"
-            f" of these names; the first is {str(unknown[0].relative_to(folder))!r}",
-            file=sys.stderr,
+        _tell(
+            f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no pictures of these"
+            f" names: {_examples(unknown)}"
         )
+    return Predictions(dict(zip(found, rows, strict=True)), sorted(missing), unknown)
+
+
+def _load_results(path: Path, pictures: dict[str, Annotation]) -> Predictions:
+    results = read_results(path)
+    keys = {picture.identity: key for key, picture in pictures.items() if picture.identity is not None}
+    names = {image_id for image_id in results if isinstance(image_id, str) and image_id not in keys}
+    found = {keys[image_id]: image_id for image_id in results if image_id in keys}
+    found, by_base = _match(path, names, pictures, found)
+    unknown = sorted(results.keys() - set(found.values()), key=str)
+    if results and not found:
+        expected = [*keys, *pictures]
+        raise UserError(
+            f"{path}: the ground truth has no picture of any image_id here ({_examples(list(results))}); expected the"
+            f" ids of its pictures, or their names ({_examples(expected)})"
+        )
+    _tell_base_names(path, by_base, pictures)
+    if unknown:
+        _tell(
+            f"warning: {path}: {sum(len(results[image_id]) for image_id in unknown):,} detections were not used, since"
+            f" the ground truth has no pictures of their {len(unknown):,} image ids: {_examples(unknown)}"
+        )
+    nothing = np.empty((0, 5))
+    detections = {key: results[found[key]] if key in found else nothing for key in pictures}
+    return Predictions(detections, [], list(map(str, unknown)))
+
+
+def _list_texts(folder: Path, pictures: Collection[str]) -> set[str]:
+    """Return the paths below the folder of the text files in it, with forward slashes."""
+    names = set(files_below(folder, {".txt"}))
+    for name in (f"{key}.txt" for key in pictures):
+        if name not in names and join_inside(folder, name).is_file():  # hidden, or below a link
+            names.add(name)
+    return names
+
+
+def _match(
+    source: Path, names: Collection[str], pictures: Collection[str], found: dict[str, int | str] | None = None
+) -> tuple[dict[str, int | str], list[str]]:
+    """Find each picture's predictions by path and then by base name.
+
+    Args:
+        names: of the predictions, with or without the suffixes of a text file and a picture.
+        pictures: the keys of all pictures.
+        found: key -> name, the pictures whose predictions are known already.
+
+    Returns:
+        key -> name, those of `found` among them, and the names that were matched by base name.
+    """
+    found = dict(found or {})
+    others = []
+    for name in sorted(names):
+        key = _key(name, pictures)
+        if key not in pictures:
+            others.append(name)
+        elif key in found:
+            raise UserError(f"{source}: found {found[key]!r} and {name!r} for the same picture; remove one of them")
+        else:
+            found[key] = name
+
+    same_base = Counter(map(_base, pictures))
+    candidates = defaultdict(list)
+    for name in others:
+        candidates[_key(_base(name), same_base)].append(name)
+    by_base = {
+        key: candidates[_base(key)][0]
+        for key in pictures
+        if key not in found and same_base[_base(key)] == len(candidates[_base(key)]) == 1
+    }
+    return found | by_base, list(by_base.values())
+
+
+def _key(name: str, keys: Collection[str]) -> str:
+    """Return the picture that a name means: a picture's key may itself end like a picture, as 'a.jpg' of a.jpg.jpg."""
+    stem = name[:-4] if name.lower().endswith(".txt") else name
+    return stem if stem in keys else picture_key(stem)
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:  # for a whole small file, a buffer takes longer to make than to use
+            return file.read()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _examples(names: Sequence[int | str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+
+
+def _tell_base_names(source: Path, names: list[str], pictures: Collection[str]) -> None:
+    if names:
+        _tell(
+            f"note: {source}: {len(names):,} of {len(pictures):,} pictures were found by their base name alone, in"
+            f" other folders than the ground truth has: {_examples(names)}"
+        )
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)

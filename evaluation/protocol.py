@@ -3,8 +3,14 @@
 The protocol visits the detections of a picture by descending score and counts, at each of 1000 thresholds,
 the proposals and the found faces among those that reach it. No count depends on the visit's order: a
 detection is matched with the face that it overlaps most whatever was matched before, and a face is found at a
-threshold if any detection matched with it reaches that threshold. So nothing is sorted here: each detection
-and each face gets the first threshold at which it counts, and both curves are running sums of histograms.
+threshold if any detection matched with it reaches that threshold. So each detection and each face gets the first
+threshold at which it counts, and all curves are running sums of histograms.
+
+The MATLAB tools of WIDER FACE's authors differ in one thing. Their ground truth holds boxes as 32-bit integers, and
+MATLAB rounds what it computes with integers: every overlap becomes 0 or 1, 1 from IoU 0.5 on. The face that a
+detection overlaps "most" is then the first one in the file that it overlaps by half, and where two faces are that
+close together it is another one now and then. That moves AP on the validation set by up to 6e-5;
+tests/test_evaluation.py reproduces their figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,41 +18,96 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.annotations import Annotation, picture_key
-from evaluation.matching import best_faces
+from data.annotations import Annotation
+from evaluation.groups import Group, divisions_of, subsets_of
+from evaluation.kernel import count_by_threshold
+from evaluation.matching import Matches, match
+from evaluation.metrics import (
+    ExactCounts,
+    OperatingPoint,
+    average_precision,
+    bootstrap,
+    exact_counts,
+    precision_recall,
+)
 from utils.errors import UserError
 
 STEPS = 1000
 THRESHOLDS = 1 - np.arange(1, STEPS + 1) / STEPS
-
-# The subset of formats that define none: all faces but those that WIDER FACE marks as invalid.
-WHOLE_SET = "all"
+MEAN_IOUS = np.linspace(0.5, 0.95, 10)
+# Rates of false positives a picture at which recall is given.
+FALSE_POSITIVES = (1.0, 0.1)
 
 
 @dataclass(frozen=True, eq=False)
-class SubsetResult:
-    """The score of one subset of the faces.
+class GroupResult:
+    """The score of a group of faces.
 
     Attributes:
         ap: area under the precision envelope over recall, 0..1; nan where no face counts.
+        mean_ap: the mean of that at IoU 0.50, 0.55 .. 0.95, 0..1; nan likewise.
         precision: (1000,) found / proposals at each threshold, 0 where there are no proposals.
         recall: (1000,) found / faces that count, 0 where there are none.
-        thresholds: (1000,) on the normalised score, falling from 0.999 to 0.
         faces: number of faces that count.
-        found: number of them that are found at the last threshold, thus by any detection.
+        found: number of them that are found by any detection, whatever its score.
+        found_at_best: number of them that are found over the score of the main subset's best F1.
     """
 
     ap: float
+    mean_ap: float
     precision: np.ndarray
     recall: np.ndarray
-    thresholds: np.ndarray
     faces: int
     found: int
+    found_at_best: int
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetResult(GroupResult):
+    """The score of a subset, as easy, medium and hard are.
+
+    Attributes:
+        recall_at: false positives a picture -> the highest recall with no more of them; nan where no face counts.
+        best: the point of the highest F1; None where nothing is found.
+        samples: (resamples,) AP of as many sets drawn from the pictures with replacement.
+    """
+
+    recall_at: dict[float, float]
+    best: OperatingPoint | None
+    samples: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The score of a set of predictions.
+
+    Attributes:
+        iou: smallest overlap of a detection with its face, in all but `mean_ap`.
+        subsets: those of the annotations, or "all" where they define none.
+        main: the subset with the most faces, which sizes, heights and attributes divide.
+        groups: "size", "height" (if the size of every picture is known) and each attribute that all faces have ->
+            range or value -> its score.
+        scores: (1000,) what the thresholds of precision and recall are among the scores of the predictions.
+        counts: (F,) bool, the faces of the main subset.
+        matches: which detection is on which face.
+    """
+
+    iou: float
+    subsets: dict[str, SubsetResult]
+    main: str
+    groups: dict[str, dict[str, GroupResult]]
+    scores: np.ndarray
+    counts: np.ndarray
+    matches: Matches
 
 
 def evaluate(
-    predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotation], iou: float = 0.5
-) -> dict[str, SubsetResult]:
+    predictions: Mapping[str, np.ndarray],
+    ground_truth: Sequence[Annotation],
+    iou: float = 0.5,
+    resamples: int = 0,
+    seed: int = 0,
+) -> Result:
     """Score the detections of a set of pictures.
 
     Args:
@@ -54,34 +115,48 @@ def evaluate(
             in any order. Pictures without an entry have no detections: their faces are missed. Keys that are
             not in the ground truth are not looked at.
         ground_truth: the pictures, all with the same subsets. A picture without faces belongs here too:
-            whatever was detected in it is a false positive.
+            whatever was detected in it is a false positive. A box whose attribute "crowd" is 1 is a region and no
+            face: a detection on no face is void if half of it lies in such a region.
         iou: smallest overlap of a detection with its face, over 0 and up to 1.
-
-    Returns:
-        The subsets of the annotations, or "all" where they define none.
+        resamples: number of bootstrap samples of the pictures.
+        seed: of these samples.
 
     Raises:
         UserError: iou is outside its range.
     """
     if not 0 < iou <= 1:
         raise UserError(f"IoU threshold: found {iou}; expected a number over 0 and up to 1")
-    nothing = np.empty((0, 5))
-    detected = [predictions.get(picture_key(annotation.name), nothing) for annotation in ground_truth]
-    detections, detection_starts = _join(detected, 5)
-    faces, face_starts = _join([annotation.boxes for annotation in ground_truth], 4)
+    matches = match(predictions, ground_truth, iou)
+    subsets = subsets_of(matches)
+    main = max(subsets, key=lambda group: group.counts.sum())
+    divisions = divisions_of(main, matches)
+    rankings = {group.name: _ranking(group, matches) for group in subsets}
+    best = rankings[main.name].best_f1()
 
-    face, overlap = best_faces(detections, detection_starts, faces, face_starts)
-    matched = overlap >= iou
-    counted_from = _first_threshold(normalise(detections[:, 4]))
-    found_from = np.full(len(faces), STEPS)  # STEPS: at no threshold
-    np.minimum.at(found_from, face[matched], counted_from[matched])
-
-    results = {}
-    for subset, counts in _faces_that_count(ground_truth).items():
-        voided = matched.copy()
-        voided[matched] = ~counts[face[matched]]
-        results[subset] = _score(counted_from[~voided], found_from[counts])
-    return results
+    scores = matches.detections[:, 4]
+    reached_at = _first_threshold(normalise(scores))
+    found_at_best = matches.face_scores > (best.score if best else np.inf)
+    results = _score([*subsets, *divisions], matches, reached_at, found_at_best, iou)
+    by_kind: dict[str, dict[str, GroupResult]] = {}
+    for group, result in zip(divisions, results[len(subsets) :], strict=True):
+        by_kind.setdefault(group.kind, {})[group.name] = result
+    return Result(
+        iou=iou,
+        subsets={
+            group.name: SubsetResult(
+                **vars(result),
+                recall_at={rate: rankings[group.name].recall_at(rate * len(ground_truth)) for rate in FALSE_POSITIVES},
+                best=rankings[group.name].best_f1(),
+                samples=_resample(group, matches, reached_at, resamples, seed),
+            )
+            for group, result in zip(subsets, results, strict=False)
+        },
+        main=main.name,
+        groups=by_kind,
+        scores=scores.min() + THRESHOLDS * (scores.max() - scores.min()) if len(scores) else np.full(STEPS, np.nan),
+        counts=main.counts,
+        matches=matches,
+    )
 
 
 def normalise(scores: np.ndarray) -> np.ndarray:
@@ -95,51 +170,63 @@ def normalise(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.min()) / (scores.max() - scores.min())
 
 
-def average_precision(precision: np.ndarray, recall: np.ndarray) -> float:
-    """Return the area under the precision envelope of (T,) points ordered by rising recall.
-
-    The envelope at a recall is the best precision at that recall or a higher one; the curve is continued to
-    recall 1 with precision 0.
-    """
-    recall = np.concatenate([[0], recall, [1]])
-    envelope = np.maximum.accumulate(np.concatenate([[0], precision, [0]])[::-1])[::-1]
-    return float(np.sum(np.diff(recall) * envelope[1:]))
-
-
-def _join(arrays: Sequence[np.ndarray], columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Put the (N_p, columns) arrays of P pictures below one another: the rows and the (P + 1,) starts."""
-    rows = np.concatenate([np.empty((0, columns)), *arrays]).astype(np.float64, copy=False)
-    return rows, np.cumsum([0, *map(len, arrays)], dtype=np.int64)
-
-
-def _faces_that_count(ground_truth: Sequence[Annotation]) -> dict[str, np.ndarray]:
-    """Return, for each subset, the (F,) bool over the faces of all pictures."""
-    nobody = np.empty(0, bool)
-    if ground_truth and ground_truth[0].subsets:
-        return {
-            subset: np.concatenate([nobody, *(annotation.subsets[subset] for annotation in ground_truth)])
-            for subset in ground_truth[0].subsets
-        }
-    valid = [a.attributes.get("invalid", np.zeros(len(a.boxes))) != 1 for a in ground_truth]
-    return {WHOLE_SET: np.concatenate([nobody, *valid])}
-
-
 def _first_threshold(scores: np.ndarray) -> np.ndarray:
     """Return the (N,) indices of the first threshold that each normalised score reaches (>=)."""
     return STEPS - np.searchsorted(THRESHOLDS[::-1], scores, side="right")
 
 
-def _score(proposed_from: np.ndarray, found_from: np.ndarray) -> SubsetResult:
-    """Turn first thresholds into curves.
+def _score(
+    groups: list[Group], matches: Matches, reached_at: np.ndarray, found_at_best: np.ndarray, iou: float
+) -> list[GroupResult]:
+    """Score G groups; reached_at is (D,), the first threshold of each detection, found_at_best (F,) bool."""
+    counts = np.stack([group.counts for group in groups], axis=1)
+    proposes = np.stack([group.proposes for group in groups], axis=1)
+    proposals, found = count_by_threshold(
+        STEPS, reached_at, matches.face, matches.overlap, [iou, *MEAN_IOUS], proposes, counts
+    )
+    faces = counts.sum(axis=0)
+    precision, recall = precision_recall(proposals.cumsum(axis=-1), found.cumsum(axis=-1)[..., :-1], faces)
+    aps = np.where(faces > 0, average_precision(precision, recall), np.nan)
+    return [
+        GroupResult(
+            ap=float(aps[0, g]),
+            mean_ap=float(aps[1:, g].mean()),
+            precision=precision[0, g],
+            recall=recall[0, g],
+            faces=int(faces[g]),
+            found=int(found[0, g, :-1].sum()),
+            found_at_best=int((group.counts & found_at_best).sum()),
+        )
+        for g, group in enumerate(groups)
+    ]
 
-    Args:
-        proposed_from: (N,) int, of each proposal.
-        found_from: (M,) int, of each face that counts, STEPS for one that is never found.
-    """
-    proposals = np.bincount(proposed_from, minlength=STEPS).cumsum()
-    found = np.bincount(found_from, minlength=STEPS + 1)[:STEPS].cumsum()
-    faces = len(found_from)
-    precision = found / np.maximum(proposals, 1)  # without proposals nothing is found either: 0 / 1
-    recall = found / max(faces, 1)
-    ap = average_precision(precision, recall) if faces else float("nan")
-    return SubsetResult(ap, precision, recall, THRESHOLDS, faces, int(found[-1]))
+
+def _proposed(group: Group, matches: Matches) -> np.ndarray:
+    """Return the (D,) bool of the detections that are proposals of a group."""
+    proposed = group.proposes.copy()
+    proposed[matches.matched] = group.counts[matches.face[matches.matched]]
+    return proposed
+
+
+def _ranking(group: Group, matches: Matches) -> ExactCounts:
+    finds = np.zeros(len(matches.detections), bool)
+    finds[matches.found_by[group.counts & (matches.found_by >= 0)]] = True
+    by_score = matches.order
+    scores = matches.detections[by_score, 4]
+    return exact_counts(scores, _proposed(group, matches)[by_score], finds[by_score], int(group.counts.sum()))
+
+
+def _resample(group: Group, matches: Matches, reached_at: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Return the (resamples,) AP of a group in sets drawn from the pictures with replacement."""
+    if not resamples:
+        return np.empty(0)
+    proposed = _proposed(group, matches)
+    found_at = np.append(reached_at, STEPS)[matches.found_by]
+    return bootstrap(
+        resamples,
+        seed,
+        len(matches.ground_truth),
+        STEPS,
+        (matches.detection_pictures[proposed], reached_at[proposed]),
+        (matches.face_pictures[group.counts], found_at[group.counts]),
+    )

@@ -77,7 +77,7 @@ def test_published_weights_reach_their_ap(shared, script, published, tmp_path, s
     assert detected.status == 0, detected.err
     scored = script(f"{split}_dataset_evaluate/eval.py", "-p", tmp_path / "txt", "-g", folder, "--result", tmp_path)
     assert scored.status == 0, scored.err
-    ap = json.loads((tmp_path / "ap.json").read_text())["subsets"]["all"]["ap"]
+    ap = json.loads((tmp_path / "ap.json").read_text())["models"]["txt"]["subsets"]["all"]["ap"]
     if size == "origin":
         assert ap == pytest.approx(expected["splits"][split]["ap"], abs=0.0005)
     else:

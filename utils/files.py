@@ -140,9 +140,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a whole text file or none of it."""
+    """Write a whole text file in UTF-8 or none of it; of a file name that is no text, bytes are written as escapes."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled twin of evaluation/matching_numpy.py: same arguments, same order of operations, same bits."""
+"""The compiled twin of evaluation/kernel_numpy.py: same arguments, same order of operations, same bits, no GIL."""
+
+import numpy as np
 
 
 def match(
@@ -10,7 +12,7 @@ def match(
     long long[::1] face,
     double[::1] overlap,
 ):
-    """See `evaluation.matching_numpy.match`. Runs without the GIL."""
+    """See `evaluation.kernel_numpy.match`."""
     cdef Py_ssize_t picture, d, f, best
     cdef double x1, y1, x2, y2, area, width, height, shared, iou, best_iou
 
@@ -37,3 +39,32 @@ def match(
                         best_iou = iou
                 face[d] = best
                 overlap[d] = best_iou
+
+
+def count(
+    const long long[::1] reached_at,
+    const long long[::1] face,
+    const double[::1] overlap,
+    double iou,
+    const unsigned char[:, ::1] proposes,
+    const unsigned char[:, ::1] counts,
+    long long[:, ::1] proposals,
+    long long[:, ::1] found,
+):
+    """See `evaluation.kernel_numpy.count`."""
+    cdef Py_ssize_t d, f, g, groups = counts.shape[1]
+    cdef long long[::1] first = np.full(counts.shape[0], proposals.shape[0], np.int64)
+
+    with nogil:
+        for d in range(reached_at.shape[0]):
+            if overlap[d] >= iou:
+                f = face[d]
+                first[f] = min(first[f], reached_at[d])
+                for g in range(groups):
+                    proposals[reached_at[d], g] += counts[f, g]
+            else:
+                for g in range(groups):
+                    proposals[reached_at[d], g] += proposes[d, g]
+        for f in range(counts.shape[0]):
+            for g in range(groups):
+                found[first[f], g] += counts[f, g]

@@ -1,4 +1,4 @@
-"""Which face each detection overlaps most: what evaluation/_matching.pyx computes, to the bit, in NumPy."""
+"""The two loops of the scorer in NumPy: what evaluation/_kernel.pyx computes, to the bit, from the same arguments."""
 
 import numpy as np
 
@@ -18,23 +18,58 @@ def match(
 
     Args:
         detections: (D, 5) float64, x1 y1 x2 y2 score, in pixels.
-        detection_starts: (P + 1,) int64.
+        detection_starts: (P + 1,) int64; where it is a part of the pictures, only their rows are filled.
         faces: (F, 4) float64, x1 y1 x2 y2.
         face_starts: (P + 1,) int64.
         face: (D,) int64, filled with rows of `faces`; -1 where a detection touches no face.
         overlap: (D,) float64, filled with the IoU with that face, 0 where there is none.
     """
-    face.fill(-1)
-    overlap.fill(0)
     for picture in range(len(detection_starts) - 1):
         found = slice(detection_starts[picture], detection_starts[picture + 1])
         first, end = face_starts[picture], face_starts[picture + 1]
+        face[found] = -1
+        overlap[found] = 0
         if found.start == found.stop or first == end:
             continue
         ious = _overlaps(detections[found], faces[first:end])
         best = ious.argmax(axis=1)
         overlap[found] = ious[np.arange(len(best)), best]
         face[found] = np.where(overlap[found] > 0, first + best, -1)
+
+
+def count(
+    reached_at: np.ndarray,
+    face: np.ndarray,
+    overlap: np.ndarray,
+    iou: float,
+    proposes: np.ndarray,
+    counts: np.ndarray,
+    proposals: np.ndarray,
+    found: np.ndarray,
+) -> None:
+    """Count, for G groups of faces at once, what comes in at each of T thresholds.
+
+    A detection with an overlap of `iou` or more is a proposal in the groups of its face, another one in the
+    groups that `proposes` gives it. A face is found at the first threshold that one of its detections reaches.
+
+    Args:
+        reached_at: (D,) int64, the first threshold that each detection reaches, 0 to T - 1.
+        face, overlap: (D,) as `match` fills them.
+        iou: over 0.
+        proposes: (D, G) uint8, 1 where a detection that is on no face is a proposal.
+        counts: (F, G) uint8, 1 where a face counts.
+        proposals: (T, G) int64 of zeros, filled with the new proposals at each threshold.
+        found: (T + 1, G) int64 of zeros, filled with the newly found faces; the last row has those never found.
+    """
+    steps = len(proposals)
+    matched = overlap >= iou
+    first = np.full(len(counts), steps)
+    np.minimum.at(first, face[matched], reached_at[matched])
+    for group in range(counts.shape[1]):
+        weights = proposes[:, group].copy()
+        weights[matched] = counts[face[matched], group]
+        proposals[:, group] = np.bincount(reached_at[weights != 0], minlength=steps)
+        found[:, group] = np.bincount(first[counts[:, group] != 0], minlength=steps + 1)
 
 
 def _overlaps(detections: np.ndarray, faces: np.ndarray) -> np.ndarray:
