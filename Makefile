@@ -34,7 +34,7 @@ demo: setup
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
 	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result
 	$(PY) test_dataset_evaluate/eval.py -p $(DEMO)/test_txt -g $(DEMO)/tvface/test --result $(DEMO)/test_result
-	@echo "curves:                $(DEMO)/val_result/pr_curve.png $(DEMO)/test_result/pr_curve.png"
+	@echo "where it fails:        $(DEMO)/val_result/report.html $(DEMO)/test_result/report.html"
 	@echo "pictures with faces:  " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:

@@ -14,8 +14,10 @@ PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 
 def picture_key(name: str) -> str:
     """Return a picture's name without its extension, by which annotations and detection files are matched."""
-    path = PurePosixPath(name)
-    return str(path.with_suffix("") if path.suffix.lower() in PICTURE_SUFFIXES else path)
+    stem, suffix = os.path.splitext(name)
+    key = stem if suffix.lower() in PICTURE_SUFFIXES else name
+    # Most names need no more, and a path object would take ten times as long.
+    return str(PurePosixPath(key)) if "//" in key or "./" in key or key.endswith(("/", "/.")) else key
 
 
 def find_pictures(folder: str | Path) -> dict[str, Path]:

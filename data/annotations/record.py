@@ -149,4 +149,4 @@ def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> 
     if len(same) == 1:
         return same[0]
     found = "the classes" if wanted is None else f"no class {wanted!r} but"
-    raise UserError(f"{path}: has {found} {', '.join(categories)}; name that of the faces with --category")
+    raise UserError(f"{path}: has {found} {', '.join(categories)}; name that of the faces (eval.py has --category for it)")
