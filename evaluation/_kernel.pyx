@@ -48,12 +48,13 @@ def count(
     double iou,
     const unsigned char[:, ::1] proposes,
     const unsigned char[:, ::1] counts,
-    long long[:, ::1] proposals,
+    long long[:, ::1] on_no_face,
+    long long[:, ::1] on_a_face,
     long long[:, ::1] found,
 ):
     """See `evaluation.kernel_numpy.count`."""
-    cdef Py_ssize_t d, f, g, groups = counts.shape[1]
-    cdef long long[::1] first = np.full(counts.shape[0], proposals.shape[0], np.int64)
+    cdef Py_ssize_t d, f, g, groups = counts.shape[1], ways = proposes.shape[1]
+    cdef long long[::1] first = np.full(counts.shape[0], on_a_face.shape[0], np.int64)
 
     with nogil:
         for d in range(reached_at.shape[0]):
@@ -61,10 +62,10 @@ def count(
                 f = face[d]
                 first[f] = min(first[f], reached_at[d])
                 for g in range(groups):
-                    proposals[reached_at[d], g] += counts[f, g]
+                    on_a_face[reached_at[d], g] += counts[f, g]
             else:
-                for g in range(groups):
-                    proposals[reached_at[d], g] += proposes[d, g]
+                for g in range(ways):
+                    on_no_face[reached_at[d], g] += proposes[d, g]
         for f in range(counts.shape[0]):
             for g in range(groups):
                 found[first[f], g] += counts[f, g]

@@ -7,11 +7,13 @@ its end: no line, blank or number reaches beyond it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.math cimport isfinite
+from libc.math cimport fabs
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1
 
+# As data.annotations.LARGEST.
+cdef double LARGEST = 1e9
 # The powers of ten that a double holds exactly.
 cdef double[23] POWERS = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
@@ -75,8 +77,9 @@ cdef Py_ssize_t _read_file(const char* p, const char* end, double* row) except -
                 return -1
             row[2] += row[0]
             row[3] += row[1]
-            if not (isfinite(row[2]) and isfinite(row[3]) and isfinite(row[4])):
-                return -1
+            for column in range(5):
+                if not fabs(row[column]) <= LARGEST:
+                    return -1
             row += 5
             found += 1
         p = _next_line(_skip_text(p), end)

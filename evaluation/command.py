@@ -14,10 +14,11 @@ from evaluation.outputs import format_table, write_csv, write_json
 from evaluation.page import write_page
 from evaluation.plots import draw_curves
 from evaluation.predictions import load_predictions
-from evaluation.protocol import Result, evaluate
+from evaluation.protocol import check_iou, evaluate
 from utils.errors import UserError
 from utils.files import make_folder
-from utils.flags import natural_int
+from utils.flags import resamples
+from utils.text import printable
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +31,7 @@ def score_split(split: Split) -> None:
             the writers raise.
     """
     args = _parser(split).parse_args()
+    check_iou(args.iou)
     paths = args.pred or [ROOT / split.evaluation_folder / "tvface_txt"]
     names = _model_names(paths, args.name)
     pictures = find_split_pictures(args.images, args.gt, split)
@@ -38,6 +40,8 @@ def score_split(split: Split) -> None:
         score_predictions(name, path, ground_truth, args.iou, args.bootstrap, args.allow_missing)
         for name, path in zip(names, paths, strict=True)
     ]
+    if not models[0].result.counts.any():
+        warn(f"{args.gt}: no face counts, they are all marked to be ignored; AP is not defined")
     print(format_table(models), flush=True)  # even where the files cannot be written
     print("\nwritten:", *write_result(args.result, models, args.gt, pictures), sep="\n  ")
 
@@ -54,28 +58,44 @@ def read_ground_truth(
         )
     annotations = read_annotations(path, kind, images=images, category=category)
     if not any(len(annotation.boxes) for annotation in annotations):
-        raise UserError(f"{path}: has no faces: it is a list of names, or labels without a single box")
+        raise UserError(f"{path}: has no faces: a ground truth needs boxes, and a list of names has none")
     return annotations
 
 
 def find_split_pictures(images: Path | None, ground_truth: Path, split: Split) -> dict[str, Path]:
-    """Return the files of the pictures by their keys: in the folder that is named, or else in the first usual one."""
+    """Return the files of the pictures by their keys: in the folder that is named, or else in the first usual one.
+
+    Of the split's own pictures only where its own ground truth is scored: names such as 000001 are not unique.
+    """
     if images:
         return find_pictures(images)
-    beside = (ground_truth if ground_truth.is_dir() else ground_truth.parent) / "images"
-    usual = next((folder for folder in (beside, ROOT / split.images) if folder.is_dir()), None)
-    return find_pictures(usual) if usual else {}
+    usual = [(ground_truth if ground_truth.is_dir() else ground_truth.parent) / "images"]
+    if ground_truth == ROOT / split.evaluation_folder / "groundtruths":
+        usual.append(ROOT / split.images)
+    folder = next((folder for folder in usual if folder.is_dir()), None)
+    try:
+        return find_pictures(folder) if folder else {}
+    except UserError as error:
+        warn(f"no pictures in the report: {error}")
+        return {}
 
 
 def with_sizes(ground_truth: Sequence[Annotation], pictures: dict[str, Path]) -> Sequence[Annotation]:
-    """Return the annotations with the sizes of their pictures, if all those that lack one are at hand."""
-    paths = [None if annotation.size else pictures.get(picture_key(annotation.name)) for annotation in ground_truth]
+    """Return the annotations with the sizes of their pictures, if those of all that lack one can be read."""
+    paths = [pictures.get(picture_key(annotation.name)) for annotation in ground_truth]
+    if pictures and not any(paths):
+        folder = next(iter(pictures.values())).parent
+        warn(f"{folder}: has none of the {len(paths):,} pictures; name the folder of theirs with --images")
     if not all(annotation.size or path for annotation, path in zip(ground_truth, paths, strict=True)):
         return ground_truth
-    return [
-        replace(annotation, size=picture_size(path)) if path else annotation
-        for annotation, path in zip(ground_truth, paths, strict=True)
-    ]
+    try:
+        return [
+            annotation if annotation.size else replace(annotation, size=picture_size(path))
+            for annotation, path in zip(ground_truth, paths, strict=True)
+        ]
+    except UserError as error:
+        warn(f"no AP by height in the picture: {error}")
+        return ground_truth
 
 
 def score_predictions(
@@ -84,7 +104,11 @@ def score_predictions(
     """Read a set of predictions and score it."""
     predictions = load_predictions(path, ground_truth, allow_missing)
     result = evaluate(predictions.detections, ground_truth, iou, resamples)
-    _warn_of_no_curve(path, result)
+    scores = result.matches.detections[:, 4]
+    if not len(scores):
+        warn(f"{path}: has no detections at all")
+    elif len(scores) > 1 and scores.min() == scores.max():
+        warn(f"{path}: all scores are {scores[0]:g}: the curve is a single point")
     return Model(name, path, predictions.missing, predictions.unknown, result)
 
 
@@ -129,7 +153,8 @@ def _parser(split: Split) -> argparse.ArgumentParser:
         " text, wider_face_val.mat with its easy, medium and hard lists beside it, COCO JSON, or a folder of"
         f" Pascal VOC XML or YOLO text; recognised by content (default: {folder}/groundtruths)",
     )  # fmt: skip
-    parser.add_argument("--gt_format", choices=KINDS, help="read the ground truth as this, whatever it looks like")
+    kinds = [kind for kind in KINDS if kind != "list"]  # which has no boxes
+    parser.add_argument("--gt_format", choices=kinds, help="read the ground truth as this, whatever it looks like")
     parser.add_argument(
         "--category", metavar="CLASS",
         help="class of the ground truth that is the face (default: 'face', or the only class)",
@@ -137,14 +162,14 @@ def _parser(split: Split) -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER",
         help="the pictures, for the crops in the report and AP by height in the picture (default: images/ beside the"
-        f" ground truth, or {split.images})",
+        f" ground truth, or {split.images} for the default one)",
     )  # fmt: skip
     parser.add_argument(
         "--iou", type=float, default=0.5,
         help="smallest overlap with a face that makes a detection right, over 0 and up to 1 (default: 0.5)",
     )  # fmt: skip
     parser.add_argument(
-        "--bootstrap", type=natural_int, default=0, metavar="N",
+        "--bootstrap", type=resamples, default=0, metavar="N",
         help="give AP, and the difference of two detectors, with the interval that holds 95 %% of N sets drawn from the"
         " pictures with replacement; 1000 is usual (default: 0, none)",
     )  # fmt: skip
@@ -163,18 +188,11 @@ def _parser(split: Split) -> argparse.ArgumentParser:
 def _model_names(paths: Sequence[Path], names: Sequence[str] | None) -> list[str]:
     if names and len(names) != len(paths):
         raise UserError(f"--name: found {len(names)} names for {len(paths)} sets of predictions; give each --pred one")
-    names = names or [path.resolve().name for path in paths]
+    names = [printable(name) for name in names or [path.resolve().name for path in paths]]
     if len(set(names)) < len(names):
         raise UserError(f"--name: found {', '.join(names)}; give each --pred a name of its own")
     return names
 
 
-def _warn_of_no_curve(path: Path, result: Result) -> None:
-    """Say on stderr where the figures are defined and yet mean little."""
-    scores = result.matches.detections[:, 4]
-    if not result.counts.any():
-        print("warning: no face counts: they are all marked to be ignored; AP is not defined", file=sys.stderr)
-    if not len(scores):
-        print(f"warning: {path}: has no detections at all", file=sys.stderr)
-    elif len(scores) > 1 and scores.min() == scores.max():
-        print(f"warning: {path}: all scores are {scores[0]:g}: the curve is a single point", file=sys.stderr)
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)

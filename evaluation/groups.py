@@ -12,6 +12,7 @@ import numpy as np
 
 from data.annotations import IGNORED_ATTRIBUTES, value_name
 from evaluation.matching import Matches
+from utils.text import printable
 
 # The subset of formats that define none: all faces but those that are marked to be ignored.
 WHOLE_SET = "all"
@@ -49,7 +50,8 @@ def subsets_of(matches: Matches) -> list[Group]:
         }
     else:
         counts = {WHOLE_SET: ~_join([annotation.ignored for annotation in ground_truth])}
-    return [Group("subset", name, faces, ~matches.in_crowd) for name, faces in counts.items()]
+    outside_crowds = ~matches.in_crowd
+    return [Group("subset", name, faces, outside_crowds) for name, faces in counts.items()]
 
 
 def divisions_of(whole: Group, matches: Matches) -> list[Group]:
@@ -80,8 +82,9 @@ def _values(whole: Group, attributes: Sequence[dict[str, np.ndarray]]) -> list[G
         values = np.concatenate([each[name] for each in attributes])
         different = np.unique(values[whole.counts])
         if name not in IGNORED_ATTRIBUTES and len(different) <= MOST_VALUES:
+            kind = f"{name} (attribute)" if name in ("size", "height") else printable(name)
             groups += [
-                Group(name, value_name(shared, name, value), whole.counts & (values == value), whole.proposes)
+                Group(kind, value_name(shared, name, value), whole.counts & (values == value), whole.proposes)
                 for value in different
             ]
     return groups

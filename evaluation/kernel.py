@@ -47,26 +47,40 @@ def count_by_threshold(
     face: np.ndarray,
     overlap: np.ndarray,
     ious: Sequence[float],
-    proposes: np.ndarray,
-    counts: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count for G groups at each of I overlaps; the other arguments are those of `kernel_numpy.count`, as bool.
+    proposes: Sequence[np.ndarray],
+    counts: Sequence[np.ndarray],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Count for G groups; reached_at, face and overlap are those of `kernel_numpy.count`.
+
+    Args:
+        steps: number of thresholds, T.
+        ious: smallest overlaps of a detection with its face.
+        proposes: G arrays (D,) bool, the detections that are proposals if they are on no face.
+        counts: G arrays (F,) bool, the faces that count.
 
     Returns:
-        proposals: (I, G, steps) int64, the detections that become proposals at each threshold.
-        found: (I, G, steps + 1) int64, the faces that are found first at each threshold; those never found are last.
+        For each of ious, proposals (G, T) int64, the detections that become proposals at each threshold, and found
+        (G, T + 1) int64, the faces that are found first at each threshold; those never found are last.
     """
-    groups = counts.shape[1]
-    proposals = np.zeros((len(ious), steps, groups), np.int64)
-    found = np.zeros((len(ious), steps + 1, groups), np.int64)
-    flags = proposes.view(np.uint8), counts.view(np.uint8)
+    # Many groups share the array of their proposals: all but those of a size.
+    ways = {id(array): array for array in proposes}
+    column = [list(ways).index(id(array)) for array in proposes]
+    flags = np.stack(list(ways.values()), axis=1).view(np.uint8), np.stack(counts, axis=1).view(np.uint8)
     kernel = _kernel()
+    outputs = [
+        (
+            np.zeros((steps, len(ways)), np.int64),
+            np.zeros((steps, len(counts)), np.int64),
+            np.zeros((steps + 1, len(counts)), np.int64),
+        )
+        for _ in ious
+    ]
 
-    def count(index: int) -> None:
-        kernel.count(reached_at, face, overlap, ious[index], *flags, proposals[index], found[index])
+    def count(iou: float, arrays: tuple[np.ndarray, ...]) -> None:
+        kernel.count(reached_at, face, overlap, iou, *flags, *arrays)
 
-    _run(count, ((index,) for index in range(len(ious))), len(reached_at))
-    return proposals.swapaxes(1, 2), found.swapaxes(1, 2)
+    _run(count, zip(ious, outputs, strict=True), len(reached_at))
+    return [((on_no_face[:, column] + on_a_face).T, found.T) for on_no_face, on_a_face, found in outputs]
 
 
 def _run(function: Callable[..., None], calls: Iterable[tuple], detections: int) -> None:

@@ -44,32 +44,35 @@ def count(
     iou: float,
     proposes: np.ndarray,
     counts: np.ndarray,
-    proposals: np.ndarray,
+    on_no_face: np.ndarray,
+    on_a_face: np.ndarray,
     found: np.ndarray,
 ) -> None:
     """Count, for G groups of faces at once, what comes in at each of T thresholds.
 
-    A detection with an overlap of `iou` or more is a proposal in the groups of its face, another one in the
-    groups that `proposes` gives it. A face is found at the first threshold that one of its detections reaches.
+    A detection with an overlap of `iou` or more is on its face, and a proposal of the groups in which that counts. A
+    face is found at the first threshold that one of its detections reaches.
 
     Args:
         reached_at: (D,) int64, the first threshold that each detection reaches, 0 to T - 1.
         face, overlap: (D,) as `match` fills them.
         iou: over 0.
-        proposes: (D, G) uint8, 1 where a detection that is on no face is a proposal.
+        proposes: (D, K) uint8, 1 where a detection is a proposal if it is on no face, in K different ways.
         counts: (F, G) uint8, 1 where a face counts.
-        proposals: (T, G) int64 of zeros, filled with the new proposals at each threshold.
+        on_no_face: (T, K) int64 of zeros, filled with the new proposals on no face at each threshold.
+        on_a_face: (T, G) int64 of zeros, filled with those on a face.
         found: (T + 1, G) int64 of zeros, filled with the newly found faces; the last row has those never found.
     """
-    steps = len(proposals)
+    steps = len(on_a_face)
     matched = overlap >= iou
     first = np.full(len(counts), steps)
     np.minimum.at(first, face[matched], reached_at[matched])
+    for way in range(proposes.shape[1]):
+        on_no_face[:, way] = np.bincount(reached_at[~matched & (proposes[:, way] != 0)], minlength=steps)
     for group in range(counts.shape[1]):
-        weights = proposes[:, group].copy()
-        weights[matched] = counts[face[matched], group]
-        proposals[:, group] = np.bincount(reached_at[weights != 0], minlength=steps)
-        found[:, group] = np.bincount(first[counts[:, group] != 0], minlength=steps + 1)
+        counted = counts[:, group] != 0
+        on_a_face[:, group] = np.bincount(reached_at[matched][counted[face[matched]]], minlength=steps)
+        found[:, group] = np.bincount(first[counted], minlength=steps + 1)
 
 
 def _overlaps(detections: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.annotations import Annotation, picture_key
+from data.annotations import LARGEST, Annotation, picture_key
 from evaluation.kernel import best_faces
+from utils.errors import UserError
 
 # A detection with this share of its area in a region that is marked as a crowd is void.
 CROWD_SHARE = 0.5
@@ -25,7 +26,7 @@ class Matches:
         face: (D,) int64, the face that each detection overlaps most, -1 where it touches none.
         overlap: (D,) float64, the IoU with it, 0 where there is none.
         matched: (D,) bool, whether that is enough to be on the face.
-        in_crowd: (D,) bool, the detections on no face that lie in a crowd region.
+        in_crowd: (D,) bool, the detections that lie in a crowd region by half: void if they are on no face.
         order: (D,) int64, the detections by falling score.
         found_by: (F,) int64, the detection with the highest score on each face, -1 where there is none.
     """
@@ -50,16 +51,18 @@ class Matches:
 
 def match(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotation], iou: float) -> Matches:
     """Match the detections of a set; `evaluation.protocol.evaluate` describes the arguments."""
-    nothing = np.empty((0, 5))
-    detected = [predictions.get(picture_key(annotation.name), nothing) for annotation in ground_truth]
+    detected = _by_picture(predictions, ground_truth)
     detections, detection_starts = _join(detected, 5)
+    if not (np.abs(detections) <= LARGEST).all():
+        raise UserError("predictions: found a coordinate or a score that is no number or beyond 1e9")
     in_crowd = _in_crowd(detected, ground_truth)
     ground_truth = [_without_crowds(annotation) for annotation in ground_truth]
     faces, face_starts = _join([annotation.boxes for annotation in ground_truth], 4)
 
     face, overlap = best_faces(detections, detection_starts, faces, face_starts)
     matched = overlap >= iou
-    order = np.argsort(-detections[:, 4], kind="stable")
+    detection_pictures = _pictures(detection_starts)
+    order = _by_falling_score(detections, detection_pictures)
     by_score = order[matched[order]]
     found, first = np.unique(face[by_score], return_index=True)
     found_by = np.full(len(faces), -1)
@@ -67,16 +70,42 @@ def match(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotati
     return Matches(
         ground_truth=ground_truth,
         detections=detections,
-        detection_pictures=_pictures(detection_starts),
+        detection_pictures=detection_pictures,
         faces=faces,
         face_pictures=_pictures(face_starts),
         face=face,
         overlap=overlap,
         matched=matched,
-        in_crowd=in_crowd & ~matched,
+        in_crowd=in_crowd,
         order=order,
         found_by=found_by,
     )
+
+
+def _by_picture(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotation]) -> list[np.ndarray]:
+    """Return the (N, 5) detections of each picture of the ground truth."""
+    by_key = {}
+    for name, rows in predictions.items():
+        key = picture_key(name)
+        if key in by_key:
+            raise UserError(f"{name!r}: the predictions have this picture more than once")
+        by_key[key] = np.asarray(rows, np.float64).reshape(-1, 5)
+    keys = [picture_key(annotation.name) for annotation in ground_truth]
+    if by_key and by_key.keys().isdisjoint(keys):
+        raise UserError(f"{next(iter(predictions))!r}: the ground truth has none of the pictures of the predictions")
+    nothing = np.empty((0, 5))
+    return [by_key.get(key, nothing) for key in keys]
+
+
+def _by_falling_score(detections: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Return the (D,) order of the detections by falling score, and by picture and box where scores are equal."""
+    order = np.argsort(-detections[:, 4], kind="stable")
+    scores = detections[order, 4]
+    same = scores[1:] == scores[:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same)) if len(scores) else order
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((*detections[rows, 3::-1].T, pictures[rows], -detections[rows, 4]))]
+    return order
 
 
 def _crowds(annotation: Annotation) -> np.ndarray:

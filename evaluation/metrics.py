@@ -6,6 +6,8 @@ import numpy as np
 
 # Of the bootstrap samples lie within a confidence interval: 95 %.
 INTERVAL = (0.025, 0.975)
+# Samples drawn at a time, which bounds the memory.
+BLOCK = 250
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class ExactCounts:
         best = int(f1.argmax())
         score = self.scores[best]
         lower = self.scores[best + 1] if best + 1 < len(self.scores) else np.nextafter(score, -np.inf)
-        middle = (score + lower) / 2
+        middle = score / 2 + lower / 2
         return OperatingPoint(
             score=float(middle if middle < score else lower),  # between neighbouring floats there is none
             f1=float(f1[best]),
@@ -121,17 +123,20 @@ def bootstrap(
     """
     from scipy.sparse import coo_array  # here, since it takes longer to import than a set takes to score
 
-    draws = np.random.default_rng(seed).multinomial(pictures, np.full(pictures, 1 / pictures), size=repeats)
-
-    def running(at: tuple[np.ndarray, np.ndarray], columns: int) -> np.ndarray:
-        per_picture = coo_array((np.ones(len(at[0])), at), shape=(pictures, columns)).tocsr()
-        return (draws @ per_picture).cumsum(axis=1)
-
-    proposals = running(proposed_at, steps)
-    found = running(found_at, steps + 1)
-    faces = found[:, -1]
-    aps = average_precision(*precision_recall(proposals, found[:, :steps], faces))
-    return np.where(faces > 0, aps, np.nan)
+    proposed, finds = (
+        coo_array((np.ones(len(at[0])), at), shape=(pictures, columns)).tocsr()
+        for at, columns in ((proposed_at, steps), (found_at, steps + 1))
+    )
+    rng = np.random.default_rng(seed)
+    samples = np.full(repeats, np.nan)
+    for start in range(0, repeats if pictures else 0, BLOCK):
+        block = samples[start : start + BLOCK]
+        draws = rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=len(block))
+        proposals, found = (draws @ proposed).cumsum(axis=1), (draws @ finds).cumsum(axis=1)
+        faces = found[:, -1]
+        aps = average_precision(*precision_recall(proposals, found[:, :steps], faces))
+        block[faces > 0] = aps[faces > 0]
+    return samples
 
 
 def confidence_interval(samples: np.ndarray) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluation.failures import shortest_score
 from evaluation.metrics import confidence_interval
 from evaluation.model import Model, differences
-from evaluation.protocol import FALSE_POSITIVES, THRESHOLDS, GroupResult, SubsetResult
+from evaluation.protocol import FALSE_POSITIVE_RATES, THRESHOLDS, GroupResult, SubsetResult
 from utils.files import write_text
 from utils.version import VERSION
 
@@ -64,7 +64,7 @@ def write_csv(path: Path, models: Sequence[Model]) -> None:
 
 
 def _subset_table(models: Sequence[Model]) -> str:
-    rates = [f"recall % at {rate:g} FP" for rate in FALSE_POSITIVES]
+    rates = [f"recall % at {rate:g} FP" for rate in FALSE_POSITIVE_RATES]
     rows = [["subset", "AP %", "AP 50-95 %", *rates, "best F1 %", "at score", "highest recall %", "faces"]]
     for model in models:
         for subset, result in model.result.subsets.items():

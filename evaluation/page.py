@@ -18,7 +18,7 @@ from evaluation.failures import (
 from evaluation.metrics import confidence_interval
 from evaluation.model import Model, differences
 from evaluation.plots import COLOURS, DASHES, curve_points, panels_of, score_histogram
-from evaluation.protocol import FALSE_POSITIVES, GroupResult
+from evaluation.protocol import FALSE_POSITIVE_RATES, GroupResult
 from evaluation.sections import Section, pairs_of, sections_of
 from evaluation.sentences import summary, verdict, warnings
 from utils.files import write_text
@@ -27,6 +27,8 @@ from utils.version import VERSION
 TEMPLATES = Path(__file__).with_name("templates")
 # A group is weak if its recall is this much below that of all faces; under so many faces that is chance.
 WEAK, FEW = 0.1, 10
+# Of a kind in one picture: more could not be told apart.
+MOST_BOXES = 1000
 GROUP_TITLES = {"size": "Size, the side of a square of the box's area", "height": "Height, share of the picture's"}
 
 
@@ -80,7 +82,7 @@ def write_page(path: Path, models: Sequence[Model], ground_truth: Path, pictures
         view_of=lambda failure: views.get(_part(failure)),
         picture_of=lambda errors: views.get(Part(errors.name)),
         has_pictures=bool(pictures),
-        rates=FALSE_POSITIVES,
+        rates=FALSE_POSITIVE_RATES,
         colours=COLOURS,
     )
     # A file's name may hold bytes that are no text, which UTF-8 has no place for.
@@ -218,9 +220,9 @@ def _boxes_in(section: Section, errors: PictureErrors) -> list[tuple[str, str]]:
     judged, matches = section.judged, section.judged.matches
     faces, detections = matches.face_pictures == errors.picture, matches.detection_pictures == errors.picture
     return [
-        ("found", _box_path(matches.faces[faces & judged.found])),
-        ("missed", _box_path(matches.faces[faces & (judged.misses >= 0)])),
-        ("wrong", _box_path(matches.detections[detections & (judged.false_positives >= 0)])),
+        ("found", _box_path(matches.faces[faces & judged.found][:MOST_BOXES])),
+        ("missed", _box_path(matches.faces[faces & (judged.misses >= 0)][:MOST_BOXES])),
+        ("wrong", _box_path(matches.detections[detections & (judged.false_positives >= 0)][:MOST_BOXES])),
     ]
 
 

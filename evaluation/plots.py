@@ -58,13 +58,16 @@ def score_histogram(*samples: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]
         samples: (N,) scores each.
 
     Returns:
-        edges: (BINS + 1,): 0..1, as scores usually are, else from the lowest to the highest score.
+        edges: (BINS + 1,): 0..1, as scores usually are, else from the lowest to the highest score; around both where
+            they are equal or nearly so.
         counts: (BINS,) int64 for each sample.
     """
     scores = np.concatenate(samples)
     low, high = (scores.min(), scores.max()) if len(scores) else (0.0, 1.0)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
+    elif high - low < 1e-6 * max(abs(low), abs(high)):  # no room for bins between them
+        low, high = low - max(1.0, abs(low)), high + max(1.0, abs(high))
     edges = np.histogram_bin_edges([], BINS, (low, high))
     return edges, [np.histogram(sample, edges)[0] for sample in samples]
 

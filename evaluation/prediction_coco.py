@@ -11,11 +11,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
+from data.annotations import LARGEST
 from utils.errors import UserError
 from utils.files import read_text
 
@@ -64,7 +64,7 @@ def _group(path: str | Path, records: list) -> dict[int | str, list[Row]]:
         if row is None:
             raise UserError(
                 f"{path}: record {number}: found {repr(record)[:120]}; expected image_id, a whole number or a name,"
-                " bbox, [x, y, w, h] with w and h of 0 or more, and score"
+                " bbox, [x, y, w, h] with w and h of 0 or more, and score, up to 1e9"
             )
         category, first = record.get("category_id"), records[0].get("category_id")
         if category != first:
@@ -81,7 +81,9 @@ def _read_record(record: object) -> Row | None:
     try:
         x, y, w, h = record["bbox"]
         row = x, y, x + w, y + h, record["score"]
-        fine = w >= 0 and h >= 0 and all(map(isfinite, row)) and type(record["image_id"]) in (int, str)
+        fine = (
+            w >= 0 and h >= 0 and all(abs(value) <= LARGEST for value in row) and type(record["image_id"]) in (int, str)
+        )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return row if fine else None

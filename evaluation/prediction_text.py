@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.annotations import LARGEST
 from evaluation.compiled import compiled
 from utils.errors import UserError
 
@@ -62,11 +63,18 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
 
 def _parse_row(line: str, path: str | Path, number: int) -> tuple[float, float, float, float, float]:
     try:
-        x, y, w, h, score = map(float, line.split(None, 5)[:5])
+        x, y, w, h, score = map(_number, line.split(None, 5)[:5])
     except ValueError:
-        x = y = w = h = score = float("nan")
-    if not (isfinite(x + w) and isfinite(y + h) and isfinite(score)):
-        raise UserError(f"{path}:{number}: found {line[:80]!r}; expected five numbers, 'x y w h score'")
+        raise UserError(f"{path}:{number}: found {line[:80]!r}; expected five numbers, 'x y w h score'") from None
+    if max(map(abs, (x, y, x + w, y + h, score))) > LARGEST:
+        raise UserError(f"{path}:{number}: found {line[:80]!r}; expected numbers up to 1e9")
     if w < 0 or h < 0:
         raise UserError(f"{path}:{number}: found {line[:80]!r}; expected a width and height of 0 or more")
     return x, y, x + w, y + h, score
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if "_" in text or not isfinite(value):  # Python reads 1_000
+        raise ValueError
+    return value

@@ -66,21 +66,12 @@ def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow
     raise UserError(f"{path}: no such folder; run the detection, or name its output with --pred")
 
 
-def read_prediction(path: str | Path) -> np.ndarray:
-    """Read one text file: (N, 5) float64, x1 y1 x2 y2 score in pixels, with x2 = x + w.
-
-    Raises:
-        UserError: the file cannot be read, is not UTF-8, ends early or has a malformed row, named by its line.
-    """
-    return parse_texts([_read_bytes(path)], [path])[0]
-
-
 def _load_texts(folder: Path, pictures: Collection[str], allow_missing: bool) -> Predictions:
     names = _list_texts(folder, pictures)
     found, by_base = _match(folder, names, pictures)
     missing = [key for key in pictures if key not in found]
     unknown = sorted(names - set(found.values()))
-    if missing and not allow_missing:
+    if missing and (not allow_missing or (unknown and not found)):
         others = f"; for other pictures there are {_examples(unknown)}" if unknown else ""
         raise UserError(
             f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(pictures):,} pictures have no"

@@ -36,7 +36,7 @@ STEPS = 1000
 THRESHOLDS = 1 - np.arange(1, STEPS + 1) / STEPS
 MEAN_IOUS = np.linspace(0.5, 0.95, 10)
 # Rates of false positives a picture at which recall is given.
-FALSE_POSITIVES = (1.0, 0.1)
+FALSE_POSITIVE_RATES = (1.0, 0.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +111,9 @@ def evaluate(
     """Score the detections of a set of pictures.
 
     Args:
-        predictions: picture_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels with x2 = x + w, finite,
-            in any order. Pictures without an entry have no detections: their faces are missed. Keys that are
-            not in the ground truth are not looked at.
+        predictions: picture's name, with or without its suffix -> (N, 5) float64, x1 y1 x2 y2 score in pixels with
+            x2 = x + w, in any order. Pictures without an entry have no detections: their faces are missed. Names
+            that are not in the ground truth are not looked at.
         ground_truth: the pictures, all with the same subsets. A picture without faces belongs here too:
             whatever was detected in it is a false positive. A box whose attribute "crowd" is 1 is a region and no
             face: a detection on no face is void if half of it lies in such a region.
@@ -122,10 +122,10 @@ def evaluate(
         seed: of these samples.
 
     Raises:
-        UserError: iou is outside its range.
+        UserError: iou is outside its range; numbers that are not finite or beyond 1e9; predictions of a picture twice,
+            or of none of the pictures.
     """
-    if not 0 < iou <= 1:
-        raise UserError(f"IoU threshold: found {iou}; expected a number over 0 and up to 1")
+    check_iou(iou)
     matches = match(predictions, ground_truth, iou)
     subsets = subsets_of(matches)
     main = max(subsets, key=lambda group: group.counts.sum())
@@ -145,7 +145,9 @@ def evaluate(
         subsets={
             group.name: SubsetResult(
                 **vars(result),
-                recall_at={rate: rankings[group.name].recall_at(rate * len(ground_truth)) for rate in FALSE_POSITIVES},
+                recall_at={
+                    rate: rankings[group.name].recall_at(rate * len(ground_truth)) for rate in FALSE_POSITIVE_RATES
+                },
                 best=rankings[group.name].best_f1(),
                 samples=_resample(group, matches, reached_at, resamples, seed),
             )
@@ -157,6 +159,12 @@ def evaluate(
         counts=main.counts,
         matches=matches,
     )
+
+
+def check_iou(iou: float) -> None:
+    """Raise a UserError where an overlap is not over 0 and up to 1."""
+    if not 0 < iou <= 1:
+        raise UserError(f"IoU threshold (--iou): found {iou}; expected a number over 0 and up to 1")
 
 
 def normalise(scores: np.ndarray) -> np.ndarray:
@@ -179,22 +187,29 @@ def _score(
     groups: list[Group], matches: Matches, reached_at: np.ndarray, found_at_best: np.ndarray, iou: float
 ) -> list[GroupResult]:
     """Score G groups; reached_at is (D,), the first threshold of each detection, found_at_best (F,) bool."""
-    counts = np.stack([group.counts for group in groups], axis=1)
-    proposes = np.stack([group.proposes for group in groups], axis=1)
-    proposals, found = count_by_threshold(
-        STEPS, reached_at, matches.face, matches.overlap, [iou, *MEAN_IOUS], proposes, counts
+    by_iou = count_by_threshold(
+        STEPS,
+        reached_at,
+        matches.face,
+        matches.overlap,
+        [iou, *MEAN_IOUS],
+        [group.proposes for group in groups],
+        [group.counts for group in groups],
     )
-    faces = counts.sum(axis=0)
-    precision, recall = precision_recall(proposals.cumsum(axis=-1), found.cumsum(axis=-1)[..., :-1], faces)
-    aps = np.where(faces > 0, average_precision(precision, recall), np.nan)
+    faces = np.array([group.counts.sum() for group in groups])
+    curves = (precision_recall(p.cumsum(axis=1), f.cumsum(axis=1)[:, :-1], faces) for p, f in by_iou)
+    precision, recall = next(curves)
+    ap = np.where(faces > 0, average_precision(precision, recall), np.nan)
+    mean_ap = np.where(faces > 0, np.mean([average_precision(*curve) for curve in curves], axis=0), np.nan)
+    found = by_iou[0][1][:, :-1].sum(axis=1)
     return [
         GroupResult(
-            ap=float(aps[0, g]),
-            mean_ap=float(aps[1:, g].mean()),
-            precision=precision[0, g],
-            recall=recall[0, g],
+            ap=float(ap[g]),
+            mean_ap=float(mean_ap[g]),
+            precision=precision[g],
+            recall=recall[g],
             faces=int(faces[g]),
-            found=int(found[0, g, :-1].sum()),
+            found=int(found[g]),
             found_at_best=int((group.counts & found_at_best).sum()),
         )
         for g, group in enumerate(groups)

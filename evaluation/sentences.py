@@ -76,7 +76,7 @@ def _say_wrong(section: Section) -> list[str]:
         return ["There are no false positives."] if section.faces_found else []
     nothing, placed, second = false_positives_by_kind(section.judged).values()
     kinds = [
-        (nothing, f"{nothing:,} {'shows' if nothing == 1 else 'show'} no face"),
+        (nothing, f"{nothing:,} {_are(nothing)} on no labelled face"),
         (placed, f"{placed:,} {_are(placed)} badly placed on one"),
         (second, "1 is a second box on one" if second == 1 else f"{second:,} are second boxes"),
     ]

@@ -89,7 +89,7 @@ def test_five_landmarks(one):
 
 def test_which_class_is_the_face(tmp_path, one):
     rows = "0 0.5 0.5 1 1\n1 0.5 0.5 0.5 0.5\n1 0.25 0.25 0.5 0.5\n"
-    with pytest.raises(UserError, match=r"labels: has the classes 0, 1; name that of the faces \(eval.py has --category for it\)"):
+    with pytest.raises(UserError, match=r"labels: has the classes 0, 1; name that of the faces .*--category"):
         one(rows)
     assert len(one(rows, category="1").boxes) == 2
     assert len(one("3 0.5 0.5 1 1\n").boxes) == 1

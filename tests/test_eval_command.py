@@ -409,7 +409,7 @@ def test_missing_prediction_is_named(small, run_small):
         ("", "label.txt"),
         ("1 2 3\n", "no known annotation format"),
         ('{"images": []}\n', "expected COCO's images, annotations and categories"),
-        ("two.jpg\nthree.jpg\n", "has no faces: it is a list of names"),
+        ("two.jpg\nthree.jpg\n", "has no faces: a ground truth needs boxes"),
     ],
 )
 def test_bad_ground_truth(small, run_small, labels, found):

@@ -27,6 +27,14 @@ def natural_int(text: str) -> int:
     return _int_from(0, text)
 
 
+def resamples(text: str) -> int:
+    """Read 0, or a number of bootstrap samples that gives an interval: 100 to 100,000."""
+    value = natural_int(text)
+    if value and not 100 <= value <= 100_000:
+        raise argparse.ArgumentTypeError(f"found {value}; expected 0, or 100 to 100000")
+    return value
+
+
 def _int_from(smallest: int, text: str) -> int:
     try:
         value = int(text)

@@ -1,12 +1,13 @@
 """Reading ground truth: one record per picture, whatever the format of the files."""
 
 from data.annotations.reading import KINDS, read_annotations
-from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
+from data.annotations.record import IGNORED_ATTRIBUTES, LARGEST, WIDER_VALUES, Annotation, value_name
 from data.pictures import picture_key
 
 __all__ = [
     "IGNORED_ATTRIBUTES",
     "KINDS",
+    "LARGEST",
     "WIDER_VALUES",
     "Annotation",
     "picture_key",

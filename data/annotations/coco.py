@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.record import Annotation, attribute_columns, face_category, make_annotations
+from data.annotations.record import LARGEST, Annotation, attribute_columns, face_category, make_annotations
 from utils.errors import UserError
 from utils.files import read_text
 
@@ -136,7 +136,8 @@ def _attributes(where: str, record: dict) -> dict[str, float | str]:
 
 def _size(record: dict) -> tuple[int, int] | None:
     height, width = record.get("height"), record.get("width")
-    return (height, width) if type(height) is type(width) is int and min(height, width) > 0 else None
+    whole = type(height) is type(width) is int
+    return (height, width) if whole and 0 < min(height, width) <= max(height, width) < LARGEST else None
 
 
 def _is_number(value: object) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
+from utils.text import printable
 
 # Of WIDER FACE, Pascal VOC and COCO, in which `iscrowd` is read as `crowd`.
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
@@ -20,6 +21,10 @@ WIDER_VALUES = {
     "occlusion": ("none", "partial", "heavy"),
     "pose": ("typical", "atypical"),
 }
+
+
+# Beyond it a coordinate is a mistake, whose square would not be exact any more.
+LARGEST = 1e9
 
 
 @dataclass
@@ -67,9 +72,11 @@ def value_name(attributes_present: Collection[str], attribute: str, value: float
             which also has blur, occlusion and pose, but does not say what their values mean.
     """
     if isinstance(value, str):
-        return str(value)
+        return printable(value)
     names = WIDER_VALUES.get(attribute, ()) if "expression" in attributes_present else ()
-    return names[int(value)] if value in range(len(names)) else f"{value:g}"
+    if value in range(len(names)):
+        return names[int(value)]
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def make_annotations(
@@ -91,14 +98,22 @@ def make_annotations(
         landmarks: (F, 5, 2); None: there are none.
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
+
+    Raises:
+        UserError: a box reaches beyond LARGEST, or is not finite.
     """
     corners = np.array(boxes, np.float64).reshape(-1, 4)
-    corners[:, 2:] += corners[:, :2]
+    with np.errstate(over="ignore"):
+        corners[:, 2:] += corners[:, :2]
+    ends = np.cumsum(counts, dtype=int)
+    beyond = np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))
+    if len(beyond):
+        picture = names[np.searchsorted(ends, beyond[0], side="right")]
+        raise UserError(f"{picture!r}: found a face at x1 y1 x2 y2 {corners[beyond[0]]}; expected numbers up to 1e9")
     if landmarks is None:
         landmarks = np.full((len(corners), 5, 2), -1.0)
-    ends = np.cumsum(counts, dtype=int).tolist()
     annotations = []
-    for i, (name, count, end) in enumerate(zip(names, counts, ends, strict=True)):
+    for i, (name, count, end) in enumerate(zip(names, counts, ends.tolist(), strict=True)):
         faces = slice(end - count, end)
         annotations.append(
             Annotation(
@@ -149,4 +164,5 @@ def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> 
     if len(same) == 1:
         return same[0]
     found = "the classes" if wanted is None else f"no class {wanted!r} but"
-    raise UserError(f"{path}: has {found} {', '.join(categories)}; name that of the faces (eval.py has --category for it)")
+    names = ", ".join(map(printable, categories))
+    raise UserError(f"{path}: has {found} {names}; name that of the faces (eval.py has --category for it)")

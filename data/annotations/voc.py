@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
-from data.annotations.record import Annotation, attribute_columns, face_category, make_annotations
+from data.annotations.record import LARGEST, Annotation, attribute_columns, face_category, make_annotations
 from data.pictures import PICTURE_SUFFIXES, files_below
 from utils.errors import UserError
 
@@ -79,7 +79,8 @@ def _size(root: Element) -> tuple[int, int] | None:
         height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
     except ValueError:
         return None
-    return (height, width) if min(height, width) > 0 else None  # some tools write 0
+    # Some tools write 0.
+    return (height, width) if 0 < min(height, width) <= max(height, width) < LARGEST else None
 
 
 def _objects(path: Path, root: Element) -> list[tuple[str, str, Element]]:

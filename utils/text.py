@@ -1,0 +1,9 @@
+"""Text from strangers' files, made fit for a terminal and a table."""
+
+LONGEST = 60
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters and bytes that are no text, at most LONGEST characters of it."""
+    clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "\u2026"
