@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from evaluation.failures import false_positives_by_kind, missed_by_reason, missed_by_size
+from evaluation.model import differences
 from evaluation.sections import Pair, Section
 
 
@@ -13,10 +14,11 @@ def verdict(sections: Sequence[Section], pairs: Sequence[Pair]) -> list[str]:
     if not sections[0].main.faces:
         return ["No face counts, so that none can be missed."]
     best, second = sorted(sections, key=lambda section: section.main.ap, reverse=True)[:2]
-    points = f"{100 * (best.main.ap - second.main.ap):.2f}"
+    difference, ends = differences(second.model, best.model)[best.model.result.main]
+    interval = f" (95 % interval {100 * ends[0]:+.2f} to {100 * ends[1]:+.2f})" if ends else ""
     first = (
-        f"{best.model.name} has the highest AP, {100 * best.main.ap:.2f} %, {points} points more than"
-        f" {second.model.name}."
+        f"{best.model.name} has the highest AP, {100 * best.main.ap:.2f} %, {100 * difference:.2f} points"
+        f"{interval} more than {second.model.name}."
     )
     return [first, *(_say_differences(lost, gained) for lost, gained in zip(pairs[::2], pairs[1::2], strict=True))]
 

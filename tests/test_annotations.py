@@ -302,7 +302,8 @@ def test_a_folder_of_several_annotations_says_what_it_has(tmp_path, files, found
     with pytest.raises(UserError) as error:
         read_annotations(write(tmp_path, files))
     assert str(error.value) == (
-        f"{tmp_path}: found {found}; name the one annotation file, or its format with --gt_format"
+        f"{tmp_path}: found {found}; name the one annotation file, or its format with --gt_format; detections belong to"
+        " --pred"
     )
 
 

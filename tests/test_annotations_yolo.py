@@ -32,6 +32,14 @@ def one(tmp_path):
     return call
 
 
+def test_the_folder_of_a_whole_dataset_is_read_too(tmp_path):
+    labels = {"labels/val/a.txt": "0 0.5 0.5 0.25 0.5\n", "classes.txt": "face\n"}
+    make(tmp_path, labels, {"images/val/a.jpg": (100, 200)})
+    for images in (None, tmp_path / "images"):
+        (annotation,) = read_annotations(tmp_path, images=images)
+        assert (annotation.name, annotation.boxes.tolist()) == ("val/a.jpg", [[75, 25, 125, 75]])
+
+
 def test_parts_of_the_picture_become_pixels(tmp_path):
     labels = {
         "labels/val/a.txt": "0 0.5 0.5 0.25 0.5\n\n0 0.1 0.2 0 0.1\n",

@@ -34,6 +34,10 @@ def test_ctrl_c_is_status_130(capsys):
     assert outcome_of(KeyboardInterrupt(), capsys) == (130, "interrupted\n")
 
 
+def test_a_message_of_several_lines_becomes_one(capsys):
+    assert outcome_of(UserError("a\nb.txt: found x"), capsys) == (2, "error: a b.txt: found x\n")
+
+
 @pytest.mark.parametrize("error", [ValueError("a defect"), OSError(5, "of no file")])
 def test_a_defect_keeps_its_traceback(error):
     with pytest.raises(type(error)):

@@ -12,7 +12,9 @@ import tarfile
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+import scipy.io
 from conftest import ROOT, SHARED, draw_picture
 
 from evaluation import compiled
@@ -213,6 +215,77 @@ def test_pictures_give_heights_and_crops(small, run_small):
     assert run_small()[0] == 0
     assert "height" not in summary(small)["groups"]
     assert "data:image/jpeg;base64," in (small / "result" / "report.html").read_text()
+
+
+def test_bad_pictures_cost_crops_and_heights_and_not_the_score(small, run_small):
+    expected = run_small()[1]
+    for name in ("news/one", "two", "three"):
+        draw_picture(small / "gt" / "images" / f"{name}.jpg", [(5, 5, 20, 20)], size=(100, 200))
+    (small / "gt" / "images" / "two.jpg").write_bytes(b"no picture")
+    status, out, err = run_small()
+    assert (status, out, err.count("\n")) == (0, expected, 1)
+    assert err.startswith("warning: no AP by height") and "two.jpg" in err
+    (small / "gt" / "images" / "two.png").write_bytes(b"")
+    status, out, err = run_small()
+    assert (status, out, err.count("\n")) == (0, expected, 1)
+    assert err.startswith("warning: no pictures in the report: ") and "two.png" in err
+
+
+def test_pictures_of_another_set_are_said(small, run_small):
+    draw_picture(small / "other" / "nine.jpg", [(5, 5, 20, 20)])
+    status, _, err = run_small("--images", small / "other")
+    assert (status, err.count("\n")) == (0, 1)
+    assert f"{small / 'other'}: has none of the 3 pictures" in err and "--images" in err
+
+
+def test_no_prediction_for_any_picture_is_an_error_even_if_some_may_be_missing(small, run_small):
+    for name in DETECTIONS:
+        (small / "pred" / f"{name}.txt").rename(small / "pred" / f"other_{Path(name).name}.txt")
+    status, out, err = run_small("--allow_missing")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "3 of 3" in err and "other_one.txt" in err
+
+
+def test_swapped_paths_are_told_apart(small, run_script):
+    status, out, err = run_script("-p", small / "gt", "-g", small / "pred")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "detections belong to --pred" in err
+
+
+def test_names_cannot_command_the_terminal(small, run_small):
+    status, out, err = run_small("--name", "a\x1b[2J\udcff\nb")
+    assert (status, err) == (0, "")
+    assert not any(character in out + err for character in "\x1b\udcff")
+    assert "a\ufffd[2J\ufffd\ufffdb" in json.loads((small / "result" / "ap.json").read_text())["models"]
+
+
+def test_output_that_nobody_reads_is_no_traceback(small):
+    command = f"{sys.executable} val_dataset_evaluate/eval.py -p {small}/pred -g {small}/gt --result {small}/result"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} > /dev/full"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "error: the output cannot be written (No space left on device)\n")
+
+
+def test_nan_in_a_mat_is_named(small, run_small):
+    def cell(value) -> np.ndarray:
+        array = np.empty((1, 1), object)
+        array[0, 0] = value
+        return array
+
+    folder = small / "mat"
+    folder.mkdir()
+    content = {
+        "event_list": cell("e"),
+        "file_list": cell(cell("one")),
+        "face_bbx_list": cell(cell([[np.nan, 1, 2, 3]])),
+    }
+    scipy.io.savemat(folder / "wider_face_val.mat", content)
+    for subset in ("easy", "medium", "hard"):
+        scipy.io.savemat(folder / f"wider_{subset}_val.mat", {"gt_list": cell(cell([[1]]))})
+    status, out, err = run_small("--gt", small / "mat")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "'e/one'" in err and "nan" in err
 
 
 def test_page_shows_html_in_a_name_and_runs_none(small, run_small):
@@ -439,6 +512,7 @@ def test_empty_ground_truth_folder_says_what_belongs_there(small, run_small, spl
         (["--gt", "nowhere"], "nowhere"),
         (["--iou", "0"], "0.0"),
         (["--iou", "nan"], "nan"),
+        (["--category", "person"], "leave --category out"),
     ],
 )
 def test_bad_flag(run_small, arguments, found):

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import Annotation
+from evaluation.failures import false_positives, outcomes
 from evaluation.metrics import average_precision, bootstrap, confidence_interval, exact_counts
 from evaluation.model import Model, differences
 from evaluation.protocol import Result, evaluate
+from utils.errors import UserError
 
 FACE = [0, 0, 9, 9]
 ELSEWHERE = [500, 500, 509, 509]
@@ -165,6 +167,64 @@ def test_crowd_region_is_no_face_and_voids_what_lies_in_it_by_half():
 def test_face_in_a_crowd_region_is_still_found():
     result = score([[*FACE, 0.9]], [[0, 0, 11, 11], FACE], crowd=[1, 0]).subsets["all"]
     assert (result.faces, result.found, result.ap) == (1, 1, 1)
+
+
+def test_crowd_region_does_not_turn_a_loose_box_into_a_false_positive():
+    # The first box is on its face up to IoU 0.6 and in the region, where it is void at the higher overlaps.
+    faces, region = [[0, 0, 99, 99], [500, 500, 599, 599]], [0, 0, 400, 400]
+    detections = [[0, 0, 99, 59, 0.9], [*faces[1], 0.8]]
+    mean_aps = []
+    for iou in (0.5, 0.9):
+        pictures = [picture("a", [*faces, region], crowd=[0, 0, 1])]
+        mean_aps.append(evaluate({"a": np.array(detections)}, pictures, iou).subsets["all"].mean_ap)
+    assert mean_aps == [pytest.approx((3 * 1 + 7 * 0.5) / 10)] * 2
+
+
+def test_names_in_memory_may_have_their_suffix_and_must_be_some_of_the_ground_truths():
+    truth = [picture("a/b.jpg", [FACE])]
+    for name in ("a/b", "a/b.jpg", "a/b.png"):
+        assert evaluate({name: [[*FACE, 0.9]]}, truth).subsets["all"].ap == 1
+    with pytest.raises(UserError, match="'b': the ground truth has none"):
+        evaluate({"b": [[*FACE, 0.9]]}, truth)
+    with pytest.raises(UserError, match="more than once"):
+        evaluate({"a/b": [], "a/b.jpg": []}, truth)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_numbers_that_are_none_or_too_large_in_memory(value):
+    with pytest.raises(UserError, match="beyond 1e9"):
+        score([[*FACE, 0.9], [0, 0, 5, value, 0.5]], [FACE])
+
+
+def test_attributes_named_like_a_division_and_values_that_look_alike():
+    faces = [FACE, [100, 0, 109, 9]]
+    groups = score([], faces, size=None).groups
+    assert list(groups) == ["size"]
+    landmarks = np.full((2, 5, 2), -1.0)
+    attributes = {"size": np.array(["S", "L"]), "year": np.array([2021001.0, 2021002.0]), "x": np.array([0.1, 0.25])}
+    groups = evaluate({}, [Annotation("a", np.array(faces, float), landmarks, attributes)]).groups
+    assert list(groups) == ["size", "size (attribute)", "year", "x"]
+    assert list(groups["size (attribute)"]) == ["L", "S"]
+    assert list(groups["year"]) == ["2021001", "2021002"]
+    assert list(groups["x"]) == ["0.1", "0.25"]
+
+
+def test_order_of_equal_scores_decides_nothing():
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 90, (60, 2))
+    rows = np.hstack([corners, corners + 9, rng.choice([0.3, 0.7], (60, 1))])
+    faces = [FACE, [50, 50, 59, 59], [20, 70, 29, 79]]
+    shown = []
+    for _ in range(5):
+        result = score(rng.permutation(rows), faces)
+        judged = outcomes(result)
+        shown.append([failure.box for failure in false_positives(judged, 10)])
+        assert result.subsets["all"].ap == score(rows, faces).subsets["all"].ap
+    assert shown == [shown[0]] * 5
+
+
+def test_no_pictures_have_no_samples():
+    assert np.isnan(evaluate({}, [], resamples=5).subsets["all"].samples).all()
 
 
 def half_found(name: str, wrong: int, repeats: int = 400) -> tuple[Model, np.ndarray]:

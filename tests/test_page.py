@@ -268,7 +268,7 @@ def test_several_models_are_compared_with_the_first(read, pictures):
     page = read(first, second, pictures=pictures)
     aps = [each.result.subsets["all"].ap for each in (first, second)]
     assert (
-        f"new has the highest AP, {100 * aps[1]:.2f} %, {100 * (aps[1] - aps[0]):.2f} points more than old."
+        f"new has the highest AP, {100 * aps[1]:.2f} %, {100 * (aps[1] - aps[0]):.2f} points (95 % interval"
         in page.text
     )
     assert "new finds 1 face that old misses, and misses 1 that old finds." in page.text

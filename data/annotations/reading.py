@@ -27,6 +27,7 @@ KINDS = tuple(_WORDS)
 _WIDER_MAT = "wider_face_val.mat"
 _BY_SUFFIX = {".mat": "wider_mat", ".json": "coco", ".xml": "voc"}
 _FOLDER_KINDS = ("voc", "yolo")
+_CLASSES_IN = ("coco", "voc", "yolo")
 _HEAD = 1 << 16  # bytes by which a file is recognised
 
 
@@ -60,6 +61,8 @@ def read_annotations(
         raise UserError(f"{path}: no such annotation file or folder")
     if kind is not None and found not in (kind, None):
         raise UserError(f"{path}: is {_WORDS[found]}; --gt_format {kind} expects {_WORDS[kind]}")
+    if category is not None and found not in _CLASSES_IN:
+        raise UserError(f"{path}: has no classes of objects to choose from; leave --category out")
     # A list of names that look like something else is one if the user says so.
     return _read(path, kind if kind == "list" else found, images, category)
 
@@ -116,7 +119,10 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if not chosen:
         raise UserError(f"{folder}: found {shown}; --gt_format {kind} expects {_WORDS[kind]}")
-    raise UserError(f"{folder}: found {shown}; name the one annotation file, or its format with --gt_format")
+    raise UserError(
+        f"{folder}: found {shown}; name the one annotation file, or its format with --gt_format; detections belong to"
+        " --pred"
+    )
 
 
 def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:

@@ -17,7 +17,7 @@ TOLERANCE = 0.001
 
 
 def read_yolo(folder: Path, images: Path | None = None, category: str | None = None) -> list[Annotation]:
-    """Read the label files below a folder, for the pictures at the same paths below their own folder.
+    """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
 
     A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` in the folder names
     the classes, where it is absent their numbers are their names. A picture without a label file has no faces.
@@ -32,6 +32,9 @@ def read_yolo(folder: Path, images: Path | None = None, category: str | None = N
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
+    classes = _read_classes(folder / CLASSES)
+    if (folder / "labels").is_dir():  # the dataset's folder, with images/ and labels/ in it
+        folder = folder / "labels"
     labels = _find_labels(folder)
     images = images or _images_folder(folder)
     pictures = find_pictures(images)
@@ -41,7 +44,7 @@ def read_yolo(folder: Path, images: Path | None = None, category: str | None = N
                 f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
             )
 
-    classes = _read_classes(folder / CLASSES)
+    classes = classes or _read_classes(folder / CLASSES)
     rows = {key: _read_rows(path, classes) for key, path in labels.items()}
     used = {int(row[0]) for group in rows.values() for row in group}
     words = classes or {number: str(number) for number in sorted(used)}
