@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation.groups import SIZES, sides
 from evaluation.kernel import best_faces
-from evaluation.matching import Matches
+from evaluation.matching import Matches, by_falling_score
 from evaluation.protocol import Result
 
 # Why a face is missed: a detection is on it, but not over the score; one that is on no face overlaps it; or neither.
@@ -141,7 +141,8 @@ def missed_faces(judged: Outcomes, limit: int, among: np.ndarray | None = None) 
 def false_positives(judged: Outcomes, limit: int) -> list[Failure]:
     """Return the false positives of the highest scores, the highest first, at most `limit`."""
     matches = judged.matches
-    rows = matches.order[judged.false_positives[matches.order] >= 0][:limit]
+    rows = np.flatnonzero(judged.false_positives >= 0)
+    rows = rows[by_falling_score(matches.detections[rows], matches.detection_pictures[rows])][:limit]
     return [_false_positive(judged, row) for row in rows]
 
 

@@ -62,8 +62,8 @@ def match(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotati
     face, overlap = best_faces(detections, detection_starts, faces, face_starts)
     matched = overlap >= iou
     detection_pictures = _pictures(detection_starts)
-    order = _by_falling_score(detections, detection_pictures)
-    by_score = order[matched[order]]
+    by_score = np.flatnonzero(matched)
+    by_score = by_score[by_falling_score(detections[by_score], detection_pictures[by_score])]
     found, first = np.unique(face[by_score], return_index=True)
     found_by = np.full(len(faces), -1)
     found_by[found] = by_score[first]
@@ -77,7 +77,7 @@ def match(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[Annotati
         overlap=overlap,
         matched=matched,
         in_crowd=in_crowd,
-        order=order,
+        order=np.argsort(-detections[:, 4], kind="stable"),
         found_by=found_by,
     )
 
@@ -97,8 +97,8 @@ def _by_picture(predictions: Mapping[str, np.ndarray], ground_truth: Sequence[An
     return [by_key.get(key, nothing) for key in keys]
 
 
-def _by_falling_score(detections: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """Return the (D,) order of the detections by falling score, and by picture and box where scores are equal."""
+def by_falling_score(detections: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Return the (D,) order of (D, 5) detections by falling score, and by their pictures, (D,), and boxes in ties."""
     order = np.argsort(-detections[:, 4], kind="stable")
     scores = detections[order, 4]
     same = scores[1:] == scores[:-1]
