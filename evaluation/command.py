@@ -11,10 +11,10 @@ from data.pictures import find_pictures, picture_size
 from data.splits import Split
 from evaluation.model import Model
 from evaluation.outputs import format_table, write_csv, write_json
-from evaluation.page import write_page
-from evaluation.plots import draw_curves
 from evaluation.predictions import load_predictions
 from evaluation.protocol import check_iou, evaluate
+from evaluation.report.page import write_page
+from evaluation.report.plots import draw_curves
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.flags import resamples

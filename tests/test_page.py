@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from data.annotations import Annotation
-from evaluation import crops
 from evaluation.model import Model
-from evaluation.page import write_page
-from evaluation.plots import curve_points, draw_curves, panels_of, score_histogram
 from evaluation.protocol import evaluate
+from evaluation.report import crops
+from evaluation.report.page import write_page
+from evaluation.report.plots import curve_points, draw_curves, panels_of, score_histogram
 from utils.errors import UserError
 
 FACE, SMALL, FAR = [20, 20, 59, 59], [100, 20, 109, 29], [150, 20, 169, 39]

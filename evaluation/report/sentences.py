@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evaluation.failures import false_positives_by_kind, missed_by_reason, missed_by_size
 from evaluation.model import differences
-from evaluation.sections import Pair, Section
+from evaluation.report.sections import Pair, Section
 
 
 def verdict(sections: Sequence[Section], pairs: Sequence[Pair]) -> list[str]:

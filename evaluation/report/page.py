@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.crops import Part, cut
 from evaluation.failures import (
     Failure,
     PictureErrors,
@@ -17,10 +16,11 @@ from evaluation.failures import (
 )
 from evaluation.metrics import confidence_interval
 from evaluation.model import Model, differences
-from evaluation.plots import COLOURS, DASHES, curve_points, panels_of, score_histogram
 from evaluation.protocol import FALSE_POSITIVE_RATES, GroupResult
-from evaluation.sections import Section, pairs_of, sections_of
-from evaluation.sentences import summary, verdict, warnings
+from evaluation.report.crops import Part, cut
+from evaluation.report.plots import COLOURS, DASHES, curve_points, panels_of, score_histogram
+from evaluation.report.sections import Section, pairs_of, sections_of
+from evaluation.report.sentences import summary, verdict, warnings
 from utils.files import write_text
 from utils.version import VERSION
 
