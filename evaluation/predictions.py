@@ -71,7 +71,12 @@ def _load_texts(folder: Path, pictures: Collection[str], allow_missing: bool) ->
     found, by_base = _match(folder, names, pictures)
     missing = [key for key in pictures if key not in found]
     unknown = sorted(names - set(found.values()))
-    if missing and (not allow_missing or (unknown and not found)):
+    if unknown and missing and not found:
+        raise UserError(
+            f"{folder}: has predictions for none of the {len(pictures):,} pictures, such as {missing[0]!r}, but for"
+            f" others ({_examples(unknown)}); name those for this ground truth with --pred"
+        )
+    if missing and not allow_missing:
         others = f"; for other pictures there are {_examples(unknown)}" if unknown else ""
         raise UserError(
             f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(pictures):,} pictures have no"

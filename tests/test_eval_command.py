@@ -243,7 +243,7 @@ def test_no_prediction_for_any_picture_is_an_error_even_if_some_may_be_missing(s
         (small / "pred" / f"{name}.txt").rename(small / "pred" / f"other_{Path(name).name}.txt")
     status, out, err = run_small("--allow_missing")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "3 of 3" in err and "other_one.txt" in err
+    assert "none of the 3 pictures" in err and "other_one.txt" in err
 
 
 def test_swapped_paths_are_told_apart(small, run_script):
