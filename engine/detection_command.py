@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from data.annotations import read_annotations
@@ -39,7 +40,7 @@ def detect_split(split: Split) -> None:
         flags.trained_model or f"weights/{NETWORKS[flags.network]['name']}_Final.pth",
         flags.network,
         choose_device("cpu" if flags.cpu else flags.device),
-        scaling=None if flags.origin_size else Scaling(flags.target_size, flags.max_size),
+        scaling=_scaling(flags),
         confidence_threshold=flags.confidence_threshold,
         nms_threshold=flags.nms_threshold,
         top_k=flags.top_k,
@@ -51,6 +52,14 @@ def detect_split(split: Split) -> None:
     print(f"{len(names)} detection files: {save_folder}")
     if drawn_folder is not None:
         print(f"pictures with boxes: {drawn_folder}")
+
+
+def _scaling(flags: argparse.Namespace) -> Scaling | None:
+    if not flags.origin_size:
+        return Scaling(flags.target_size or Scaling.target_size, flags.max_size or Scaling.max_size)
+    if flags.target_size or flags.max_size:
+        print("warning: --target_size and --max_size do nothing without --origin_size false", file=sys.stderr)
+    return None
 
 
 def _parse_flags(split: Split) -> argparse.Namespace:
@@ -103,16 +112,14 @@ def _parse_flags(split: Split) -> argparse.Namespace:
     add(
         "--target_size",
         type=positive_int,
-        default=1600,
         metavar="PX",
-        help="short side of a scaled picture (default: %(default)s)",
+        help=f"short side of a picture with --origin_size false (default: {Scaling.target_size})",
     )
     add(
         "--max_size",
         type=positive_int,
-        default=2150,
         metavar="PX",
-        help="longest long side of a scaled picture (default: %(default)s)",
+        help=f"longest long side of a picture with --origin_size false (default: {Scaling.max_size})",
     )
     add(
         "--confidence_threshold",

@@ -137,6 +137,10 @@ def test_origin_size_is_a_boolean(script, pictures, text, status):
     assert outcome.status == status
     if status:
         assert "argument --origin_size: found 'maybe'; expected true or false" in outcome.err
+    elif text in ("true", "yes"):
+        assert outcome.err == "warning: --target_size and --max_size do nothing without --origin_size false\n"
+    else:
+        assert outcome.err == ""
 
 
 def test_a_list_may_be_any_annotation_file(script, pictures, tmp_path):
