@@ -16,6 +16,8 @@ MISSES = ("scored too low", "badly placed", "not seen")
 FALSE_POSITIVES = ("no face here", "badly placed", "second box on a face")
 # A detection that overlaps a face by less was not meant for it: neighbours in a row touch as much.
 MEANT_FOR = 0.1
+# From so many boxes on, their median says something of the detector.
+FEWEST_BOXES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +162,25 @@ def missed_by_size(judged: Outcomes) -> dict[str, int]:
 def false_positives_by_kind(judged: Outcomes) -> dict[str, int]:
     """Return the number of false positives for each of FALSE_POSITIVES."""
     return _count(FALSE_POSITIVES, judged.false_positives)
+
+
+def displacement(judged: Outcomes) -> tuple[float, float]:
+    """Return how far to the right of and below the faces their boxes sit, in parts of a face's width and height.
+
+    Both are medians over the faces that have a box: the one that finds it, or comes closest to it. They are nan where
+    there are fewer than FEWEST_BOXES.
+    """
+    matches = judged.matches
+    boxes = np.where(judged.found, matches.found_by, judged.nearest)
+    rows = np.flatnonzero(judged.counts & (boxes >= 0))
+    faces, boxes = matches.faces[rows], matches.detections[boxes[rows], :4]
+    sizes = faces[:, 2:] - faces[:, :2]
+    whole = (sizes > 0).all(axis=1)
+    if whole.sum() < FEWEST_BOXES:
+        return math.nan, math.nan
+    centres = ((boxes - faces)[:, :2] + (boxes - faces)[:, 2:]) / 2
+    right, below = np.median(centres[whole] / sizes[whole], axis=0)
+    return float(right), float(below)
 
 
 def worst_pictures(judged: Outcomes, limit: int) -> list[PictureErrors]:

@@ -5,6 +5,7 @@ import pytest
 
 from data.annotations import Annotation
 from evaluation.failures import (
+    displacement,
     false_positives,
     false_positives_by_kind,
     missed_by_reason,
@@ -164,6 +165,20 @@ def test_the_counts_are_those_of_the_score(seed):
     text = shortest_score(result, best.score)
     assert ((scores > float(text)) == (scores > best.score)).all()
     assert len(text) <= 5
+
+
+def test_displacement_is_that_of_most_boxes_in_parts_of_their_faces():
+    sizes = np.arange(20, 45)
+    faces = np.array([[100 * i, 0, 100 * i + size, 2 * size] for i, size in enumerate(sizes)], float)
+    # A tenth to the right and a quarter up, some over the score of the best F1 and some under it.
+    boxes = faces + np.outer(sizes, [0.1, -0.5, 0.1, -0.5])
+    detections = np.column_stack([boxes, np.linspace(0.1, 0.9, len(boxes))])
+    detections[:3, :4] = faces[:3]
+    judged = outcomes(score((detections, faces)), threshold=0.5)
+    assert judged.found.any() and not judged.found.all()
+    assert displacement(judged) == (pytest.approx(0.1), pytest.approx(-0.25))
+    few = outcomes(score((detections[:9], faces)))
+    assert np.isnan(displacement(few)).all()
 
 
 def test_the_shortest_score_keeps_what_a_long_one_keeps():

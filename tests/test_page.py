@@ -227,6 +227,16 @@ def test_no_detection_on_a_face(read):
     assert "Of 1 false positive, 1 is on no labelled face." in text
 
 
+def test_boxes_that_are_off_to_one_side_are_said(read):
+    faces = [[60 * i, 10, 60 * i + 40, 50] for i in range(24)]
+    truth = [annotation("a.jpg", faces)]
+    for shift, words in ((8, "20 % of the face's height or more too far up."), (2, None)):
+        found = [[x1, y1 - shift, x2, y2 - shift, 0.9] for x1, y1, x2, y2 in faces]
+        text = read(model(truth, {"a": found})).text
+        assert ("Half of the boxes sit " in text) == (words is not None)
+        assert words is None or words in text
+
+
 def test_no_face_counts(read):
     truth = [annotation("a.jpg", [FACE], invalid=[1])]
     text = read(model(truth, {"a": [[*FACE, 0.9], [100, 60, 119, 79, 0.95]]})).text

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
-from evaluation.failures import false_positives_by_kind, missed_by_reason, missed_by_size
+from evaluation.failures import displacement, false_positives_by_kind, missed_by_reason, missed_by_size
 from evaluation.model import differences
 from evaluation.report.sections import Pair, Section
+
+# In parts of a face's size: what costs a box a fifth of its overlap.
+DISPLACED = 0.1
 
 
 def verdict(sections: Sequence[Section], pairs: Sequence[Pair]) -> list[str]:
@@ -35,7 +38,7 @@ def summary(section: Section) -> list[str]:
     else:
         found = section.faces_found
         first = f"At score {section.score}, {found:,} of {faces:,} faces are found ({100 * found / faces:.1f} %)."
-    return [first, *_say_missed(section), *_say_wrong(section)]
+    return [first, *_say_missed(section), *_say_displaced(section), *_say_wrong(section)]
 
 
 def warnings(section: Section) -> list[tuple[str, list[str]]]:
@@ -70,6 +73,20 @@ def _say_missed(section: Section) -> list[str]:
         (unseen, f"{unseen:,} {_are(unseen)} not seen at all"),
     ]
     return [f"Of the {section.faces_missed:,} missed, {of_size:,} {_are(of_size)} {size}; {_list(reasons)}."]
+
+
+def _say_displaced(section: Section) -> list[str]:
+    """Say where most boxes are off to one side: the detector learnt other boxes than the labels have."""
+    right, below = displacement(section.judged)
+    sides = [
+        (right, "width", "to the right" if right > 0 else "to the left"),
+        (below, "height", "down" if below > 0 else "up"),
+    ]
+    return [
+        f"Half of the boxes sit {100 * abs(part):.0f} % of the face's {size} or more too far {side}."
+        for part, size, side in sides
+        if abs(part) >= DISPLACED
+    ]
 
 
 def _say_wrong(section: Section) -> list[str]:
