@@ -154,7 +154,11 @@ def _parser(split: Split) -> argparse.ArgumentParser:
         f" Pascal VOC XML or YOLO text; recognised by content (default: {folder}/groundtruths)",
     )  # fmt: skip
     kinds = [kind for kind in KINDS if kind != "list"]  # which has no boxes
-    parser.add_argument("--gt_format", choices=kinds, help="read the ground truth as this, whatever it looks like")
+    parser.add_argument(
+        "--gt_format", choices=kinds,
+        help="which of these to read, where the folder of the ground truth holds several (default: recognised by"
+        " content)",
+    )  # fmt: skip
     parser.add_argument(
         "--category", metavar="CLASS",
         help="class of the ground truth that is the face (default: 'face', or the only class)",
