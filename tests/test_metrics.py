@@ -92,7 +92,7 @@ def test_exact_counts_are_those_of_trying_every_score(detections, missed, allowe
 
 def test_sizes_take_the_false_positives_of_their_own_size():
     small, large = [0, 0, 10, 10], [100, 100, 300, 300]
-    result = score([[*large, 0.9], [500, 500, 510, 510, 0.8], [*small, 0.7]], [small, large])
+    result = score([[500, 500, 510, 510, 0.95], [*large, 0.9], [*small, 0.7]], [small, large])
     sizes = result.groups["size"]
     assert {name: group.faces for name, group in sizes.items()} == {
         "under 16 px": 1,
