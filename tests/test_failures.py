@@ -170,10 +170,10 @@ def test_the_counts_are_those_of_the_score(seed):
 def test_displacement_is_that_of_most_boxes_in_parts_of_their_faces():
     sizes = np.arange(20, 45)
     faces = np.array([[100 * i, 0, 100 * i + size, 2 * size] for i, size in enumerate(sizes)], float)
-    # A tenth to the right and a quarter up, which is too far for IoU 0.7: only the last three find their faces.
+    # A tenth to the right and a quarter up, which is too far for IoU 0.7: only the last ten find their faces.
     boxes = faces + np.outer(sizes, [0.1, -0.5, 0.1, -0.5])
     detections = np.column_stack([boxes, np.linspace(0.1, 0.9, len(boxes))])
-    detections[-3:, :4] = faces[-3:]
+    detections[-10:, :4] = faces[-10:]
     judged = outcomes(score((detections, faces), iou=0.7), threshold=0.5)
     assert judged.found.any() and not judged.found.all()
     assert displacement(judged) == (pytest.approx(0.1), pytest.approx(-0.25))
