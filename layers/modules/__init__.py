@@ -1,5 +1,5 @@
 """Losses."""
 
-from layers.modules.multibox_loss import MultiBoxLoss
+from layers.modules.multibox_loss import Matches, MultiBoxLoss
 
-__all__ = ["MultiBoxLoss"]
+__all__ = ["Matches", "MultiBoxLoss"]

@@ -1,15 +1,49 @@
 """The MultiBox loss of SSD with RetinaFace's landmark term."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layers.matching import match
-from utils.box_utils import encode, encode_landm
+from utils.box_utils import encode, encode_landm, point_form
+
+
+@dataclass
+class Matches:
+    """What the predictions of a batch of B pictures with P priors each are compared with.
+
+    Every size in it is known on the host, so that the loss can be queued on a GPU without waiting for one.
+    """
+
+    positives: Tensor  # (K,) int64, positions of the positive priors among the batch's B * P, ascending
+    boxes: Tensor  # (K, 4) float32, the coded box that each of them learns
+    with_landmarks: Tensor  # (L,) int64, positions of the positives of label 1 among the batch's B * P
+    landmarks: Tensor  # (L, 10) float32, the coded landmarks that each of those learns
+    hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each picture's hardest negatives
+    most: int  # the largest number of negatives learnt in one picture
+    pictures: int  # B
+    counts: Tensor  # (2,) float32, K and L: what the sums are divided by
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Matches":
+        """Return the same on another device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "Matches":
+        """Return the same in page-locked memory; torch's DataLoader calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Matches":
+        return Matches(**{key: change(value) if torch.is_tensor(value) else value for key, value in vars(self).items()})
 
 
 class MultiBoxLoss(nn.Module):
     """Box, class and landmark losses of a batch (SSD, section 2.2; RetinaFace, equation 1).
+
+    It comes in two halves: `match` needs the targets alone, so a loader's workers can do it, and `sums` compares
+    the predictions with what that gave. Calling the loss does both.
 
     Args:
         overlap_threshold: IoU from which a prior is positive.
@@ -44,37 +78,74 @@ class MultiBoxLoss(nn.Module):
             Scalars: smooth L1 of the boxes and cross entropy, both divided by the batch's positives, and smooth L1
             of the landmarks divided by the positives that have landmarks; each divisor is at least 1.
         """
-        loc, logits, landm = predictions
-        matched, positive = self._match(targets, priors)
-        with_landmarks = positive & (matched[..., 14] > 0)
+        matches = self.match(targets, priors)
+        boxes, classes, landmarks = self.sums(predictions, matches)
+        positives, with_landmarks = matches.counts.clamp(min=1)
+        return boxes / positives, classes / positives, landmarks / with_landmarks
 
-        # Boolean indexing picks the same priors from a prediction, its target and the prior itself.
-        prior_of = priors.expand(len(targets), -1, -1)
-        loc_target = encode(matched[positive][:, :4], prior_of[positive], self.variances)
-        loss_loc = F.smooth_l1_loss(loc[positive], loc_target, reduction="sum")
-        landm_target = encode_landm(matched[with_landmarks][:, 4:14], prior_of[with_landmarks], self.variances)
-        loss_landm = F.smooth_l1_loss(landm[with_landmarks], landm_target, reduction="sum")
-
-        cross_entropy = F.cross_entropy(logits.transpose(1, 2), positive.long(), reduction="none")
-        learnt = positive | self._hardest_negatives(cross_entropy.detach(), positive)
-        loss_class = cross_entropy[learnt].sum()
-
-        positives = positive.sum().clamp(min=1)
-        return loss_loc / positives, loss_class / positives, loss_landm / with_landmarks.sum().clamp(min=1)
-
-    def _match(self, targets: list[Tensor], priors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, P, 15) the target of each prior's face (0 where there is none) and (B, P) bool, positive."""
-        matched, positives = [], []
+    def match(self, targets: list[Tensor], priors: Tensor) -> Matches:
+        """Find and code what each prior of a batch learns; `targets` and `priors` as for the whole loss."""
+        corners = point_form(priors).T.contiguous()
+        found, faces = [], []
         for target in targets:
-            face, positive = match(target[:, :4], priors, self.overlap_threshold)
-            # A picture without faces has no row to pick, so a row of zeros stands behind the real ones.
-            matched.append(F.pad(target, (0, 0, 0, 1))[face])
-            positives.append(positive)
-        return torch.stack(matched), torch.stack(positives)
+            positive, face = match(target[:, :4], corners, self.overlap_threshold)
+            found.append(positive)
+            faces.append(target[face])
+        positives = torch.cat([positive + i * len(priors) for i, positive in enumerate(found)])
+        prior, face = priors[torch.cat(found)], torch.cat(faces)
+        labelled = face[:, 14] > 0
 
-    def _hardest_negatives(self, cross_entropy: Tensor, positive: Tensor) -> Tensor:
-        """Return (B, P) bool: per picture, the background priors of highest loss, a multiple of its positives."""
-        order = cross_entropy.masked_fill(positive, 0).argsort(dim=1, descending=True)
-        wanted = (self.negatives_per_positive * positive.sum(dim=1, keepdim=True)).clamp(max=positive.shape[1] - 1)
-        rank = torch.arange(positive.shape[1], device=positive.device)
-        return torch.zeros_like(positive).scatter(1, order, rank < wanted)
+        negatives = [min(self.negatives_per_positive * len(it), len(priors) - len(it)) for it in found]
+        most = max(negatives)
+        hardest = torch.cat([torch.arange(n, device=priors.device) + i * most for i, n in enumerate(negatives)])
+        with_landmarks = positives[labelled]
+        return Matches(
+            positives=positives,
+            boxes=encode(face[:, :4], prior, self.variances),
+            with_landmarks=with_landmarks,
+            landmarks=encode_landm(face[labelled, 4:14], prior[labelled], self.variances),
+            hardest=hardest,
+            most=most,
+            pictures=len(targets),
+            counts=torch.tensor([len(positives), len(with_landmarks)], dtype=torch.float32, device=priors.device),
+        )
+
+    def sums(self, predictions: tuple[Tensor, Tensor, Tensor], matches: Matches) -> tuple[Tensor, Tensor, Tensor]:
+        """Compare a batch's predictions with its matches, on one device and without waiting for it.
+
+        Args:
+            predictions: boxes (B, P, 4), class logits (B, P, 2) and landmarks (B, P, 10) of any floating type.
+            matches: of the same pictures.
+
+        Returns:
+            float32 scalars, sums over the batch: smooth L1 of the boxes, cross entropy, smooth L1 of the landmarks.
+            They add up over the parts of a batch; without a face they are 0 and so are their gradients.
+        """
+        boxes, logits, landmarks = predictions
+        boxes = _pick(boxes, matches.positives)
+        landmarks = _pick(landmarks, matches.with_landmarks)
+        logits = _pick(logits, torch.cat([matches.positives, _hardest_negatives(logits, matches)]))
+        is_face = torch.arange(len(logits), device=logits.device) < len(matches.positives)
+        return (
+            F.smooth_l1_loss(boxes, matches.boxes, reduction="sum"),
+            F.cross_entropy(logits, is_face.long(), reduction="sum"),
+            F.smooth_l1_loss(landmarks, matches.landmarks, reduction="sum"),
+        )
+
+
+def _pick(predictions: Tensor, positions: Tensor) -> Tensor:
+    """Return (K, C) float32: the rows of (B, P, C) predictions at K positions among B * P."""
+    return predictions.flatten(0, 1).index_select(0, positions).float()
+
+
+@torch.no_grad()
+def _hardest_negatives(logits: Tensor, matches: Matches) -> Tensor:
+    """Return (M,) int64, positions among B * P: the background priors of highest loss, per picture."""
+    pictures, priors, _ = logits.shape
+    # A background prior's cross entropy, log(1 + exp(face - background)), grows with that difference. What is not
+    # finite goes first, so that it is learnt and the loss shows it.
+    difference = (logits[..., 1].float() - logits[..., 0].float()).nan_to_num(nan=torch.inf, neginf=torch.inf)
+    difference = difference.flatten().index_fill_(0, matches.positives, -torch.inf)
+    hardest = difference.view(pictures, priors).topk(matches.most).indices
+    hardest += priors * torch.arange(pictures, device=hardest.device).unsqueeze(1)
+    return hardest.flatten().index_select(0, matches.hardest)
