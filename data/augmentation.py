@@ -16,6 +16,7 @@ CROP_TRIES = 250
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_LANCZOS4)
 # Landmark i of a mirrored face is landmark MIRRORED[i] of the face: eyes and mouth corners change sides.
 MIRRORED = (1, 0, 2, 4, 3)
+IDENTITY = np.arange(256, dtype=np.uint8)  # the table that changes no colour
 
 
 @dataclass
@@ -42,6 +43,12 @@ class Faces:
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
     """Crop, distort colours, pad to a square, mirror and resize.
 
+    This is the method; the program does the work on as few pixels as it can. What is random is drawn first. Then a
+    large crop is resized before its colours change, a small one after, and padding and mirroring come last. The faces
+    are those of the method to the last bit. The pixels differ by rounding, by the cutting of colours at 0 and 255 after
+    an interpolation instead of before, and by the side from which a mirrored picture's nearest pixels are taken
+    (tests/slow_augmentation.py has the method in its own order).
+
     Args:
         image: (H, W, 3) uint8, BGR; left as it is.
         faces: clipped to the picture and not empty.
@@ -51,11 +58,20 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
         The picture, (size, size, 3) uint8, and its faces.
     """
     image, faces = random_crop(image, faces, rng)
-    image = distort_colors(image, rng)
+    change = draw_color_change(rng)
+    mirrored = rng.random() < 0.5
+    interpolation = INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
+
+    side = max(image.shape[:2])
+    scale = size / side
+    if side < size:
+        image = resize(change_colors(image, change), scale, interpolation)
+    else:
+        image = change_colors(resize(image, scale, interpolation), change)
     image = pad_to_square(image)
-    if rng.random() < 0.5:
-        image, faces = mirror(image, faces)
-    return resize(image, faces, size, INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))])
+    if mirrored:
+        image, faces = cv2.flip(image, 1), mirror(faces, side)
+    return image, Faces(faces.boxes * scale, faces.landmarks * scale, faces.landmark_mask)
 
 
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
@@ -67,52 +83,55 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
     corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
-    windows = np.concatenate([corners, corners + sides[:, None]], axis=1)[:, None, :]
-    whole = (faces.boxes[:, :2] >= windows[..., :2]) & (faces.boxes[:, 2:] <= windows[..., 2:])
-    fits = whole.all(axis=2).any(axis=1)
+    left, top, side = corners[:, :1], corners[:, 1:], sides[:, None]
+    x1, y1, x2, y2 = faces.boxes.T
+    fits = ((x1 >= left) & (y1 >= top) & (x2 <= left + side) & (y2 <= top + side)).any(axis=1)
     if not fits.any():
         return image, faces
-    x1, y1, x2, y2 = windows[fits.argmax(), 0]
+    first = fits.argmax()
+    (x1, y1), side = corners[first], int(sides[first])
+    x2, y2 = x1 + side, y1 + side
 
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     faces = faces[((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)]
-    side = int(x2 - x1)
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
     return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.landmark_mask)
 
 
-def distort_colors(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change brightness, contrast, saturation and hue, each with probability 1/2.
+@dataclass
+class ColorChange:
+    """A random change of colours, as tables of what becomes of each value.
+
+    Attributes:
+        before: (256,) uint8, of blue, green and red.
+        hue: (256,) uint8, in steps of two degrees as OpenCV counts it, after `before`.
+        saturation: (256,) uint8, after `before`.
+        after: (256,) uint8, of blue, green and red at the end.
+    """
+
+    before: np.ndarray
+    hue: np.ndarray
+    saturation: np.ndarray
+    after: np.ndarray
+
+
+def draw_color_change(rng: np.random.Generator) -> ColorChange:
+    """Draw a change of brightness, contrast, saturation and hue, each with probability 1/2.
 
     Contrast comes before or after the two that work on HSV, with equal chances.
     """
     contrast_first = rng.random() < 0.5
-    image = _brightness(image, rng)
+    before = _linear_table(1.0, rng.uniform(-32, 32)) if rng.random() < 0.5 else IDENTITY
     if contrast_first:
-        image = _contrast(image, rng)
-    image = _saturation_and_hue(image, rng)
-    return image if contrast_first else _contrast(image, rng)
+        before = _draw_contrast(rng)[before]
+    saturation = _linear_table(rng.uniform(0.5, 1.5), 0.0) if rng.random() < 0.5 else IDENTITY
+    hue = _hue_table(rng.integers(-18, 19)) if rng.random() < 0.5 else IDENTITY
+    return ColorChange(before, hue, saturation, IDENTITY if contrast_first else _draw_contrast(rng))
 
 
-def _brightness(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return cv2.LUT(image, _linear_table(1.0, rng.uniform(-32, 32))) if rng.random() < 0.5 else image
-
-
-def _contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return cv2.LUT(image, _linear_table(rng.uniform(0.5, 1.5), 0.0)) if rng.random() < 0.5 else image
-
-
-def _saturation_and_hue(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    factor = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
-    shift = rng.integers(-18, 19) if rng.random() < 0.5 else 0
-    if factor == 1.0 and shift == 0:
-        return image
-    unchanged = np.arange(256, dtype=np.uint8)
-    hue = ((np.arange(256) + shift) % 180).astype(np.uint8)  # OpenCV counts hue in steps of two degrees
-    table = np.stack([hue, _linear_table(factor, 0.0), unchanged], axis=1)[None]
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2BGR)
+def _draw_contrast(rng: np.random.Generator) -> np.ndarray:
+    return _linear_table(rng.uniform(0.5, 1.5), 0.0) if rng.random() < 0.5 else IDENTITY
 
 
 def _linear_table(factor: float, offset: float) -> np.ndarray:
@@ -120,25 +139,56 @@ def _linear_table(factor: float, offset: float) -> np.ndarray:
     return np.clip(np.arange(256) * factor + offset, 0, 255).astype(np.uint8)
 
 
+def _hue_table(shift: int) -> np.ndarray:
+    """Return (256,) uint8: value + shift around the circle of 180 steps."""
+    return ((np.arange(256) + shift) % 180).astype(np.uint8) if shift else IDENTITY
+
+
+def change_colors(image: np.ndarray, change: ColorChange) -> np.ndarray:
+    """Return an (H, W, 3) uint8 BGR picture with its colours changed; the one given stays as it is."""
+    image = _look_up(image, change.before)
+    tables = {channel: table for channel, table in enumerate((change.hue, change.saturation)) if table is not IDENTITY}
+    if tables:  # else the conversion there and back would only round
+        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+        for channel, table in tables.items():  # by the channel, in half the time of cv2.LUT with a table for each
+            cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    return _look_up(image, change.after)
+
+
+def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    return image if table is IDENTITY else cv2.LUT(image, table)
+
+
+def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
+    """Scale an (H, W, 3) uint8 picture to the whole pixels next to H * scale and W * scale, at least one each.
+
+    Where those are no whole numbers, content is scaled by `scale` itself, as boxes are: it ends inside the last pixel.
+    """
+    height, width = image.shape[:2]
+    if interpolation == cv2.INTER_LANCZOS4:  # which OpenCV computes in half the time, and unrounded, in float32
+        image = image.astype(np.float32)
+    if round(min(height, width) * scale) > 0:
+        resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
+    else:  # OpenCV refuses a factor that leaves no pixel
+        size = [max(1, round(length * scale)) for length in (width, height)]
+        resized = cv2.resize(image, size, interpolation=interpolation)
+    return resized if resized.dtype == np.uint8 else cv2.add(resized, 0, dtype=cv2.CV_8U)  # rounds and cuts to a byte
+
+
 def pad_to_square(image: np.ndarray) -> np.ndarray:
     """Fill up to a square, to the right or below, with the mean colour, which the network sees as zero."""
     height, width = image.shape[:2]
+    if height == width:
+        return image
     side = max(height, width)
     return cv2.copyMakeBorder(image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=MEAN_BGR)
 
 
-def mirror(image: np.ndarray, faces: Faces) -> tuple[np.ndarray, Faces]:
-    """Swap left and right."""
-    width = image.shape[1]
+def mirror(faces: Faces, width: int) -> Faces:
+    """Return the faces of a picture of `width` pixels whose left and right are swapped."""
     boxes = faces.boxes.copy()
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
     landmarks = faces.landmarks[:, MIRRORED].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
-    return cv2.flip(image, 1), Faces(boxes, landmarks, faces.landmark_mask)
-
-
-def resize(image: np.ndarray, faces: Faces, size: int, interpolation: int) -> tuple[np.ndarray, Faces]:
-    """Scale a square picture to size x size pixels."""
-    scale = size / image.shape[0]
-    resized = cv2.resize(image, (size, size), interpolation=interpolation)
-    return resized, Faces(faces.boxes * scale, faces.landmarks * scale, faces.landmark_mask)
+    return Faces(boxes, landmarks, faces.landmark_mask)

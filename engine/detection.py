@@ -12,6 +12,8 @@ from utils.drawing import draw_detections
 from utils.errors import UserError
 from utils.files import join_inside, read_image, write_image, write_text
 
+FARTHEST = 4e8
+
 
 def detect_pictures(
     detector: Detector,
@@ -32,7 +34,7 @@ def detect_pictures(
         UserError: a name that leads outside or is there twice, a picture that cannot be read, a file that cannot be
             written; what was written before stays.
     """
-    pictures = _locate(names, images)
+    pictures = locate_pictures(names, images)
     with tqdm(pictures.items(), desc="detecting", unit="picture", disable=None) as progress:
         for key, path in progress:
             image = read_image(path)
@@ -44,8 +46,12 @@ def detect_pictures(
                 write_image(join_inside(drawn_folder, f"{key}.jpg"), drawn)
 
 
-def _locate(names: Iterable[str], images: Path) -> dict[str, Path]:
-    """Return picture_key(name) -> path, all looked at before the first is detected: none should turn up bad later."""
+def locate_pictures(names: Iterable[str], images: Path) -> dict[str, Path]:
+    """Return picture_key(name) -> path below a folder, all looked at before the first is detected.
+
+    Raises:
+        UserError: a name that leads outside or is there twice, or a picture that does not exist.
+    """
     pictures = {}
     for name in names:
         key, path = picture_key(name), join_inside(images, name)
@@ -57,11 +63,20 @@ def _locate(names: Iterable[str], images: Path) -> dict[str, Path]:
     return pictures
 
 
+def written_rows(found: Detections) -> np.ndarray:
+    """Return (N, 5) float64 x1 y1 x2 y2 score, as they are after they were written to a text file and read again.
+
+    Corners are cut to whole pixels, scores rounded to seven digits. An untrained network's boxes may pass every
+    integer, so that they end at a distance where no picture is.
+    """
+    corners = np.trunc(found.boxes.astype(np.float64).clip(-FARTHEST, FARTHEST))
+    return np.column_stack([corners, found.scores.astype(np.float64).round(7)])
+
+
 def format_detections(stem: str, found: Detections) -> str:
     """Return the text of a detection file: base name, count, then `x y w h score` a line, best first."""
-    corners = np.trunc(found.boxes.clip(-1e9, 1e9)).astype(int)  # an untrained network's boxes pass every integer
     rows = [
-        f"{x1} {y1} {x2 - x1} {y2 - y1} {score:.7f}"
-        for (x1, y1, x2, y2), score in zip(corners.tolist(), found.scores.tolist(), strict=True)
+        f"{x1:.0f} {y1:.0f} {x2 - x1:.0f} {y2 - y1:.0f} {score:.7f}"
+        for x1, y1, x2, y2, score in written_rows(found).tolist()
     ]
     return "\n".join([stem, str(len(rows)), *rows]) + "\n"

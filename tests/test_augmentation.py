@@ -1,20 +1,30 @@
-"""Augmentation: what stays true of a sample whatever is drawn."""
+"""Augmentation: what stays true of a sample whatever is drawn, and that the quick way is the method."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+import slow_augmentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.annotations import read_annotations
 from data.augmentation import (
     CROP_SCALES,
+    INTERPOLATIONS,
     Faces,
     augment,
-    distort_colors,
+    change_colors,
+    draw_color_change,
     mirror,
     pad_to_square,
     random_crop,
     resize,
 )
+from data.dataset import faces_inside
+from utils.files import read_image
 from utils.pixels import MEAN_BGR
 
 
@@ -92,15 +102,14 @@ def test_a_face_that_no_square_holds_leaves_the_picture_whole():
     assert kept is faces
 
 
-def test_landmarks_follow_the_pixels_through_crop_mirror_and_resize():
+def test_landmarks_follow_the_pixels_through_crop_and_mirror():
     points = [(100, 60), (130, 62), (115, 80), (102, 95), (128, 96)]
     faces = faces_of([(90, 50, 140, 110)], [points])
     for seed in range(20):
         rng = np.random.default_rng(seed)
         image, moved = random_crop(gradient_image(200, 250), faces, rng)
         if seed % 2:
-            image, moved = mirror(image, moved)
-        image, moved = resize(pad_to_square(image), moved, image.shape[0], cv2.INTER_NEAREST)
+            image, moved = cv2.flip(image, 1), mirror(moved, image.shape[1])
         side_swapped = [points[i] for i in (1, 0, 2, 4, 3)] if seed % 2 else points
         for (x, y), origin in zip(moved.landmarks[0], side_swapped, strict=True):
             column = min(int(x) - (seed % 2), image.shape[1] - 1)  # a mirrored point lies on the pixel's other edge
@@ -109,9 +118,7 @@ def test_landmarks_follow_the_pixels_through_crop_mirror_and_resize():
 
 def test_mirroring_twice_changes_nothing():
     faces = faces_of([(3, 4, 30, 20)], [[(5, 6), (20, 6), (12, 10), (8, 15), (18, 15)]])
-    image = gradient_image(40, 50)
-    twice, again = mirror(*mirror(image, faces))
-    np.testing.assert_array_equal(twice, image)
+    again = mirror(mirror(faces, 50), 50)
     np.testing.assert_array_equal(again.boxes, faces.boxes)
     np.testing.assert_array_equal(again.landmarks, faces.landmarks)
 
@@ -127,7 +134,8 @@ def test_padding_keeps_the_picture_at_the_top_left_and_fills_with_the_mean():
 def test_colour_distortion_changes_colours_moderately_and_leaves_its_input():
     image = np.random.default_rng(0).integers(40, 200, (20, 20, 3), dtype=np.uint8)
     before = image.copy()
-    outputs = [distort_colors(image, np.random.default_rng(seed)).astype(float) for seed in range(300)]
+    changes = [draw_color_change(np.random.default_rng(seed)) for seed in range(300)]
+    outputs = [change_colors(image, change).astype(float) for change in changes]
     np.testing.assert_array_equal(image, before)
     shifts = [output.mean() - before.mean() for output in outputs]
     assert min(shifts) < -30 and max(shifts) > 30
@@ -139,7 +147,7 @@ def test_colour_distortion_changes_colours_moderately_and_leaves_its_input():
 def test_grey_stays_grey():
     grey = np.full((4, 4, 3), 100, np.uint8)
     for seed in range(50):
-        distorted = distort_colors(grey, np.random.default_rng(seed))
+        distorted = change_colors(grey, draw_color_change(np.random.default_rng(seed)))
         assert (distorted == distorted[..., :1]).all()
 
 
@@ -149,3 +157,178 @@ def test_the_same_seed_gives_the_same_sample():
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1].boxes, second[1].boxes)
     assert not np.array_equal(first[0], other[0])
+
+
+def drawn_picture(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Coloured blobs without values near 0 or 255 or grey, where a change of colours would be cut off."""
+    coarse = rng.uniform((90, 105, 120), (130, 145, 160), (max(2, height // 12), max(2, width // 12), 3))
+    return cv2.resize(coarse.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+class Recorded:
+    """A generator that keeps what was drawn from it, last whether to mirror and which interpolation."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.draws = []
+
+    def __getattr__(self, name: str):
+        def draw(*arguments):
+            self.draws.append(getattr(self.rng, name)(*arguments))
+            return self.draws[-1]
+
+        return draw
+
+    @property
+    def mirrored(self) -> bool:
+        return self.draws[-2] < 0.5
+
+    @property
+    def nearest(self) -> bool:
+        return INTERPOLATIONS[self.draws[-1]] == cv2.INTER_NEAREST
+
+
+def assert_same_faces(quick: Faces, slow: Faces) -> None:
+    np.testing.assert_array_equal(quick.boxes, slow.boxes, strict=True)
+    np.testing.assert_array_equal(quick.landmarks, slow.landmarks, strict=True)
+    np.testing.assert_array_equal(quick.landmark_mask, slow.landmark_mask, strict=True)
+
+
+@settings(deadline=None, max_examples=200)
+@given(labelled_pictures(), st.booleans(), st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
+def test_the_faces_are_those_of_the_method_to_the_last_bit(picture, has_landmarks, size, seed):
+    image, faces = picture
+    if has_landmarks:
+        parts = np.random.default_rng(seed).random((len(faces), 5, 2))
+        landmarks = faces.boxes[:, None, :2] + parts * (faces.boxes[:, None, 2:] - faces.boxes[:, None, :2])
+        faces = Faces(faces.boxes, landmarks, np.ones(len(faces), bool))
+    quick, slow = np.random.default_rng(seed), np.random.default_rng(seed)
+    _, found = augment(image, faces, size, quick)
+    _, expected = slow_augmentation.augment(image, faces, size, slow)
+    assert_same_faces(found, expected)
+    assert quick.random() == slow.random()  # as many draws
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.tuples(*[st.integers(40, 250)] * 2), st.booleans(), st.sampled_from([48, 100, 300]), st.integers(0, 2**32))
+def test_a_samples_pixels_are_those_of_the_method(shape, crop, size, seed):
+    picture = drawn_picture(*shape, np.random.default_rng(seed))
+    faces = faces_of([(5, 5, 12, 13)] if crop else [])  # without faces no square is cut out
+    rng = Recorded(seed)
+    quick, _ = augment(picture, faces, size, rng)
+    slow, _ = slow_augmentation.augment(picture, faces, size, np.random.default_rng(seed))
+    if rng.nearest and rng.mirrored:  # from the other side of a pixel's area than the method
+        slow = cv2.flip(nearest_before_mirroring(picture, faces, size, np.random.default_rng(seed)), 1)
+    difference = np.abs(quick.astype(int) - slow)
+    used, _ = random_crop(picture, faces, np.random.default_rng(seed))
+    columns, rows = _near_padding(used, size), _near_padding(used.transpose(1, 0, 2), size)
+    difference[:, columns[::-1] if rng.mirrored else columns] = 0
+    difference[rows] = 0
+    assert difference.max() <= 12
+    assert difference.mean() < 1.5
+
+
+def nearest_before_mirroring(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> np.ndarray:
+    image, faces = slow_augmentation.random_crop(image, faces, rng)
+    image = slow_augmentation.pad_to_square(slow_augmentation.distort_colors(image, rng))
+    return slow_augmentation.resize(image, faces, size, cv2.INTER_NEAREST)[0]
+
+
+def _near_padding(picture: np.ndarray, size: int) -> np.ndarray:
+    """(size,) bool: the columns that an interpolation in the padded picture makes of picture and padding."""
+    side, width = max(picture.shape), picture.shape[1]
+    centers = (np.arange(size) + 0.5) * side / size
+    return (np.abs(centers - width) < max(5, 2 * side / size)) & (width < side)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize(("shape", "size"), [((100, 171), 64), ((171, 100), 64), ((61, 47), 200), ((90, 160), 160)])
+def test_an_uncropped_picture_is_scaled_by_the_boxes_scale(interpolation, shape, size):
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    quick = pad_to_square(resize(picture, size / max(shape), interpolation))
+    slow, _ = slow_augmentation.resize(pad_to_square(picture), faces_of([]), size, interpolation)
+    inside = np.ix_(~_near_padding(picture.transpose(1, 0, 2), size), ~_near_padding(picture, size))
+    assert quick.shape == slow.shape
+    assert np.abs(quick.astype(int) - slow)[inside].max() <= 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(dimension, dimension, st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
+def test_the_padding_is_the_mean_whatever_the_colours_become(height, width, size, seed):
+    sample, _ = augment(np.full((height, width, 3), 200, np.uint8), faces_of([]), size, rng := Recorded(seed))
+    if rng.mirrored:
+        sample = cv2.flip(sample, 1)
+    scale = size / max(height, width)
+    assert (sample[int(height * scale) + 1 :] == MEAN_BGR).all()
+    assert (sample[:, int(width * scale) + 1 :] == MEAN_BGR).all()
+    content = sample[: max(1, round(height * scale)), : max(1, round(width * scale))]
+    assert (content == content[0, 0, 0]).all()  # grey
+
+
+def samples_of(pictures: list[tuple[np.ndarray, Faces]], size: int, seeds: int) -> Iterator[tuple]:
+    """Yield the quick and the slow sample and faces of each picture and seed."""
+    for image, faces in pictures:
+        for seed in range(seeds):
+            quick = augment(image, faces, size, np.random.default_rng(seed))
+            yield *quick, *slow_augmentation.augment(image, faces, size, np.random.default_rng(seed))
+
+
+def statistics_of(sample: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a sample's statistics by channel of BGR and of HSV, in parts of 255."""
+    hsv = cv2.cvtColor(sample, cv2.COLOR_BGR2HSV)
+    both = np.concatenate([sample, hsv[..., 1:]], axis=2).reshape(-1, 5)
+    angles = hsv[..., 0].ravel() * (np.pi / 90)
+    weights = hsv[..., 1].ravel() / 255
+    return {
+        "mean": both.mean(axis=0) / 255,
+        "spread": both.std(axis=0) / 255,
+        "hue": np.array([(np.cos(angles) * weights).mean(), (np.sin(angles) * weights).mean()]),
+        "histogram": np.stack([np.bincount(channel >> 4, minlength=16) / len(both) for channel in both.T[:3]]),
+    }
+
+
+def assert_same_samples(pictures: list[tuple[np.ndarray, Faces]], size: int, seeds: int, limits: dict) -> None:
+    """Assert that the faces are equal and the pixels' statistics agree.
+
+    Args:
+        limits: name of a statistic -> the most that it may differ in one sample, and in the mean of all samples.
+    """
+    differences = []
+    for quick, quick_faces, slow, slow_faces in samples_of(pictures, size, seeds):
+        assert_same_faces(quick_faces, slow_faces)
+        one, other = statistics_of(quick), statistics_of(slow)
+        differences.append({name: one[name] - other[name] for name in one})
+    for name, (each, average) in limits.items():
+        values = np.stack([difference[name] for difference in differences])
+        assert np.abs(values).max() < each, name
+        assert np.abs(values.mean(axis=0)).max() < average, name
+
+
+def drawn_pictures() -> list[tuple[np.ndarray, Faces]]:
+    rng = np.random.default_rng(0)
+    pictures = []
+    for height, width in ((180, 320), (320, 180), (200, 200), (90, 130)):
+        boxes = [(30, 20, 60, 62), (70, 30, 85, 52)]
+        pictures.append((drawn_picture(height, width, rng), faces_of(boxes)))
+        pictures.append((drawn_picture(height, width, rng), faces_of([])))
+    return pictures
+
+
+def real_pictures(folder: Path) -> list[tuple[np.ndarray, Faces]]:
+    pictures = []
+    for annotation in read_annotations(folder / "label.txt")[::20]:
+        image = read_image(folder / "images" / annotation.name)
+        pictures.append((image, faces_inside(annotation, image.shape[1], image.shape[0])[0]))
+    return pictures
+
+
+def test_drawn_samples_are_those_of_the_method():
+    limits = {"mean": (3e-3, 5e-4), "spread": (2e-3, 2e-4), "hue": (3e-3, 3e-4), "histogram": (0.05, 2e-3)}
+    assert_same_samples(drawn_pictures(), 128, 40, limits)
+
+
+@pytest.mark.parametrize("size", [128, 320])
+def test_real_samples_are_those_of_the_method(shared, size):
+    # Colours that are cut off at 0 and 255 before an interpolation are not what they are after it.
+    limits = {"mean": (0.03, 2e-3), "spread": (0.02, 2e-3), "hue": (0.01, 3e-4), "histogram": (0.1, 0.01)}
+    assert_same_samples(real_pictures(shared / "faces" / "train"), size, 8, limits)

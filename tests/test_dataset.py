@@ -9,8 +9,10 @@ from torch.utils.data import DataLoader
 
 from data import detection_collate
 from data.annotations import Annotation
-from data.dataset import EpochSampler, FaceDataset, faces_inside
+from data.dataset import FaceDataset, SampleInfo, faces_inside
+from data.sampler import EpochBatches
 from utils.errors import UserError
+from utils.pixels import MEAN_BGR
 
 
 def label_file(folder, rows: dict[str, list[str]]):
@@ -26,6 +28,12 @@ def test_a_sample_has_pixels_targets_and_its_path(dataset):
     assert (target[:, :4] >= 0).all() and (target[:, :4] <= 1).all()
     assert (target[:, 14] == -1).all()
     assert info.path.endswith("images/1.jpg")
+
+
+def test_pixels_are_a_view_of_a_picture_with_its_channels_last(dataset):
+    image, _, _ = FaceDataset(dataset, 64)[(0, 1)]
+    assert image.stride() == (1, 64 * 3, 3)
+    assert image.permute(1, 2, 0).is_contiguous()
 
 
 def test_landmarks_give_label_1(tmp_path):
@@ -44,9 +52,9 @@ def test_landmarks_give_label_1(tmp_path):
 def test_samples_depend_on_seed_epoch_and_index_alone(dataset, workers):
     def samples(seed: int, epoch: int):
         faces = FaceDataset(dataset, 64, seed)
-        sampler = EpochSampler(len(faces), seed)
-        sampler.epoch = epoch
-        loader = DataLoader(faces, 2, sampler=sampler, num_workers=workers, collate_fn=detection_collate)
+        batches = EpochBatches(len(faces), 2, seed)
+        batches.epoch = epoch
+        loader = DataLoader(faces, batch_sampler=batches, num_workers=workers, collate_fn=detection_collate)
         return [(info.path, image) for images, _, infos in loader for image, info in zip(images, infos, strict=True)]
 
     def equal(one, other):
@@ -123,6 +131,73 @@ def test_a_list_without_boxes_is_no_training_set(tmp_path):
 def test_names_cannot_leave_the_images_folder(tmp_path):
     with pytest.raises(UserError, match="stays inside"):
         FaceDataset(label_file(tmp_path, {"../../x.jpg": ["0 0 1 1"]}), 64)
+
+
+def test_an_unreadable_picture_is_an_error_that_names_it(dataset):
+    (dataset.parent / "images" / "2.jpg").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"2\.jpg"):
+        FaceDataset(dataset, 64)[(0, 2)]
+
+
+@pytest.mark.parametrize("kind", ["no picture", "ends early", "gone"])
+def test_an_unreadable_picture_can_be_skipped(dataset, kind):
+    faces = FaceDataset(dataset, 64, skip_unreadable=True)
+    path = faces.paths[2]
+    content = path.read_bytes()
+    path.unlink()
+    if kind != "gone":
+        path.write_bytes(b"no picture" if kind == "no picture" else content[: len(content) // 2])
+
+    image, target, info = faces[(0, 2)]
+    assert info == SampleInfo(str(path), clipped=0, dropped=0, unreadable=True)
+    assert image.shape == (3, 64, 64) and image.dtype == torch.uint8
+    assert (image == torch.tensor(MEAN_BGR).view(3, 1, 1)).all()
+    assert target.shape == (0, 15) and target.dtype == torch.float32
+    assert not faces[(0, 1)][2].unreadable
+    images, targets, infos = detection_collate([faces[(0, index)] for index in range(4)])
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert [len(target) > 0 for target in targets] == [True, True, False, True]
+    assert [info.unreadable for info in infos] == [False, False, True, False]
+
+
+def test_the_fingerprint_is_that_of_the_labels(tmp_path):
+    def fingerprint(rows: dict[str, list[str]], size: int = 64) -> str:
+        for name in rows:
+            draw_picture(tmp_path / "images" / name, [])
+        return FaceDataset(label_file(tmp_path, rows), size).fingerprint()
+
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    rows = {"a.jpg": ["30 20 40 50", "1 2 3 4"], "b.jpg": []}
+    changed = [
+        {"a.jpg": ["30 20 40 50.001", "1 2 3 4"], "b.jpg": []},
+        {"a.jpg": ["1 2 3 4", "30 20 40 50"], "b.jpg": []},
+        {"a.jpg": [f"30 20 40 50 {points}", "1 2 3 4"], "b.jpg": []},
+        {"a.jpg": ["30 20 40 50"], "b.jpg": ["1 2 3 4"]},
+        {"c.jpg": ["30 20 40 50", "1 2 3 4"], "b.jpg": []},
+        {"b.jpg": [], "a.jpg": ["30 20 40 50", "1 2 3 4"]},
+        {"a.jpg": ["30 20 40 50", "1 2 3 4"]},
+    ]
+    first = fingerprint(rows)
+    assert len(first) == 16 and int(first, 16) >= 0
+    assert fingerprint(rows, size=32) == first
+    assert len({first, *map(fingerprint, changed)}) == 8
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_have_their_channels_last(dataset, workers):
+    faces = FaceDataset(dataset, 64)
+    keys = [(0, index) for index in range(4)]
+    loader = DataLoader(faces, 2, sampler=keys, num_workers=workers, collate_fn=detection_collate)
+    images = [image for batch, _, _ in loader for image in batch]
+    assert all(batch.is_contiguous(memory_format=torch.channels_last) for batch, _, _ in loader)
+    assert all(torch.equal(image, faces[key][0]) for image, key in zip(images, keys, strict=True))
+
+
+def test_collate_takes_contiguous_images_of_any_type():
+    pictures = [torch.rand(3, 4, 5) for _ in range(3)]
+    images, _ = detection_collate([(picture, torch.zeros(1, 15)) for picture in pictures])
+    assert images.dtype == torch.float32
+    assert torch.equal(images, torch.stack(pictures))
 
 
 def test_collate_takes_pairs_too():

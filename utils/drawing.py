@@ -1,10 +1,16 @@
-"""Detections drawn on pictures."""
+"""Detections and labels drawn on pictures, and pictures put together."""
+
+import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 BOX_COLOR = (60, 220, 60)
 TEXT_COLOR = (0, 40, 0)
+# Left eye, right eye, nose, left and right corner of the mouth, as they lie in the picture: mirrored wrongly, it shows.
+LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
+SHEET_COLOR = (32, 32, 32)
 
 
 def draw_detections(image: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -28,3 +34,53 @@ def draw_detections(image: np.ndarray, boxes: np.ndarray, scores: np.ndarray) ->
         cv2.rectangle(drawn, (left, bottom - height - 2), (left + width, bottom + 2), BOX_COLOR, cv2.FILLED)
         cv2.putText(drawn, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOR, 1, cv2.LINE_AA)
     return drawn
+
+
+def draw_boxes(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    landmarks: np.ndarray | None = None,
+    landmark_mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return a copy of a picture with its labelled boxes, and five dots for each face that has landmarks.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels.
+        landmarks: (N, 5, 2) x y in pixels.
+        landmark_mask: (N,) bool, the faces that have landmarks; None for all.
+    """
+    drawn = image.copy()
+    thickness = max(1, round(min(image.shape[:2]) / 400))
+    for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
+        cv2.rectangle(drawn, (x1, y1), (x2, y2), BOX_COLOR, thickness, cv2.LINE_AA)
+    if landmarks is None:
+        return drawn
+    if landmark_mask is not None:
+        boxes, landmarks = boxes[landmark_mask], landmarks[landmark_mask]
+    for box, points in zip(boxes, np.rint(landmarks).astype(int).tolist(), strict=True):
+        radius = max(thickness, round((box[2] - box[0]) / 40))  # grows with the face, which it must not hide
+        for point, color in zip(points, LANDMARK_COLORS, strict=True):
+            cv2.circle(drawn, point, radius, color, cv2.FILLED, cv2.LINE_AA)
+    return drawn
+
+
+def tile(pictures: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
+    """Return pictures as one, row by row, each as large as fits in a square of `side` pixels.
+
+    Args:
+        pictures: (H, W, 3) uint8 each, BGR, of any sizes.
+
+    Returns:
+        (rows * side, columns * side, 3) uint8, BGR.
+    """
+    sheet = np.full((math.ceil(len(pictures) / columns) * side, columns * side, 3), SHEET_COLOR, np.uint8)
+    for index, picture in enumerate(pictures):
+        height, width = picture.shape[:2]
+        scale = side / max(height, width)
+        height, width = max(1, round(scale * height)), max(1, round(scale * width))
+        row, column = divmod(index, columns)
+        top, left = row * side + (side - height) // 2, column * side + (side - width) // 2
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        sheet[top : top + height, left : left + width] = cv2.resize(picture, (width, height), None, 0, 0, interpolation)
+    return sheet

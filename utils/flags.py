@@ -53,6 +53,14 @@ def natural_float(text: str) -> float:
     return value
 
 
+def positive_float(text: str) -> float:
+    """Read a finite number over 0."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}; expected more than 0")
+    return value
+
+
 def fraction(text: str) -> float:
     """Read a number from 0 to 1."""
     value = _float(text)

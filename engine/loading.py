@@ -1,0 +1,69 @@
+"""The batches of a training: read, augmented and matched with the prior boxes by the loader's workers."""
+
+from dataclasses import dataclass
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from data.dataset import FaceDataset, SampleInfo, detection_collate
+from data.sampler import EpochBatches
+from engine.stopping import outlive_the_first_signal
+from layers.modules import Matches, MultiBoxLoss
+
+
+@dataclass
+class Batch:
+    """A rank's share of a batch.
+
+    Attributes:
+        images: (B, 3, S, S) uint8 BGR, channels last in memory.
+        matches: what the network's predictions for them are compared with.
+        infos: of each picture.
+    """
+
+    images: Tensor
+    matches: Matches
+    infos: list[SampleInfo]
+
+    def pin_memory(self) -> "Batch":
+        """Called by DataLoader, so that a GPU fetches the batch while it computes another."""
+        return Batch(self.images.pin_memory(), self.matches.pin_memory(), self.infos)
+
+
+class MatchedCollate:
+    """Puts samples together and matches their faces, in the workers: the training loop need not wait for either.
+
+    Args:
+        criterion: the loss that the matches are for.
+        priors: (P, 4), on the CPU.
+    """
+
+    def __init__(self, criterion: MultiBoxLoss, priors: Tensor):
+        self.criterion = criterion
+        self.priors = priors
+
+    def __call__(self, samples: list[tuple[Tensor, Tensor, SampleInfo]]) -> Batch:
+        images, targets, infos = detection_collate(samples)
+        return Batch(images, self.criterion.match(targets, self.priors), infos)
+
+
+def build_loader(
+    dataset: FaceDataset, batches: EpochBatches, collate: MatchedCollate, num_workers: int, device: torch.device
+) -> DataLoader:
+    """Build the loader of Batch objects; what the next epoch is, `batches` says."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=collate,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_start_worker,
+        persistent_workers=num_workers > 0,
+    )
+
+
+def _start_worker(worker: int) -> None:
+    outlive_the_first_signal()
+    cv2.setNumThreads(0)  # as many processes as cores are enough

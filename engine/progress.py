@@ -1,0 +1,123 @@
+"""What a person sees of a training: its first lines, a bar in a terminal, lines in a log."""
+
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import torch
+import torchvision
+from tqdm import tqdm
+
+from engine.state import EpochTotals
+from utils.version import VERSION
+
+
+def show_losses(values: list[float]) -> str:
+    """Return the box, class and landmark loss as text."""
+    return "box {:.3f} class {:.3f} landmark {:.3f}".format(*values)
+
+
+def show_time(seconds: float) -> str:
+    """Return a duration as text: 2 d 03:04:05, or without the days."""
+    days, rest = divmod(round(seconds), 86400)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {clock}" if days else clock
+
+
+def show_versions() -> str:
+    """Return the versions of this program, its commit and what it runs on."""
+    return (
+        f"version {VERSION}{_commit()}, PyTorch {torch.__version__}, torchvision {torchvision.__version__},"
+        f" OpenCV {cv2.__version__}, Python {platform.python_version()}"
+    )
+
+
+def _commit() -> str:
+    """Return `, commit abc1234`, with a + where files are changed; nothing outside a Git checkout."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return ""
+    git = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        described = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f", commit {described}"
+
+
+def gpu_memory(device: torch.device) -> float | None:
+    """Return the most GB of a GPU's memory that the run has held at once; None on the CPU."""
+    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else None
+
+
+class Progress:
+    """The progress of one epoch.
+
+    Args:
+        title: of the bar and the lines.
+        totals: of the epoch so far, brought up to date here.
+        steps: of the whole epoch, and how many of them are `done`.
+        log_every: steps between lines, where there is no bar.
+        steps_after: of the run, behind this epoch, for the time that is left.
+        device: whose memory is shown.
+        quiet: show nothing, as ranks other than the first.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        totals: EpochTotals,
+        steps: int,
+        done: int,
+        log_every: int,
+        steps_after: int,
+        device: torch.device,
+        quiet: bool,
+    ):
+        self.title = title
+        self.totals = totals
+        self.log_every = log_every
+        self.steps_after = steps_after
+        self.device = device
+        self.quiet = quiet
+        self.step = done
+        self.taken = 0
+        self.bar = tqdm(
+            total=steps, initial=done, desc=title, unit="step", leave=False, disable=True if quiet else None
+        )
+        self.begun = self.noted = time.perf_counter()
+
+    def update(self, losses: list[list[float]]) -> None:
+        """Count steps whose losses are known now, (box, class, landmark) of each."""
+        now = time.perf_counter()
+        self.totals.seconds += now - self.noted
+        self.noted = now
+        for values in losses:
+            self.totals.losses = [total + value for total, value in zip(self.totals.losses, values, strict=True)]
+            self.totals.batches += 1
+            self.step += 1
+            self.taken += 1
+            if not self.quiet and self.bar.disable and self.step % self.log_every == 0:
+                print(f"{self.title} step {self.step}/{self.bar.total} {show_losses(values)}", flush=True)
+        if losses:
+            left = (self.bar.total - self.step + self.steps_after) * (now - self.begun) / self.taken
+            memory = gpu_memory(self.device)
+            held = "" if memory is None else f" {memory:.1f} GB"
+            self.bar.set_postfix_str(f"{show_losses(losses[-1])}{held}, run ends in {show_time(left)}", refresh=False)
+            self.bar.update(len(losses))
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def report_mended(totals: EpochTotals) -> None:
+    """Say, after the first epoch, how many boxes of the dataset had to be changed."""
+    if totals.clipped + totals.dropped:
+        print(
+            f"labels: {totals.clipped} boxes reached outside their picture and were clipped,"
+            f" {totals.dropped} had no size inside it and were dropped",
+            file=sys.stderr,
+        )

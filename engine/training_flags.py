@@ -1,0 +1,335 @@
+"""The flags of train.py: what they are, what they default to, and which of them decide the result."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from data.config import BATCH_SIZE_OF_SEVERAL_CARDS, NETWORKS
+from utils.errors import UserError
+from utils.flags import (
+    fraction,
+    natural_float,
+    natural_int,
+    picture_side,
+    positive_float,
+    positive_int,
+)
+
+FINETUNE_LR = 1e-5
+# These say where and how fast a run goes, not where it arrives; the others are named when a resumed run changes them.
+WITHOUT_EFFECT = {"num_workers", "save_folder", "save_every", "save_minutes", "log_every", "tensorboard"}
+# These belong to the machine and to the command itself, and a resumed run does not take them from its checkpoint.
+NOT_KEPT = {"resume", "save_folder", "network", "device", "rank_timeout"}
+
+
+def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        description: what --help says first.
+        kept: flags of the run that is resumed, which count where the command line says nothing else.
+
+    Raises:
+        UserError: flags that contradict each other.
+    """
+    parser = _parser(description)
+    parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name not in NOT_KEPT})
+    flags = parser.parse_args()
+    _check(flags)
+    return flags
+
+
+def fill_in(flags: argparse.Namespace, cards: int) -> argparse.Namespace:
+    """Return the flags with the network's own values where none were given.
+
+    Args:
+        cards: number of GPUs that the run has.
+    """
+    cfg = NETWORKS[flags.network]
+    values = vars(flags).copy()
+    own = {
+        "batch_size": BATCH_SIZE_OF_SEVERAL_CARDS if cards > 1 else cfg["batch_size"],
+        "image_size": cfg["image_size"],
+        "epochs": cfg["epoch"],
+        "decay_epochs": [cfg["decay1"], cfg["decay2"]],
+    }
+    values.update({name: value for name, value in own.items() if values[name] is None})
+    if flags.finetune_epochs:
+        own = {"finetune_lr": FINETUNE_LR, "finetune_from": "best" if flags.val_dataset else str(values["epochs"])}
+        values.update({name: value for name, value in own.items() if values[name] is None})
+    filled = argparse.Namespace(**values)
+    if flags.resume_epoch >= filled.epochs:
+        raise UserError(f"--resume_epoch {flags.resume_epoch}: nothing is left to train of --epochs {filled.epochs}")
+    if filled.finetune_epochs and filled.finetune_from != "best":
+        start = int(filled.finetune_from)
+        if not flags.resume_epoch < start <= filled.epochs:
+            raise UserError(
+                f"--finetune_from {start}: expected an epoch of this run, {flags.resume_epoch + 1} to {filled.epochs}"
+            )
+    return filled
+
+
+def changed(kept: Mapping[str, Any], flags: argparse.Namespace) -> list[str]:
+    """Return `--flag old -> new` for each flag that decides the result and differs from the checkpoint's."""
+    return [
+        f"--{name} {_shown(kept.get(name))} -> {_shown(value)}"
+        for name, value in vars(flags).items()
+        if name not in WITHOUT_EFFECT | NOT_KEPT and kept.get(name) != value
+    ]
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _check(flags: argparse.Namespace) -> None:
+    if flags.resume_epoch and not flags.resume_net:
+        raise UserError(f"--resume_epoch {flags.resume_epoch}: name the weights of that epoch with --resume_net")
+    if not flags.val_dataset:
+        if flags.patience:
+            raise UserError(f"--patience {flags.patience}: needs the AP of a dev set; name it with --val_dataset")
+        if flags.finetune_from == "best":
+            raise UserError("--finetune_from best: needs the AP of a dev set; name it with --val_dataset")
+    for name in ("finetune_lr", "finetune_from"):
+        if getattr(flags, name) is not None and not flags.finetune_epochs:
+            raise UserError(f"--{name} {getattr(flags, name)}: say how long phase two is with --finetune_epochs")
+    if flags.patience and flags.finetune_from not in (None, "best"):
+        raise UserError(
+            f"--finetune_from {flags.finetune_from}: --patience can end phase one before it; phase two can go on"
+            " from best"
+        )
+
+
+def _start_of_phase_two(text: str) -> str:
+    """Read `best`, or an epoch."""
+    return text if text == "best" else str(positive_int(text))
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    workers = max(1, min(8, (os.cpu_count() or 2) // 2))
+
+    add = parser.add_argument_group("data").add_argument
+    add(
+        "--training_dataset",
+        default="data/tvface/train/label.txt",
+        metavar="FILE",
+        help="labels; the pictures are in images/ beside it (default: %(default)s)",
+    )
+    add(
+        "--num_workers",
+        type=natural_int,
+        default=workers,
+        metavar="N",
+        help="processes of each rank that read and augment pictures; 0 reads in the training process"
+        " (default here: %(default)s)",
+    )
+    add(
+        "--image_size",
+        type=picture_side,
+        metavar="PX",
+        help="side of the square training samples (default: 640 for mobile0.25, 840 for resnet50)",
+    )
+    add(
+        "--batch_size",
+        type=positive_int,
+        metavar="N",
+        help="pictures in a batch, on all cards together (default: 32; 8 for resnet50 unless it has several cards)",
+    )
+    add(
+        "--skip_unreadable",
+        action="store_true",
+        help="count pictures that cannot be read, and learn from the others (default: stop at the first)",
+    )
+
+    network = parser.add_argument_group("network")
+    add = network.add_argument
+    add("--network", choices=list(NETWORKS), default="mobile0.25", help="backbone (default: %(default)s)")
+    start = network.add_mutually_exclusive_group()
+    add = start.add_argument
+    add(
+        "--backbone_weights",
+        metavar="FILE",
+        help="ImageNet weights of the backbone (default: weights/mobilenetV1X0.25_pretrain.tar for mobile0.25,"
+        " torchvision's IMAGENET1K_V1, downloaded once, for resnet50)",
+    )
+    add("--no_pretrain", action="store_true", help="start from random weights")
+    add("--resume_net", metavar="FILE", help="start from the weights of a trained detector")
+    network.add_argument(
+        "--resume_epoch",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="epochs that --resume_net has behind it: numbering and decays go on from there (default: 0)",
+    )
+
+    add = parser.add_argument_group("schedule").add_argument
+    add(
+        "--epochs",
+        type=positive_int,
+        metavar="N",
+        help="epoch at which phase one ends (default: 250 for mobile0.25, 100 for resnet50)",
+    )
+    add(
+        "--lr",
+        type=natural_float,
+        metavar="X",
+        default=1e-3,
+        help="learning rate at the start of this run (default: %(default)s)",
+    )
+    add(
+        "--decay_epochs",
+        type=positive_int,
+        nargs="*",
+        metavar="N",
+        help="after these epochs lr is multiplied by gamma (default: 190 220 for mobile0.25, 70 90 for resnet50)",
+    )
+    add("--gamma", type=natural_float, metavar="X", default=0.1, help="factor of each decay (default: %(default)s)")
+    add(
+        "--schedule",
+        choices=("steps", "cosine"),
+        default="steps",
+        help="cosine: phase one goes from lr to 0 along half a cosine instead of by --decay_epochs (default:"
+        " %(default)s)",
+    )
+    add(
+        "--warmup_epochs",
+        type=natural_float,
+        metavar="X",
+        default=0.0,
+        help="lr grows from 0 in the first epochs, or part of one, of phase one (default: no warm-up)",
+    )
+    add(
+        "--finetune_epochs",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="phase two: go on for so many epochs at --finetune_lr (default: phase one alone)",
+    )
+    add("--finetune_lr", type=natural_float, metavar="X", help=f"of phase two (default: {FINETUNE_LR:g})")
+    add(
+        "--finetune_from",
+        type=_start_of_phase_two,
+        metavar="best|EPOCH",
+        help="where phase two starts: the epoch of best dev AP, or this epoch (default: best with --val_dataset,"
+        " else the end of phase one)",
+    )
+
+    add = parser.add_argument_group("optimizer").add_argument
+    add(
+        "--optimizer",
+        choices=("sgd", "adamw"),
+        default="sgd",
+        help="sgd is the published one; adamw wants another --lr and --weight_decay (default: %(default)s)",
+    )
+    add("--momentum", type=natural_float, metavar="X", default=0.9, help="of SGD (default: %(default)s)")
+    add("--weight_decay", type=natural_float, metavar="X", default=5e-4, help="(default: %(default)s)")
+    add(
+        "--accumulate",
+        type=positive_int,
+        metavar="N",
+        default=1,
+        help="batches in a step of the optimizer: with the memory of one, the gradients of one N times as large"
+        " (default: %(default)s)",
+    )
+    add(
+        "--clip_norm",
+        type=positive_float,
+        metavar="X",
+        help="scale gradients down to this norm where theirs is larger (default: never)",
+    )
+    add(
+        "--ema",
+        type=fraction,
+        metavar="DECAY",
+        help="also average the weights over the steps, such as 0.999, and write and score the averages (default: off)",
+    )
+
+    add = parser.add_argument_group("dev set").add_argument
+    add(
+        "--val_dataset",
+        metavar="FILE",
+        help="labels of pictures, in images/ beside it, that are scored while training; {name}_best.pth has the"
+        " highest AP (default: none)",
+    )
+    add(
+        "--val_every",
+        type=positive_int,
+        default=5,
+        metavar="N",
+        help="epochs between scores; the last epoch of a phase is always scored (default: %(default)s)",
+    )
+    add(
+        "--patience",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="end a phase after so many scores without a better one (default: never)",
+    )
+
+    add = parser.add_argument_group("hardware").add_argument
+    add("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: all visible GPUs, the CPU where there is none)")
+    add(
+        "--amp",
+        choices=("bf16", "fp16"),
+        help="compute the network in half precision; the loss and the weights stay float32 (default: float32)",
+    )
+    add(
+        "--compile",
+        action="store_true",
+        help="let torch.compile build the network's kernels: minutes at the start, faster steps on a GPU",
+    )
+    add("--sync_bn", action="store_true", help="batch normalisation over the pictures of all ranks (torchrun, GPUs)")
+    add(
+        "--rank_timeout",
+        type=positive_float,
+        default=10.0,
+        metavar="MINUTES",
+        help="how long a rank waits for one that does not answer (default: %(default)s)",
+    )
+
+    add = parser.add_argument_group("run").add_argument
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from {name}_last.ckpt in --save_folder, with its flags where none are given; where there is none,"
+        " from the start",
+    )
+    add("--save_folder", default="weights", metavar="DIR", help="where checkpoints go (default: %(default)s)")
+    add(
+        "--save_every",
+        type=positive_int,
+        default=5,
+        metavar="N",
+        help="epochs between checkpoints; the last epoch always gets one (default: %(default)s)",
+    )
+    add(
+        "--save_minutes",
+        type=natural_float,
+        default=10.0,
+        metavar="N",
+        help="at most so many minutes of work are lost in a crash: {name}_last.ckpt is written as often (default:"
+        " %(default)s)",
+    )
+    add(
+        "--log_every",
+        type=positive_int,
+        default=20,
+        metavar="N",
+        help="steps between lines in a log; a terminal shows a bar instead (default: %(default)s)",
+    )
+    add(
+        "--no_tensorboard",
+        dest="tensorboard",
+        action="store_false",
+        help="do not write {name}_tensorboard/ beside the weights",
+    )
+    add(
+        "--seed",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="of new weights, order and augmentation (default: %(default)s)",
+    )
+    return parser
