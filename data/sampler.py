@@ -43,18 +43,21 @@ class EpochBatches(Sampler):
         batches = min(-(-length // batch_size), length // ranks)
         self.bounds = np.arange(batches + 1) * length // batches
 
+    @property
+    def total(self) -> int:
+        """Number of batches in a whole epoch."""
+        return len(self.bounds) - 1
+
+    @property
+    def first(self) -> int:
+        """The first batch that is left, counted from 0 at the epoch's start."""
+        return int(np.searchsorted(self.bounds, self.done))
+
     def __len__(self) -> int:
-        return len(self._starts())
-
-    def _starts(self) -> np.ndarray:
-        return np.flatnonzero(self.bounds[:-1] >= self.done)
-
-    def end(self, batch: int) -> int:
-        """Return how many pictures of the epoch are done after a batch, counted from 0 at the epoch's start."""
-        return int(self.bounds[batch + 1])
+        return max(0, self.total - self.first)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
-        for batch in self._starts():
+        for batch in range(self.first, self.total):
             share = order[self.bounds[batch] : self.bounds[batch + 1]][self.rank :: self.ranks]
             yield [(self.epoch, int(index)) for index in share]

@@ -60,8 +60,8 @@ class Progress:
         title: of the bar and the lines.
         totals: of the epoch so far, brought up to date here.
         steps: of the whole epoch, and how many of them are `done`.
-        log_every: steps between lines, where there is no bar.
         steps_after: of the run, behind this epoch, for the time that is left.
+        log_every: steps between lines, where there is no bar.
         device: whose memory is shown.
         quiet: show nothing, as ranks other than the first.
     """
@@ -70,10 +70,11 @@ class Progress:
         self,
         title: str,
         totals: EpochTotals,
+        *,
         steps: int,
         done: int,
-        log_every: int,
         steps_after: int,
+        log_every: int,
         device: torch.device,
         quiet: bool,
     ):
@@ -97,7 +98,7 @@ class Progress:
         self.noted = now
         for values in losses:
             self.totals.losses = [total + value for total, value in zip(self.totals.losses, values, strict=True)]
-            self.totals.batches += 1
+            self.totals.steps += 1
             self.step += 1
             self.taken += 1
             if not self.quiet and self.bar.disable and self.step % self.log_every == 0:

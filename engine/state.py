@@ -12,10 +12,10 @@ FORMAT = 1
 
 @dataclass
 class EpochTotals:
-    """What an epoch adds up to; sums over its batches.
+    """What an epoch adds up to.
 
     Attributes:
-        losses: box, class and landmark loss, each the mean of its batch.
+        losses: sums over its `steps` of the box, class and landmark loss.
         pictures, clipped, dropped, unreadable: pictures learnt, boxes mended, boxes without a size, pictures that
             could not be read; of all ranks.
         seconds: that it took.
@@ -23,7 +23,7 @@ class EpochTotals:
     """
 
     losses: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    batches: int = 0
+    steps: int = 0
     pictures: int = 0
     clipped: int = 0
     dropped: int = 0

@@ -1,6 +1,7 @@
 """The training loop: phases of epochs of steps, and everything between them that keeps their work safe."""
 
 import math
+import signal
 import sys
 import time
 from argparse import Namespace
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data.dataset import FaceDataset
+from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
 from engine.loading import Batch, MatchedCollate, build_loader
 from engine.log import TensorBoard, draw_curves, write_log
@@ -97,6 +98,7 @@ class Training:
         self.cfg, self.flags, self.dataset, self.dev_set = cfg, flags, dataset, dev_set
         self.device, self.ranks, self.stop = device, ranks, stop
         self.folder = Path(flags.save_folder)
+        self.fingerprint = dataset.fingerprint()
 
         self.batches = EpochBatches(len(dataset), flags.batch_size, dataset.seed, ranks.rank, ranks.size)
         self.steps_per_epoch = math.ceil(len(self.batches) / flags.accumulate)
@@ -119,7 +121,7 @@ class Training:
         if checkpoint is not None:
             self._restore(checkpoint)
         self.saved_at = time.monotonic()
-        self.last: tuple[int, int, list[float], list[Batch]] = (self.state.epoch + 1, 0, [0.0] * 3, [])
+        self.last: tuple[int, int, list[float], list[SampleInfo]] = (self.state.epoch + 1, 0, [0.0] * 3, [])
         self.named: set[str] = set()
 
     def _spread(self, model: nn.Module) -> nn.Module:
@@ -230,21 +232,19 @@ class Training:
     def _run_steps(self, title: str) -> None:
         """Take the steps of an epoch that are left."""
         state, totals = self.state, self.state.totals
-        first = len(self.batches.bounds) - 1 - len(self.batches)  # of the epoch's batches, the first that is left
-        steps_after = (self.phase.end - state.epoch - 1 + self.flags.finetune_epochs * (self.phase.number == 1)) * (
-            self.steps_per_epoch
-        )
+        epochs_after = self.phase.end - state.epoch - 1 + (self.flags.finetune_epochs if self.phase.number == 1 else 0)
+        batch = self.batches.first
         progress = Progress(
             title,
             totals,
-            self.steps_per_epoch,
-            self.steps_per_epoch - math.ceil(len(self.batches) / self.flags.accumulate),
-            self.flags.log_every,
-            steps_after,
-            self.device,
+            steps=self.steps_per_epoch,
+            done=math.ceil(batch / self.flags.accumulate),
+            steps_after=epochs_after * self.steps_per_epoch,
+            log_every=self.flags.log_every,
+            device=self.device,
             quiet=not self.ranks.first,
         )
-        pending = _Pending(self.device)
+        pending = _Pending()
         # A GPU is asked for its losses only now and then, since it would stand still for the answer.
         steps_between = 1 if self.device.type == "cpu" else self.flags.log_every
         try:
@@ -255,12 +255,12 @@ class Training:
                 totals.waited += time.perf_counter() - begun
                 if group is None:
                     break
-                pending.add(self._step(group), group)
-                first += len(group)
+                pending.add(self._step(group), [info for batch in group for info in batch.infos])
+                batch += len(group)
                 state.steps += 1
                 state.iterations += 1
-                state.done = self.batches.end(first - 1)
-                if len(pending) == steps_between or first == len(self.batches.bounds) - 1:
+                state.done = int(self.batches.bounds[batch])
+                if (progress.step + len(pending)) % steps_between == 0 or batch == self.batches.total:
                     self._settle(pending, progress)
         except UserError:
             # A picture that cannot be read: the steps before it are good.
@@ -286,8 +286,9 @@ class Training:
         """
         matches = [batch.matches.to(self.device, non_blocking=True) for batch in group]
         counts = self.ranks.reduce(torch.stack([each.counts for each in matches]).sum(dim=0))
+        positives, with_landmarks = counts.clamp(min=1)
         # DistributedDataParallel takes the mean over the ranks, while the gradients of a batch's parts are to be added.
-        share = self.ranks.size / counts.clamp(min=1)[[0, 0, 1]]
+        share = self.ranks.size / torch.stack([positives, positives, with_landmarks])
         losses = torch.zeros(3, device=self.device)
         for i, (batch, match) in enumerate(zip(group, matches, strict=True)):
             images = normalize(batch.images.to(self.device, non_blocking=True))
@@ -321,7 +322,7 @@ class Training:
             UserError: a loss that is not finite.
             Stop: somebody asked for the end; the run's checkpoint is written.
         """
-        infos = [info for batch in pending.batches for info in batch.infos]
+        infos = [info for step in pending.infos for info in step]
         mended = [sum(info.clipped for info in infos), sum(info.dropped for info in infos)]
         unreadable = [info.path for info in infos if info.unreadable]
         for path in sorted(set(unreadable) - self.named):
@@ -333,7 +334,7 @@ class Training:
         losses = [[value / self.ranks.size for value in row] for row in table[:-1]]
         bad = next((i for i, row in enumerate(losses) if not all(map(math.isfinite, row))), None)
         if bad is not None:
-            self._fail("the loss is", self.state.epoch + 1, progress.step + bad + 1, losses[bad], pending.groups[bad])
+            self._fail("the loss is", self.state.epoch + 1, progress.step + bad + 1, losses[bad], pending.infos[bad])
 
         totals = self.state.totals
         clipped, dropped, left_out = (int(value) for value in table[-1])
@@ -342,28 +343,28 @@ class Training:
         totals.unreadable += left_out
         totals.pictures = self.state.done - totals.unreadable
         progress.update(losses)
-        self.last = (self.state.epoch + 1, progress.step, losses[-1], pending.groups[-1])
+        self.last = (self.state.epoch + 1, progress.step, losses[-1], pending.infos[-1])
         if progress.step % self.flags.log_every == 0:
             self._show_losses(losses[-1])
         pending.clear()
 
         late = time.monotonic() - self.saved_at >= 60 * self.flags.save_minutes
         wishes = torch.tensor([self.stop.signal, late and self.ranks.first], dtype=torch.float32, device=self.device)
-        signal, late = (int(value) for value in self.ranks.highest(wishes).tolist())
-        if signal or late:
+        stop, late = (int(value) for value in self.ranks.highest(wishes).tolist())
+        if stop or late:
             self._save()
-        if signal:
-            self._end(signal)
+        if stop:
+            self._end(stop)
 
-    def _end(self, signal: int) -> None:
+    def _end(self, number: int) -> None:
         self._print(
             f"stopped after {self.state.done} of {len(self.dataset)} pictures of epoch {self.state.epoch + 1};"
             f" go on with --resume: {self.path('last.ckpt')}"
         )
-        raise Stop(signal)
+        raise Stop(number)
 
-    def _fail(self, what: str, epoch: int, step: int, losses: list[float], group: list[Batch]) -> None:
-        paths = self.ranks.gather([info.path for batch in group for info in batch.infos])
+    def _fail(self, what: str, epoch: int, step: int, losses: list[float], infos: list[SampleInfo]) -> None:
+        paths = self.ranks.gather([info.path for info in infos])
         pictures = ", ".join(path for share in paths or [] for path in share)
         self.ranks.fail(
             UserError(
@@ -382,14 +383,14 @@ class Training:
         self.ranks.broadcast(self.product.state_dict().values())
         score = score_dev_set(self.product, self.cfg, self.device, self.dev_set, self.ranks, lambda: bool(self.stop))
         if score is None:
-            self._end(self.stop.signal)
+            self._end(self.stop.signal or signal.SIGTERM)
         self.board.pictures("dev detections", score.drawn, self.state.iterations)
         return score
 
     def _end_epoch(self, title: str, lr: float, score: DevScore | None, is_last: bool) -> None:
         """Write down an epoch whose pictures are all learnt."""
         state, totals = self.state, self.state.totals
-        box, class_, landmark = (total / totals.batches for total in totals.losses)
+        box, class_, landmark = (total / totals.steps for total in totals.losses)
         row = {
             "epoch": state.epoch + 1,
             "phase": self.phase.number,
@@ -454,7 +455,7 @@ class Training:
         checkpoint = Checkpoint(
             name=self.cfg["name"],
             flags=vars(self.flags),
-            dataset=self.dataset.fingerprint(),
+            dataset=self.fingerprint,
             ranks=self.ranks.size,
             state=asdict(self.state),
             model=self.network.state_dict(),
@@ -497,26 +498,21 @@ class Training:
 
 
 class _Pending:
-    """Steps whose losses are still on the device."""
+    """Steps whose losses are still on the device, and the pictures that they learnt."""
 
-    def __init__(self, device: torch.device):
-        self.device = device
+    def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         self.rows: list[Tensor] = []
-        self.groups: list[list[Batch]] = []
+        self.infos: list[list[SampleInfo]] = []
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def add(self, losses: Tensor, group: list[Batch]) -> None:
+    def add(self, losses: Tensor, infos: list[SampleInfo]) -> None:
         self.rows.append(losses)
-        self.groups.append(group)
-
-    @property
-    def batches(self) -> list[Batch]:
-        return [batch for group in self.groups for batch in group]
+        self.infos.append(infos)
 
     def losses(self) -> Tensor:
         """Return (steps, 3) box, class and landmark losses."""

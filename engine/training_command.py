@@ -16,7 +16,7 @@ from engine.validation import DevSet
 from models.backbones import load_backbone_weights
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
-from utils.devices import choose_device, visible_cards
+from utils.devices import choose_device, keep_freed_memory, visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.processes import Ranks, joined_ranks, restarted
@@ -34,6 +34,8 @@ def main(description: str) -> None:
     """
     flags = parse_flags(description)
     device = _device_of_rank(flags.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     with stop_request() as stop, joined_ranks(device, flags.rank_timeout) as ranks:
         checkpoint = ranks.from_first(lambda: _checkpoint_to_resume(flags))
         if checkpoint is not None:
@@ -123,7 +125,7 @@ def _prepare(flags: Namespace, cfg: dict, checkpoint: Checkpoint | None) -> None
 def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
     """Say what makes this run end elsewhere than it would have without the interruption."""
     changes = changed(checkpoint.flags, training.flags)
-    if checkpoint.dataset != training.dataset.fingerprint():
+    if checkpoint.dataset != training.fingerprint:
         changes.append("the pictures or their labels")
     if checkpoint.ranks != training.ranks.size:
         changes.append(f"ranks {checkpoint.ranks} -> {training.ranks.size}")

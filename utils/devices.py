@@ -1,5 +1,7 @@
 """Where a run computes."""
 
+import ctypes
+
 import torch
 
 from utils.errors import UserError
@@ -31,3 +33,18 @@ def visible_cards(device: torch.device) -> list[int]:
     if device.type != "cuda":
         return []
     return list(range(torch.cuda.device_count())) if device.index is None else [device.index]
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library is glibc; elsewhere do nothing.
+
+    glibc gives large blocks back to the system at once and asks for them again, filled with zeros page by page. The
+    activations of a training step on the CPU are such blocks: kept, a step takes a third less time.
+    """
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library, another system
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, -1)

@@ -118,7 +118,11 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=minutes))
-        yield ranks
+        try:
+            yield ranks
+        except SystemExit:  # in which all ranks agree
+            dist.destroy_process_group()
+            raise
         dist.destroy_process_group()
     except RuntimeError as error:  # of which torch's DistError is one
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,126 @@
+"""Time a training step: the bare network, the network with its loss, and the whole loop with the real loader.
+
+    python benchmarks/training.py --training_dataset data/tvface/train/label.txt
+    python benchmarks/training.py --training_dataset data/tvface/train/label.txt --network resnet50 --amp bf16
+
+(a) forward, backward and optimizer step of the network on a batch that lies on the device, with a loss that is a mere
+sum; (b) the step that train.py takes on such a batch: matching, normalisation and the MultiBox loss are in it; (c) an
+epoch of train.py, with the pictures read, decoded and augmented by --num_workers processes. The steps of (a) and (b)
+alternate, and the median counts. Without a dataset one is drawn.
+"""
+
+import argparse
+import contextlib
+import io
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data.config import NETWORKS  # noqa: E402
+from data.dataset import FaceDataset  # noqa: E402
+from engine.progress import gpu_memory, show_versions  # noqa: E402
+from engine.stopping import StopRequest  # noqa: E402
+from engine.training import HALF_PRECISION, Training  # noqa: E402
+from engine.training_flags import fill_in, parse_flags  # noqa: E402
+from models.retinaface import RetinaFace  # noqa: E402
+from utils.devices import choose_device, keep_freed_memory  # noqa: E402
+from utils.pixels import normalize  # noqa: E402
+from utils.processes import Ranks  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="All flags of train.py are taken, too.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--steps", type=int, default=10, help="steps of (a) and of (b) (default: 10)")
+    args, of_training = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if "--training_dataset" not in of_training:
+            subprocess.run([sys.executable, "-m", "data.sample", "--out", folder], cwd=ROOT, check=True)
+            of_training += ["--training_dataset", f"{folder}/train/label.txt"]
+        sys.argv = ["train.py", *of_training, "--epochs", "1", "--save_folder", folder, "--no_tensorboard"]
+        training = build_training()
+        flags, device = training.flags, training.device
+        where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+        print(
+            f"{training.cfg['name']}, batch {flags.batch_size}, {flags.image_size} px, {flags.amp or 'float32'}"
+            f"{', compiled' if flags.compile else ''}, {flags.num_workers} workers on {platform.machine()} {where};"
+            f" {show_versions()}"
+        )
+        batch = next(training._groups())[0]  # the first of an epoch, which holds as many pictures as any
+        bare, with_loss = time_steps(bare_step(training, batch), lambda: training._step([batch]), args.steps, device)
+        rates = {
+            "(a) bare network": len(batch.images) / bare,
+            "(b) with the loss": len(batch.images) / with_loss,
+            "(c) whole loop": time_epoch(training),
+        }
+        for title, rate in rates.items():
+            step, ratio = 1000 * len(batch.images) / rate, rate / rates["(a) bare network"]
+            print(f"{title:18} {rate:8.2f} pictures/s {step:9.1f} ms a step {ratio:6.3f} of (a)")
+        if device.type == "cuda":
+            print(f"{gpu_memory(device):.1f} GB of GPU memory")
+
+
+def build_training() -> Training:
+    """Build what train.py would for the flags in sys.argv, with random weights."""
+    flags = fill_in(parse_flags(__doc__), cards=1)
+    device = choose_device(flags.device)
+    if device.type == "cpu":
+        keep_freed_memory()  # as train.py
+    cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
+    dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed)
+    torch.manual_seed(flags.seed)
+    return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), StopRequest())
+
+
+def bare_step(training: Training, batch) -> Callable[[], None]:
+    """Return a step of the network alone, with the same optimizer, precision and memory layout."""
+    device, amp = training.device, training.flags.amp
+    images = normalize(batch.images.to(device))
+
+    def step() -> None:
+        with torch.autocast(device.type, HALF_PRECISION.get(amp), enabled=amp is not None):
+            outputs = training.model(images)
+        sum(output.sum(dtype=torch.float32) for output in outputs).mul(1e-9).backward()
+        training.optimizer.step()
+        training.optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def time_steps(first: Callable, second: Callable, steps: int, device: torch.device) -> list[float]:
+    """Return the median seconds of two steps that take turns."""
+    seconds = ([], [])
+    for round_ in range(steps + 2):
+        for step, times in zip((first, second), seconds, strict=True):
+            begun = time.perf_counter()
+            step()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if round_ >= 2:  # the first ones find algorithms and memory
+                times.append(time.perf_counter() - begun)
+    return [statistics.median(times) for times in seconds]
+
+
+def time_epoch(training: Training) -> float:
+    """Return the pictures/s of one epoch."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        training.run()
+    return training.state.history[-1]["pictures_per_s"]
+
+
+if __name__ == "__main__":
+    main()
