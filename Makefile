@@ -5,7 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 DEMO := demo
 TRAIN := --network mobile0.25 --training_dataset $(DEMO)/tvface/train/label.txt --save_folder $(DEMO)/weights \
-	--image_size 256 --batch_size 8
+	--image_size 256 --batch_size 8 --val_dataset $(DEMO)/tvface/val/tvval_label.txt
 DETECT := --network mobile0.25 --trained_model $(DEMO)/weights/mobilenet0.25_Final.pth --save_image
 
 .PHONY: setup test demo clean
@@ -28,14 +28,14 @@ test: setup
 # Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
 demo: setup
 	$(PY) -m data.sample --out $(DEMO)/tvface
-	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 25 --decay_epochs 20
-	$(PY) train.py $(TRAIN) --resume_net $(DEMO)/weights/mobilenet0.25_epoch_25.pth --resume_epoch 25 --epochs 27 --lr 1e-4
+	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 25 --decay_epochs 20 --finetune_epochs 2 --finetune_lr 1e-4
 	$(PY) val_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/val/images --save_folder $(DEMO)/val_txt
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
 	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result
 	$(PY) test_dataset_evaluate/eval.py -p $(DEMO)/test_txt -g $(DEMO)/tvface/test --result $(DEMO)/test_result
+	@echo "how it learnt:         $(DEMO)/weights/mobilenet0.25_curves.png"
 	@echo "where it fails:        $(DEMO)/val_result/report.html $(DEMO)/test_result/report.html"
 	@echo "pictures with faces:  " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:
-	rm -rf .venv build $(DEMO) evaluation/*.c evaluation/*.so
+	rm -rf .venv build $(DEMO) data/*.c data/*.so evaluation/*.c evaluation/*.so

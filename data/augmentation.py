@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.kernel import look_up, resize
 from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
 
@@ -150,30 +151,14 @@ def change_colors(image: np.ndarray, change: ColorChange) -> np.ndarray:
     tables = {channel: table for channel, table in enumerate((change.hue, change.saturation)) if table is not IDENTITY}
     if tables:  # else the conversion there and back would only round
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-        for channel, table in tables.items():  # by the channel, in half the time of cv2.LUT with a table for each
-            cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
+        for channel, table in tables.items():
+            look_up(hsv, channel, table)
         image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
     return _look_up(image, change.after)
 
 
 def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     return image if table is IDENTITY else cv2.LUT(image, table)
-
-
-def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
-    """Scale an (H, W, 3) uint8 picture to the whole pixels next to H * scale and W * scale, at least one each.
-
-    Where those are no whole numbers, content is scaled by `scale` itself, as boxes are: it ends inside the last pixel.
-    """
-    height, width = image.shape[:2]
-    if interpolation == cv2.INTER_LANCZOS4:  # which OpenCV computes in half the time, and unrounded, in float32
-        image = image.astype(np.float32)
-    if round(min(height, width) * scale) > 0:
-        resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
-    else:  # OpenCV refuses a factor that leaves no pixel
-        size = [max(1, round(length * scale)) for length in (width, height)]
-        resized = cv2.resize(image, size, interpolation=interpolation)
-    return resized if resized.dtype == np.uint8 else cv2.add(resized, 0, dtype=cv2.CV_8U)  # rounds and cuts to a byte
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:

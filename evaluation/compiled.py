@@ -1,4 +1,4 @@
-"""The one place that knows whether the compiled modules have been built."""
+"""The one place that knows whether the compiled modules of the scorer have been built."""
 
 import sys
 from functools import cache
