@@ -51,7 +51,7 @@ def main() -> None:
         if "--training_dataset" not in of_training:
             subprocess.run([sys.executable, "-m", "data.sample", "--out", folder], cwd=ROOT, check=True)
             of_training += ["--training_dataset", f"{folder}/train/label.txt"]
-        sys.argv = ["train.py", *of_training, "--epochs", "1", "--save_folder", folder, "--no_tensorboard"]
+        sys.argv = ["train.py", *of_training, "--epochs", "1", "--save_folder", folder, "--tensorboard", "false"]
         training = build_training()
         flags, device = training.flags, training.device
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
@@ -61,7 +61,9 @@ def main() -> None:
             f" {show_versions()}"
         )
         batch = next(training._groups())[0]  # the first of an epoch, which holds as many pictures as any
-        bare, with_loss = time_steps(bare_step(training, batch), lambda: training._step([batch]), args.steps, device)
+        bare, with_loss = time_steps(
+            bare_step(training, batch), lambda: training._step([batch], training._agree([batch])[0]), args.steps, device
+        )
         rates = {
             "(a) bare network": len(batch.images) / bare,
             "(b) with the loss": len(batch.images) / with_loss,
@@ -76,14 +78,14 @@ def main() -> None:
 
 def build_training() -> Training:
     """Build what train.py would for the flags in sys.argv, with random weights."""
-    flags = fill_in(parse_flags(__doc__), cards=1)
+    flags = fill_in(parse_flags(__doc__), Ranks(), cards=1)
     device = choose_device(flags.device)
     if device.type == "cpu":
         keep_freed_memory()  # as train.py
     cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
     dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed)
     torch.manual_seed(flags.seed)
-    return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), StopRequest())
+    return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), StopRequest(), vars(flags))
 
 
 def bare_step(training: Training, batch) -> Callable[[], None]:

@@ -64,6 +64,12 @@ def build_loader(
     )
 
 
+def close_loader(loader: DataLoader) -> None:
+    """End the workers, which multiprocessing would otherwise wait for: they do not leave at its SIGTERM."""
+    if loader._iterator is not None:
+        loader._iterator._shutdown_workers()
+
+
 def _start_worker(worker: int) -> None:
     outlive_the_first_signal()
     cv2.setNumThreads(0)  # as many processes as cores are enough

@@ -1,12 +1,13 @@
 """The optimizer, its learning rate over a phase, and the average of the weights."""
 
+import copy
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
     """Take over what an optimizer remembers of past steps; its lr and other settings stay those of this run.
 
     Raises:
-        KeyError, ValueError: it is of another optimizer or other weights.
+        KeyError, ValueError, RuntimeError: it is of another optimizer or other weights.
     """
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": saved["state"]})
+    own = optimizer.state_dict()
+    optimizer.load_state_dict({**own, "state": {**own["state"], **saved["state"]}})
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, phase: Phase, steps_per_epoch: int, step: int) -> LambdaLR:
@@ -73,6 +75,27 @@ def build_scheduler(optimizer: torch.optim.Optimizer, phase: Phase, steps_per_ep
     return LambdaLR(optimizer, lambda step: phase.factor(step, steps_per_epoch), last_epoch=step - 1)
 
 
-def build_average(model: nn.Module, decay: float) -> AveragedModel:
-    """Build the exponential moving average of a network's weights and of its batch statistics."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+class Average:
+    """The exponential moving average of a network's weights and batch statistics over the steps.
+
+    Args:
+        network: which is followed; its present values are the first average.
+        decay: part of the average that a step leaves.
+
+    Attributes:
+        network: with the averages.
+    """
+
+    def __init__(self, network: nn.Module, decay: float):
+        self.followed = network
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.update_floats = get_ema_multi_avg_fn(decay)
+
+    def update(self) -> None:
+        """Take a step of the followed network into account, without waiting for a GPU."""
+        # Counters of batches, which are integers and of no use to this network, stay as they are.
+        self.update_floats(_floats(self.network), _floats(self.followed), None)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [value.detach() for value in [*network.parameters(), *network.buffers()] if value.is_floating_point()]

@@ -39,7 +39,7 @@ class RunState:
     Attributes:
         epoch: epochs done, counted from the start of phase one.
         phase: 1 or 2.
-        steps: steps of the optimizer in this phase, which decide the learning rate.
+        start: epochs that were done when this phase began.
         iterations: steps of the optimizer in this run.
         done: pictures of the epoch under way that are learnt.
         totals: of the epoch under way.
@@ -50,7 +50,7 @@ class RunState:
 
     epoch: int = 0
     phase: int = 1
-    steps: int = 0
+    start: int = 0
     iterations: int = 0
     done: int = 0
     totals: EpochTotals = field(default_factory=EpochTotals)
@@ -95,11 +95,6 @@ def last_checkpoint(save_folder: str | Path, name: str) -> Path:
     return Path(save_folder, f"{name}_last.ckpt")
 
 
-def pack(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what torch.save takes and unpack undoes."""
-    return {each.name: getattr(checkpoint, each.name) for each in fields(Checkpoint)}
-
-
 def read_last(path: Path, name: str) -> Checkpoint:
     """Read a run's checkpoint.
 
@@ -117,8 +112,11 @@ def read_last(path: Path, name: str) -> Checkpoint:
         raise UserError(f"{path}: has format {checkpoint.format!r}; this version of the program goes on from {FORMAT}")
     if checkpoint.name != name:
         raise UserError(f"{path}: is of the network {checkpoint.name!r}, not {name!r}; name the one with --network")
+    parts = (checkpoint.flags, checkpoint.state, checkpoint.model, checkpoint.optimizer, checkpoint.scaler)
     try:
-        RunState.of(checkpoint.state)
-    except (TypeError, KeyError) as error:
-        raise UserError(f"{path}: is damaged: the run's state has other parts ({error})") from error
+        sound = all(isinstance(part, dict) for part in parts) and RunState.of(checkpoint.state).phase in (1, 2)
+    except (TypeError, KeyError):
+        sound = False
+    if not sound:
+        raise UserError(f"{path}: is damaged: its parts are not those of a run")
     return checkpoint

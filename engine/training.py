@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
-from engine.loading import Batch, MatchedCollate, build_loader
+from engine.loading import Batch, MatchedCollate, build_loader, close_loader
 from engine.log import TensorBoard, draw_curves, write_log
-from engine.optimization import Phase, build_average, build_optimizer, build_scheduler, restore_optimizer
+from engine.optimization import Average, Phase, build_optimizer, build_scheduler, restore_optimizer
 from engine.progress import Progress, gpu_memory, report_mended, show_losses
-from engine.state import Checkpoint, EpochTotals, RunState, pack
+from engine.state import Checkpoint, EpochTotals, RunState
 from engine.stopping import Stop, StopRequest
 from engine.validation import DevScore, DevSet, score_dev_set
 from layers.functions.prior_box import PriorBox
@@ -38,29 +39,13 @@ HALF_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SHOWN_SAMPLES = 8
 
 
-def phases_of(flags: Namespace, best_epoch: int | None = None) -> list[Phase]:
-    """Return the phases that the flags of train.py ask for.
-
-    Args:
-        best_epoch: of the highest dev AP so far; None where none is known yet: phase two then starts behind phase one.
-    """
+def phase_of(flags: Namespace, number: int, start: int) -> Phase:
+    """Return the phase 1 or 2 that the flags of train.py ask for, with `start` epochs before it."""
     decays = tuple(flags.decay_epochs)
-    phases = [
-        Phase(
-            number=1,
-            start=flags.resume_epoch,
-            end=flags.epochs,
-            lr=flags.lr,
-            gamma=flags.gamma,
-            decay_epochs=decays,
-            cosine=flags.schedule == "cosine",
-            warmup_epochs=flags.warmup_epochs,
-        )
-    ]
-    if flags.finetune_epochs:
-        start = (best_epoch or flags.epochs) if flags.finetune_from == "best" else int(flags.finetune_from)
-        phases.append(Phase(2, start, start + flags.finetune_epochs, flags.finetune_lr, flags.gamma, decays))
-    return phases
+    if number == 2:
+        return Phase(2, start, start + flags.finetune_epochs, flags.finetune_lr, flags.gamma, decays)
+    cosine = flags.schedule == "cosine"
+    return Phase(1, start, flags.epochs, flags.lr, flags.gamma, decays, cosine, flags.warmup_epochs)
 
 
 class Training:
@@ -77,10 +62,11 @@ class Training:
         dev_set: scored while training; None: nothing is.
         device: where this rank computes.
         stop: asked after each step whether the run is to end.
+        kept: what --resume is to take from the checkpoint for flags that it is not given.
         checkpoint: of the run that this one continues.
 
     Raises:
-        UserError: more ranks than pictures, or a checkpoint that does not fit.
+        UserError: more ranks than pictures, a checkpoint that does not fit, or nothing that phase two could start from.
     """
 
     def __init__(
@@ -93,10 +79,11 @@ class Training:
         device: torch.device,
         ranks: Ranks,
         stop: StopRequest,
+        kept: dict[str, Any],
         checkpoint: Checkpoint | None = None,
     ):
         self.cfg, self.flags, self.dataset, self.dev_set = cfg, flags, dataset, dev_set
-        self.device, self.ranks, self.stop = device, ranks, stop
+        self.device, self.ranks, self.stop, self.kept = device, ranks, stop, kept
         self.folder = Path(flags.save_folder)
         self.fingerprint = dataset.fingerprint()
 
@@ -111,17 +98,18 @@ class Training:
         if flags.sync_bn:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self.network = network.to(device, memory_format=torch.channels_last).train()
-        self.model = self._spread(torch.compile(self.network) if flags.compile else self.network)
+        # The batches have two sizes at most: a kernel for each is quicker than one for any.
+        self.model = self._spread(torch.compile(self.network, dynamic=False) if flags.compile else self.network)
         self.scaler = torch.amp.GradScaler(device.type, enabled=flags.amp == "fp16")
 
-        self.state = RunState(epoch=flags.resume_epoch)
+        self.state = RunState(epoch=flags.resume_epoch, start=flags.resume_epoch)
         if checkpoint is not None:
             self.state = RunState.of(checkpoint.state)
-        self._begin(self._phases()[self.state.phase - 1])
+        self._begin(phase_of(flags, self.state.phase, self.state.start))
         if checkpoint is not None:
             self._restore(checkpoint)
+            self._check_start_of_phase_two()
         self.saved_at = time.monotonic()
-        self.last: tuple[int, int, list[float], list[SampleInfo]] = (self.state.epoch + 1, 0, [0.0] * 3, [])
         self.named: set[str] = set()
 
     def _spread(self, model: nn.Module) -> nn.Module:
@@ -130,35 +118,50 @@ class Training:
         # One process with several cards, as the original's command starts it.
         return nn.DataParallel(model) if len(visible_cards(self.device)) > 1 else model
 
-    def _phases(self) -> list[Phase]:
-        return phases_of(self.flags, self.state.best_epoch)
-
     def _begin(self, phase: Phase) -> None:
         """Make a new optimizer, schedule and average for a phase, which start where the state says."""
         flags = self.flags
         self.phase = phase
         self.optimizer = build_optimizer(self.network, flags.optimizer, phase.lr, flags.momentum, flags.weight_decay)
-        self.scheduler = build_scheduler(self.optimizer, phase, self.steps_per_epoch, self.state.steps)
-        self.average = build_average(self.network, flags.ema) if flags.ema is not None else None
+        self.batches.done = self.state.done
+        steps = (self.state.epoch - phase.start) * self.steps_per_epoch + self._steps_done()
+        self.scheduler = build_scheduler(self.optimizer, phase, self.steps_per_epoch, steps)
+        self.average = Average(self.network, flags.ema) if flags.ema else None
+
+    def _steps_done(self) -> int:
+        """Return the number of steps of the epoch under way that are behind it."""
+        return math.ceil(self.batches.first / self.flags.accumulate)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         source = self.path("last.ckpt")
         load_into(self.network, checkpoint.model, source)
         if self.average is not None:
-            if checkpoint.ema is None:
-                self.average.module.load_state_dict(checkpoint.model)
-            else:
-                load_into(self.average, checkpoint.ema, source)
+            load_into(self.average.network, checkpoint.ema or checkpoint.model, source)
+        if checkpoint.flags.get("optimizer") != self.flags.optimizer:
+            raise UserError(
+                f"{source}: is of a run with --optimizer {checkpoint.flags.get('optimizer')}; go on with that, or start"
+                " from its weights with --resume_net"
+            )
         try:
             restore_optimizer(self.optimizer, checkpoint.optimizer)
-            self.scaler.load_state_dict(checkpoint.scaler if self.scaler.is_enabled() else {})
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(f"{source}: what its optimizer remembers does not fit this run ({error})") from error
+            if self.scaler.is_enabled() and checkpoint.scaler:
+                self.scaler.load_state_dict(checkpoint.scaler)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{source}: is damaged: what its optimizer remembers does not fit ({error})") from error
+
+    def _check_start_of_phase_two(self) -> None:
+        """Refuse, before anything is trained, a phase two from weights that were not kept."""
+        flags, state = self.flags, self.state
+        if state.phase == 2 or not flags.finetune_epochs or flags.finetune_from == "best":
+            return
+        source = self.path(f"epoch_{flags.finetune_from}.pth")
+        if int(flags.finetune_from) <= state.epoch and self.ranks.first and not source.exists():
+            raise UserError(f"{source}: no such weights, which --finetune_from asks for; name an epoch that was kept")
 
     @property
     def product(self) -> RetinaFace:
         """The network that is written and scored: the average of the weights where there is one."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.network
 
     def path(self, what: str) -> Path:
         return self.folder / f"{self.cfg['name']}_{what}"
@@ -175,31 +178,42 @@ class Training:
             UserError: a loss that is not finite, an unreadable picture, a file that cannot be written.
             Stop: somebody asked for the end; the run's checkpoint is written.
         """
-        board = self.path("tensorboard") if self.flags.tensorboard and self.ranks.first else None
-        with TensorBoard(board, self.state.iterations) as self.board:
-            self._show_samples()
-            while True:
-                while not self._phase_is_over():
-                    self._run_epoch()
-                self._write(self.path("Final.pth"))
-                if self.phase.number == len(self._phases()):
-                    break
-                self._begin_phase_two()
-            self._save()
+        if self._is_over():
+            self._print("nothing is left to train; with more --epochs or --finetune_epochs it would go on")
+        else:
+            self._train()
+        self._write(self.path("Final.pth"))
         if self.ranks.first and self.state.history:
+            write_log(self.path("log.csv"), self.state.history)
             draw_curves(self.path("curves.png"), self.state.history)
         return self.path("Final.pth")
+
+    def _train(self) -> None:
+        board = self.path("tensorboard") if self.flags.tensorboard and self.ranks.first else None
+        try:
+            with TensorBoard(board, self.state.iterations) as self.board, _named_failures():
+                self._show_samples()
+                while not self._is_over():
+                    if self._phase_is_over():
+                        self._begin_phase_two()
+                    self._run_epoch()
+        finally:
+            close_loader(self.loader)
+
+    def _is_over(self) -> bool:
+        return self._phase_is_over() and (self.phase.number == 2 or not self.flags.finetune_epochs)
 
     def _phase_is_over(self) -> bool:
         tired = self.flags.patience and self.state.worse_scores >= self.flags.patience
         return bool(tired) or self.state.epoch >= self.phase.end
 
     def _begin_phase_two(self) -> None:
-        phase = self._phases()[1]
-        best = self.flags.finetune_from == "best"
-        source = self.path("best.pth" if best else f"epoch_{phase.start}.pth")
+        state, best = self.state, self.flags.finetune_from == "best"
+        start = state.best_epoch if best else int(self.flags.finetune_from)
+        source = self.path("best.pth" if best else f"epoch_{start}.pth")
         load_into(self.network, self.ranks.from_first(lambda: read_state_dict(source)), source)
-        self.state.phase, self.state.epoch, self.state.steps, self.state.worse_scores = 2, phase.start, 0, 0
+        state.phase, state.start, state.epoch, state.worse_scores = 2, start, start, 0
+        phase = phase_of(self.flags, 2, start)
         self._begin(phase)
         self.ranks.from_first(lambda: self._set_aside(range(phase.start + 1, phase.end + 1)))
         self._save()
@@ -215,12 +229,12 @@ class Training:
 
     def _run_epoch(self) -> None:
         state = self.state
-        lr = self.optimizer.param_groups[0]["lr"]
+        first_step = (state.epoch - self.phase.start) * self.steps_per_epoch
+        lr = self.phase.lr * self.phase.factor(first_step, self.steps_per_epoch)
         title = f"epoch {state.epoch + 1}/{self.phase.end}"
         self.batches.epoch, self.batches.done = state.epoch, state.done
         if len(self.batches):
-            with _named_failures():
-                self._run_steps(title)
+            self._run_steps(title)
 
         is_last = state.epoch + 1 == self.phase.end
         score = None
@@ -238,7 +252,7 @@ class Training:
             title,
             totals,
             steps=self.steps_per_epoch,
-            done=math.ceil(batch / self.flags.accumulate),
+            done=self._steps_done(),
             steps_after=epochs_after * self.steps_per_epoch,
             log_every=self.flags.log_every,
             device=self.device,
@@ -247,28 +261,53 @@ class Training:
         pending = _Pending()
         # A GPU is asked for its losses only now and then, since it would stand still for the answer.
         steps_between = 1 if self.device.type == "cpu" else self.flags.log_every
+        groups = self._groups()
         try:
-            groups = self._groups()
             while True:
-                begun = time.perf_counter()
-                group = next(groups, None)
-                totals.waited += time.perf_counter() - begun
+                group = self._next(groups, pending, progress)
                 if group is None:
                     break
-                pending.add(self._step(group), [info for batch in group for info in batch.infos])
+                counts, stop, late = self._agree(group)
+                pending.add(self._step(group, counts), [info for batch in group for info in batch.infos])
                 batch += len(group)
-                state.steps += 1
                 state.iterations += 1
                 state.done = int(self.batches.bounds[batch])
-                if (progress.step + len(pending)) % steps_between == 0 or batch == self.batches.total:
+                stop = stop or (self.ranks.size == 1 and bool(self.stop))  # asked for in this step
+                is_due = (progress.step + len(pending)) % steps_between == 0 or batch == self.batches.total
+                if is_due or stop or late:
                     self._settle(pending, progress)
-        except UserError:
-            # A picture that cannot be read: the steps before it are good.
-            if self.ranks.size == 1 and len(pending) == 0:
+                if stop or late:
+                    self._save()
+                if stop:
+                    self._end()
+        finally:
+            progress.close()
+
+    def _next(self, groups: Iterator[list[Batch]], pending: "_Pending", progress: Progress) -> list[Batch] | None:
+        """Wait for the batches of the next step; None: there is none."""
+        begun = time.perf_counter()
+        try:
+            return next(groups, None)
+        except UserError:  # a picture that cannot be read; the steps before it are good
+            if self.ranks.size == 1:
+                if len(pending):
+                    self._settle(pending, progress)
                 self._save()
             raise
         finally:
-            progress.close()
+            self.state.totals.waited += time.perf_counter() - begun
+
+    def _agree(self, group: list[Batch]) -> tuple[tuple[float, float], bool, bool]:
+        """Learn from the other ranks, whatever their GPUs do, what all need for the next step.
+
+        Returns:
+            The positives of the step's batches, and those that have landmarks, on all ranks; whether any rank was asked
+            to end; whether a checkpoint is due.
+        """
+        late = self.ranks.first and time.monotonic() - self.saved_at >= 60 * self.flags.save_minutes
+        counts = torch.stack([batch.matches.counts for batch in group]).sum(dim=0).tolist()
+        positives, with_landmarks, stop, late = self.ranks.total([*counts, float(bool(self.stop)), float(late)])
+        return (positives, with_landmarks), stop > 0, late > 0
 
     def _groups(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step."""
@@ -276,33 +315,35 @@ class Training:
         while group := list(islice(batches, self.flags.accumulate)):
             yield group
 
-    def _step(self, group: list[Batch]) -> Tensor:
+    def _step(self, group: list[Batch], counts: tuple[float, float]) -> Tensor:
         """Take one step of the optimizer, with the gradients of one or more batches.
 
-        Its loss is divided by the positives of all batches and all ranks, so that neither matters to the gradients.
+        Its loss is divided by the counts of all batches and all ranks, so that neither matters to the gradients.
 
         Returns:
             (3,) float32 on the device: box, class and landmark loss; their mean over the ranks is that of the step.
         """
-        matches = [batch.matches.to(self.device, non_blocking=True) for batch in group]
-        counts = self.ranks.reduce(torch.stack([each.counts for each in matches]).sum(dim=0))
-        positives, with_landmarks = counts.clamp(min=1)
+        positives, with_landmarks = (max(count, 1.0) for count in counts)
         # DistributedDataParallel takes the mean over the ranks, while the gradients of a batch's parts are to be added.
-        share = self.ranks.size / torch.stack([positives, positives, with_landmarks])
+        ranks = self.ranks.size
         losses = torch.zeros(3, device=self.device)
-        for i, (batch, match) in enumerate(zip(group, matches, strict=True)):
+        for i, batch in enumerate(group):
+            matches = batch.matches.to(self.device, non_blocking=True)
             images = normalize(batch.images.to(self.device, non_blocking=True))
             is_last = i == len(group) - 1
             # Only the last batch's backward pass adds up the gradients of the ranks.
             with nullcontext() if is_last or self.ranks.size == 1 else self.model.no_sync():
                 with torch.autocast(
-                    self.device.type, HALF_PRECISION.get(self.flags.amp), enabled=self.flags.amp is not None
+                    self.device.type, HALF_PRECISION.get(self.flags.amp), enabled=self.flags.amp in HALF_PRECISION
                 ):
                     predictions = self.model(images)
-                parts = torch.stack(self.criterion.sums(predictions, match)) * share
+                box, class_, landmark = self.criterion.sums(predictions, matches)
+                parts = torch.stack(
+                    [box * (ranks / positives), class_ * (ranks / positives), landmark * (ranks / with_landmarks)]
+                )
                 self.scaler.scale((parts * self.loss_weights).sum()).backward()
             losses += parts.detach()
-        if self.flags.clip_norm is not None:
+        if self.flags.clip_norm:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.flags.clip_norm)
         self.scaler.step(self.optimizer)
@@ -310,68 +351,57 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         self.scheduler.step()
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.update()
         return losses
 
     # ---------------------------------------------------------------- between steps
 
     def _settle(self, pending: "_Pending", progress: Progress) -> None:
-        """Learn from the device what the last steps gave, and act on it; the one place that waits for a GPU.
+        """Learn from the device and the other ranks what the last steps gave; the one place that waits for a GPU.
 
         Raises:
             UserError: a loss that is not finite.
-            Stop: somebody asked for the end; the run's checkpoint is written.
         """
         infos = [info for step in pending.infos for info in step]
-        mended = [sum(info.clipped for info in infos), sum(info.dropped for info in infos)]
-        unreadable = [info.path for info in infos if info.unreadable]
-        for path in sorted(set(unreadable) - self.named):
+        unreadable = {info.path for info in infos if info.unreadable}
+        for path in sorted(unreadable - self.named):
             print(f"warning: {path}: cannot be read; left out", file=sys.stderr)
-        self.named.update(unreadable)
-
-        sums = torch.tensor([*mended, len(unreadable)], dtype=torch.float32, device=self.device)
-        table = self.ranks.reduce(torch.cat([pending.losses(), sums[None]])).tolist()
-        losses = [[value / self.ranks.size for value in row] for row in table[:-1]]
-        bad = next((i for i, row in enumerate(losses) if not all(map(math.isfinite, row))), None)
-        if bad is not None:
-            self._fail("the loss is", self.state.epoch + 1, progress.step + bad + 1, losses[bad], pending.infos[bad])
+        self.named |= unreadable
 
         totals = self.state.totals
-        clipped, dropped, left_out = (int(value) for value in table[-1])
-        totals.clipped += clipped
-        totals.dropped += dropped
-        totals.unreadable += left_out
+        values = pending.losses().flatten().tolist()
+        mended = [sum(getattr(info, name) for info in infos) for name in ("clipped", "dropped", "unreadable")]
+        *sums, clipped, dropped, left_out = self.ranks.total([*values, *mended])
+        means = [value / self.ranks.size for value in sums]
+        losses = [means[i : i + 3] for i in range(0, len(means), 3)]
+        bad = next((i for i, row in enumerate(losses) if not all(map(math.isfinite, row))), None)
+        if bad is not None:
+            self._refuse(progress.step + bad + 1, losses[bad], pending.infos[bad])
+        totals.clipped += int(clipped)
+        totals.dropped += int(dropped)
+        totals.unreadable += int(left_out)
         totals.pictures = self.state.done - totals.unreadable
         progress.update(losses)
-        self.last = (self.state.epoch + 1, progress.step, losses[-1], pending.infos[-1])
         if progress.step % self.flags.log_every == 0:
             self._show_losses(losses[-1])
         pending.clear()
 
-        late = time.monotonic() - self.saved_at >= 60 * self.flags.save_minutes
-        wishes = torch.tensor([self.stop.signal, late and self.ranks.first], dtype=torch.float32, device=self.device)
-        stop, late = (int(value) for value in self.ranks.highest(wishes).tolist())
-        if stop or late:
-            self._save()
-        if stop:
-            self._end(stop)
+    def _refuse(self, step: int, losses: list[float], infos: list[SampleInfo]) -> None:
+        paths = self.ranks.gather([info.path for info in infos])
+        self.ranks.fail(
+            UserError(
+                f"the loss is not finite in epoch {self.state.epoch + 1}, step {step} ({show_losses(losses)}); try a"
+                " lower --lr; checkpoints written so far are good; pictures of this batch:"
+                f" {', '.join(path for share in paths for path in share)}"
+            )
+        )
 
-    def _end(self, number: int) -> None:
+    def _end(self) -> None:
         self._print(
             f"stopped after {self.state.done} of {len(self.dataset)} pictures of epoch {self.state.epoch + 1};"
             f" go on with --resume: {self.path('last.ckpt')}"
         )
-        raise Stop(number)
-
-    def _fail(self, what: str, epoch: int, step: int, losses: list[float], infos: list[SampleInfo]) -> None:
-        paths = self.ranks.gather([info.path for info in infos])
-        pictures = ", ".join(path for share in paths or [] for path in share)
-        self.ranks.fail(
-            UserError(
-                f"{what} not finite in epoch {epoch}, step {step} ({show_losses(losses)}); try a lower"
-                f" --lr; checkpoints written so far are good; pictures of this batch: {pictures}"
-            )
-        )
+        raise Stop(self.stop.signal or signal.SIGTERM)
 
     def _score(self) -> DevScore:
         """Score the dev set.
@@ -379,11 +409,11 @@ class Training:
         Raises:
             Stop: somebody asked for the end meanwhile.
         """
-        # Each rank has its own batch statistics; those of the first are the ones that are written.
-        self.ranks.broadcast(self.product.state_dict().values())
+        # Each rank has batch statistics of its own from the last step; those of the first are written.
+        self.ranks.broadcast(self.product.buffers())
         score = score_dev_set(self.product, self.cfg, self.device, self.dev_set, self.ranks, lambda: bool(self.stop))
         if score is None:
-            self._end(self.stop.signal or signal.SIGTERM)
+            self._end()
         self.board.pictures("dev detections", score.drawn, self.state.iterations)
         return score
 
@@ -412,7 +442,7 @@ class Training:
             f"{title} mean {show_losses([box, class_, landmark])} lr {lr:g}"
             f" {row['pictures_per_s']:.1f} pictures/s {totals.seconds:.0f} s{ap}{left_out}"
         )
-        if self.ranks.first and state.epoch == self.flags.resume_epoch and self.phase.number == 1:
+        if self.ranks.first and not state.history:
             report_mended(totals)
 
         state.history.append(row)
@@ -423,10 +453,10 @@ class Training:
         due = is_last or state.epoch % self.flags.save_every == 0 or str(state.epoch) == self.flags.finetune_from
         if due:
             self._write(self.path(f"epoch_{state.epoch}.pth"))
-        if due or score is not None:
-            self._save()
         if self.ranks.first:
             write_log(self.path("log.csv"), state.history)
+        if due or score is not None:
+            self._save()
 
     def _keep_best(self, score: DevScore) -> None:
         state = self.state
@@ -443,27 +473,39 @@ class Training:
         """Refuse to write weights that no run can go on from."""
         values = [value for value in self.network.state_dict().values() if value.is_floating_point()]
         if not torch.stack([value.isfinite().all() for value in values]).all():
-            self._fail("the weights are", *self.last)
+            raise UserError(
+                f"the weights are not finite after {self.state.done} of {len(self.dataset)} pictures of epoch"
+                f" {self.state.epoch + 1}; try a lower --lr; checkpoints written so far are good"
+            )
 
     def _write(self, path: Path) -> None:
-        self._check_weights()
-        self.ranks.from_first(lambda: save_state_dict(self.product, path))
+        """Write the weights that the run is about."""
+
+        def write() -> None:
+            self._check_weights()
+            save_state_dict(self.product, path)
+
+        self.ranks.from_first(write)
 
     def _save(self) -> None:
         """Write the run's checkpoint."""
-        self._check_weights()
-        checkpoint = Checkpoint(
-            name=self.cfg["name"],
-            flags=vars(self.flags),
-            dataset=self.fingerprint,
-            ranks=self.ranks.size,
-            state=asdict(self.state),
-            model=self.network.state_dict(),
-            optimizer=self.optimizer.state_dict(),
-            scaler=self.scaler.state_dict(),
-            ema=None if self.average is None else self.average.state_dict(),
-        )
-        self.ranks.from_first(lambda: save_checkpoint(pack(checkpoint), self.path("last.ckpt")))
+
+        def write() -> None:
+            self._check_weights()
+            checkpoint = Checkpoint(
+                name=self.cfg["name"],
+                flags=self.kept,
+                dataset=self.fingerprint,
+                ranks=self.ranks.size,
+                state=asdict(self.state),
+                model=self.network.state_dict(),
+                optimizer=self.optimizer.state_dict(),
+                scaler=self.scaler.state_dict(),
+                ema=None if self.average is None else self.average.network.state_dict(),
+            )
+            save_checkpoint(vars(checkpoint), self.path("last.ckpt"))
+
+        self.ranks.from_first(write)
         self.saved_at = time.monotonic()
 
     def _print(self, line: str) -> None:

@@ -1,5 +1,6 @@
 """What train.py does: flags, the run that they describe, and its training."""
 
+import os
 import sys
 from argparse import Namespace
 
@@ -10,7 +11,7 @@ from data.dataset import FaceDataset
 from engine.progress import show_versions
 from engine.state import Checkpoint, last_checkpoint, read_last
 from engine.stopping import stop_request
-from engine.training import Training, phases_of
+from engine.training import Training
 from engine.training_flags import changed, fill_in, parse_flags
 from engine.validation import DevSet
 from models.backbones import load_backbone_weights
@@ -19,7 +20,7 @@ from utils.checkpoint import load_into, read_state_dict
 from utils.devices import choose_device, keep_freed_memory, visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
-from utils.processes import Ranks, joined_ranks, restarted
+from utils.processes import Ranks, joined_ranks
 
 
 def main(description: str) -> None:
@@ -32,23 +33,22 @@ def main(description: str) -> None:
         UserError: whatever the user can mend.
         Stop: the run was asked to end, and wrote its checkpoint.
     """
-    flags = parse_flags(description)
-    device = _device_of_rank(flags.device)
+    given = parse_flags(description)
+    device = _device_of_rank(given.device)
     if device.type == "cpu":
         keep_freed_memory()
-    with stop_request() as stop, joined_ranks(device, flags.rank_timeout) as ranks:
-        checkpoint = ranks.from_first(lambda: _checkpoint_to_resume(flags))
+    with stop_request() as stop, joined_ranks(device, given.rank_timeout) as ranks:
+        checkpoint = ranks.from_first(lambda: _checkpoint_to_resume(given))
         if checkpoint is not None:
-            flags = parse_flags(description, kept=checkpoint.flags)
-        flags = fill_in(flags, max(len(visible_cards(device)), ranks.size))
-        _check_ranks(flags, device, ranks)
+            given = parse_flags(description, kept=checkpoint.flags)
+        flags = ranks.agree(lambda: _filled_in(given, device, ranks))
         cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
-        dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed, flags.skip_unreadable)
-        dev_set = DevSet.read(flags.val_dataset) if flags.val_dataset else None
-        network = _network(flags, cfg, ranks, with_weights=checkpoint is None)
-        ranks.from_first(lambda: _prepare(flags, cfg, checkpoint))
-
-        training = Training(network, cfg, flags, dataset, dev_set, device, ranks, stop, checkpoint)
+        data = ranks.agree(lambda: _read_data(flags))
+        network = ranks.agree(lambda: _build_network(flags, cfg, is_new=checkpoint is None))
+        # The size of a batch depends on the number of cards, which may be another when the run goes on.
+        kept = {**vars(given), "batch_size": flags.batch_size}
+        training = ranks.agree(lambda: Training(network, cfg, flags, *data, device, ranks, stop, kept, checkpoint))
+        ranks.from_first(lambda: _prepare(training, is_new=checkpoint is None))
         if ranks.first:
             print(_describe(training), flush=True)
             if checkpoint is not None:
@@ -56,6 +56,33 @@ def main(description: str) -> None:
         final = training.run()
         if ranks.first:
             print(f"trained weights: {final}")
+
+
+def _filled_in(given: Namespace, device: torch.device, ranks: Ranks) -> Namespace:
+    cards = len(visible_cards(device))
+    flags = fill_in(given, ranks, cards)
+    if flags.sync_bn and (ranks.size == 1 or device.type != "cuda"):
+        raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or leave it out")
+    if cards > 1 and (flags.compile or flags.amp == "bf16"):  # DataParallel's copies of a network forget both
+        flag = "--compile" if flags.compile else "--amp bf16"
+        raise UserError(f"{flag}: needs a process for each GPU; start with: torchrun --nproc_per_node={cards} train.py")
+    return flags
+
+
+def _read_data(flags: Namespace) -> tuple[FaceDataset, DevSet | None]:
+    dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed, flags.skip_unreadable)
+    return dataset, DevSet.read(flags.val_dataset) if flags.val_dataset else None
+
+
+def _build_network(flags: Namespace, cfg: dict, is_new: bool) -> RetinaFace:
+    """Build the network, with the weights that a new run starts from."""
+    torch.manual_seed(flags.seed)
+    network = RetinaFace(cfg)
+    if is_new and flags.resume_net:
+        load_into(network, read_state_dict(flags.resume_net), flags.resume_net)
+    elif is_new and cfg["pretrain"] and not flags.no_pretrain:
+        load_backbone_weights(network, cfg, flags.backbone_weights)
+    return network
 
 
 def _device_of_rank(name: str | None) -> torch.device:
@@ -68,63 +95,48 @@ def _device_of_rank(name: str | None) -> torch.device:
     return device
 
 
-def _checkpoint_to_resume(flags: Namespace) -> Checkpoint | None:
-    """Return the run that goes on: with --resume, or because torchrun restarts it; None for a new one."""
-    if not (flags.resume or restarted()):
+def _checkpoint_to_resume(given: Namespace) -> Checkpoint | None:
+    """Return the run that goes on; None for a new one."""
+    name = NETWORKS[given.network]["name"]
+    path = last_checkpoint(given.save_folder, name)
+    if not given.resume:
+        if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
+            raise UserError("--max_restarts: give train.py --resume, too, or a restarted run begins from the start")
         return None
-    name = NETWORKS[flags.network]["name"]
-    path = last_checkpoint(flags.save_folder, name)
     if not path.exists():
+        for network, cfg in NETWORKS.items():
+            if last_checkpoint(given.save_folder, cfg["name"]).exists():
+                raise UserError(f"{path}: no such checkpoint, but one of another network; add --network {network}")
         print(f"{path}: no such checkpoint yet; starting from the beginning", flush=True)
         return None
     checkpoint = read_last(path, name)
     for flag in ("resume_net", "resume_epoch"):
-        given, kept = getattr(flags, flag), checkpoint.flags.get(flag)
-        if given and given != kept:
+        value, kept = getattr(given, flag), checkpoint.flags.get(flag)
+        if value and value != kept:
             raise UserError(
-                f"{path}: is of a run with --{flag} {kept}, not {given}; leave --resume out to start another, or"
+                f"{path}: is of a run with --{flag} {kept}, not {value}; leave --resume out to start another, or"
                 " --resume_net to go on with this one"
             )
     return checkpoint
 
 
-def _check_ranks(flags: Namespace, device: torch.device, ranks: Ranks) -> None:
-    if flags.sync_bn and (ranks.size == 1 or device.type != "cuda"):
-        raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or leave it out")
-
-
-def _network(flags: Namespace, cfg: dict, ranks: Ranks, with_weights: bool) -> RetinaFace:
-    """Build the network with the weights that a new run starts from, the same on all ranks."""
-    torch.manual_seed(flags.seed)
-    network = RetinaFace(cfg)
-
-    def load() -> dict[str, torch.Tensor]:
-        if flags.resume_net:
-            load_into(network, read_state_dict(flags.resume_net), flags.resume_net)
-        elif cfg["pretrain"] and not flags.no_pretrain:
-            load_backbone_weights(network, cfg, flags.backbone_weights)
-        return network.state_dict()
-
-    if with_weights:
-        network.load_state_dict(ranks.from_first(load))
-    return network
-
-
-def _prepare(flags: Namespace, cfg: dict, checkpoint: Checkpoint | None) -> None:
+def _prepare(training: Training, is_new: bool) -> None:
     """Make the folder, and put an older run's checkpoint aside that a new one would overwrite."""
-    folder = make_folder(flags.save_folder)
-    for half_written in folder.glob(f".{cfg['name']}_*.tmp.*"):  # by a process that was killed
+    name = training.cfg["name"]
+    folder = make_folder(training.folder)
+    for half_written in folder.glob(f".{name}_*.tmp.*"):  # by a process that was killed
         half_written.unlink(missing_ok=True)
-    last = last_checkpoint(folder, cfg["name"])
-    if checkpoint is None and last.exists():
-        aside = last.with_name(f"{cfg['name']}_previous.ckpt")
+    last = last_checkpoint(folder, name)
+    if is_new and last.exists():
+        aside = last.with_name(f"{name}_previous.ckpt")
         last.replace(aside)
         print(f"{last}: of another run, which --resume would go on with; kept as {aside.name}", flush=True)
 
 
 def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
     """Say what makes this run end elsewhere than it would have without the interruption."""
-    changes = changed(checkpoint.flags, training.flags)
+    cards = len(visible_cards(training.device))
+    changes = changed(fill_in(Namespace(**checkpoint.flags), training.ranks, cards), training.flags)
     if checkpoint.dataset != training.fingerprint:
         changes.append("the pictures or their labels")
     if checkpoint.ranks != training.ranks.size:
@@ -138,9 +150,9 @@ def _describe(training: Training) -> str:
     flags, cfg, ranks, dataset = training.flags, training.cfg, training.ranks, training.dataset
     weights = sum(parameter.numel() for parameter in training.network.parameters())
     faces = sum(len(annotation.boxes) for annotation in dataset.annotations)
-    state, phases = training.state, phases_of(flags, training.state.best_epoch)
+    state, phase = training.state, training.phase
     if state.iterations:
-        start = f"resumed after {state.done} pictures of epoch {state.epoch + 1}"
+        start = f"resumed after epoch {state.epoch}" + (f" and {state.done} pictures" if state.done else "")
     elif flags.resume_net:
         start = f"from {flags.resume_net}"
     else:
@@ -148,13 +160,16 @@ def _describe(training: Training) -> str:
     batch = f"{flags.batch_size}"
     batch += f" x {flags.accumulate} a step" if flags.accumulate > 1 else ""
     batch += f", shared by {ranks.size} ranks" if ranks.size > 1 else ""
+    then = ""
+    if phase.number == 1 and flags.finetune_epochs:
+        start = "the best" if flags.finetune_from == "best" else flags.finetune_from
+        then = f"; then {flags.finetune_epochs} more from {start}, lr {flags.finetune_lr:g}"
     dev = f"; dev set {len(training.dev_set.annotations)} pictures" if training.dev_set else ""
     lines = {
         "network": f"{cfg['name']}, {weights:,} weights, {start}",
         "data": f"{len(dataset)} pictures with {faces} faces at {dataset.image_size} px, batch {batch}{dev}",
-        "epochs": "; then ".join(f"{each.start + 1} to {each.end}, lr {each.lr:g}" for each in phases)
-        + f", seed {flags.seed}",
-        "device": f"{_device_names(training)}, {flags.amp or 'float32'}, {flags.num_workers} workers a rank",
+        "epochs": f"{phase.start + 1} to {phase.end}, lr {phase.lr:g}{then}, seed {flags.seed}",
+        "device": f"{_device_names(training)}, {flags.amp}, {flags.num_workers} workers a rank",
         "program": show_versions(),
     }
     return "\n".join(f"{name:8} {line}" for name, line in lines.items())

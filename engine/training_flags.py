@@ -8,6 +8,7 @@ from typing import Any
 from data.config import BATCH_SIZE_OF_SEVERAL_CARDS, NETWORKS
 from utils.errors import UserError
 from utils.flags import (
+    boolean,
     fraction,
     natural_float,
     natural_int,
@@ -15,8 +16,11 @@ from utils.flags import (
     positive_float,
     positive_int,
 )
+from utils.processes import Ranks
 
 FINETUNE_LR = 1e-5
+# A flag alone says true; a resumed run can say false.
+SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
 # These say where and how fast a run goes, not where it arrives; the others are named when a resumed run changes them.
 WITHOUT_EFFECT = {"num_workers", "save_folder", "save_every", "save_minutes", "log_every", "tensorboard"}
 # These belong to the machine and to the command itself, and a resumed run does not take them from its checkpoint.
@@ -28,37 +32,46 @@ def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argp
 
     Args:
         description: what --help says first.
-        kept: flags of the run that is resumed, which count where the command line says nothing else.
+        kept: flags of the run that is resumed, as this function gave them; they count where the command line says
+            nothing else.
+
+    Returns:
+        The flags, None for what depends on the network or the machine: fill_in knows that.
 
     Raises:
         UserError: flags that contradict each other.
     """
     parser = _parser(description)
-    parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name not in NOT_KEPT})
+    known = {action.dest for action in parser._actions}
+    parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name in known - NOT_KEPT})
     flags = parser.parse_args()
-    _check(flags)
+    if kept is None:
+        _check(flags)
     return flags
 
 
-def fill_in(flags: argparse.Namespace, cards: int) -> argparse.Namespace:
-    """Return the flags with the network's own values where none were given.
+def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Namespace:
+    """Return the flags with a value for each.
 
     Args:
-        cards: number of GPUs that the run has.
+        cards: number of GPUs that this process has.
+
+    Raises:
+        UserError: epochs that contradict each other.
     """
     cfg = NETWORKS[flags.network]
-    values = vars(flags).copy()
+    several = max(cards, ranks.size) > 1
     own = {
-        "batch_size": BATCH_SIZE_OF_SEVERAL_CARDS if cards > 1 else cfg["batch_size"],
+        "batch_size": BATCH_SIZE_OF_SEVERAL_CARDS if several else cfg["batch_size"],
         "image_size": cfg["image_size"],
         "epochs": cfg["epoch"],
         "decay_epochs": [cfg["decay1"], cfg["decay2"]],
+        "num_workers": _default_workers(ranks.local_size),
+        "finetune_lr": FINETUNE_LR,
+        "finetune_from": "best" if flags.val_dataset else str(flags.epochs or cfg["epoch"]),
     }
-    values.update({name: value for name, value in own.items() if values[name] is None})
-    if flags.finetune_epochs:
-        own = {"finetune_lr": FINETUNE_LR, "finetune_from": "best" if flags.val_dataset else str(values["epochs"])}
-        values.update({name: value for name, value in own.items() if values[name] is None})
-    filled = argparse.Namespace(**values)
+    given = {name: value for name, value in vars(flags).items() if value is not None}
+    filled = argparse.Namespace(**{**vars(flags), **own, **given})
     if flags.resume_epoch >= filled.epochs:
         raise UserError(f"--resume_epoch {flags.resume_epoch}: nothing is left to train of --epochs {filled.epochs}")
     if filled.finetune_epochs and filled.finetune_from != "best":
@@ -70,12 +83,20 @@ def fill_in(flags: argparse.Namespace, cards: int) -> argparse.Namespace:
     return filled
 
 
-def changed(kept: Mapping[str, Any], flags: argparse.Namespace) -> list[str]:
-    """Return `--flag old -> new` for each flag that decides the result and differs from the checkpoint's."""
+def _default_workers(local_ranks: int) -> int:
+    return max(1, min(8, (os.cpu_count() or 2) // 2 // local_ranks))
+
+
+def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:
+    """Return `--flag old -> new` for each flag that decides the result and differs from the checkpoint's.
+
+    Args:
+        kept, flags: both filled in.
+    """
     return [
-        f"--{name} {_shown(kept.get(name))} -> {_shown(value)}"
+        f"--{name} {_shown(getattr(kept, name, None))} -> {_shown(value)}"
         for name, value in vars(flags).items()
-        if name not in WITHOUT_EFFECT | NOT_KEPT and kept.get(name) != value
+        if name not in WITHOUT_EFFECT | NOT_KEPT and getattr(kept, name, None) != value
     ]
 
 
@@ -108,8 +129,6 @@ def _start_of_phase_two(text: str) -> str:
 
 def _parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    workers = max(1, min(8, (os.cpu_count() or 2) // 2))
-
     add = parser.add_argument_group("data").add_argument
     add(
         "--training_dataset",
@@ -120,10 +139,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add(
         "--num_workers",
         type=natural_int,
-        default=workers,
         metavar="N",
         help="processes of each rank that read and augment pictures; 0 reads in the training process"
-        " (default here: %(default)s)",
+        f" (default here: {_default_workers(1)})",
     )
     add(
         "--image_size",
@@ -139,8 +157,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
     )
     add(
         "--skip_unreadable",
-        action="store_true",
-        help="count pictures that cannot be read, and learn from the others (default: stop at the first)",
+        **SWITCH,
+        default=False,
+        help="count pictures that cannot be read and learn from the others, instead of stopping at the first",
     )
 
     network = parser.add_argument_group("network")
@@ -235,15 +254,17 @@ def _parser(description: str) -> argparse.ArgumentParser:
     )
     add(
         "--clip_norm",
-        type=positive_float,
+        type=natural_float,
         metavar="X",
+        default=0.0,
         help="scale gradients down to this norm where theirs is larger (default: never)",
     )
     add(
         "--ema",
         type=fraction,
         metavar="DECAY",
-        help="also average the weights over the steps, such as 0.999, and write and score the averages (default: off)",
+        default=0.0,
+        help="average the weights over the steps, for example by 0.999, and write and score that (default: off)",
     )
 
     add = parser.add_argument_group("dev set").add_argument
@@ -272,15 +293,22 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: all visible GPUs, the CPU where there is none)")
     add(
         "--amp",
-        choices=("bf16", "fp16"),
-        help="compute the network in half precision; the loss and the weights stay float32 (default: float32)",
+        choices=("float32", "bf16", "fp16"),
+        default="float32",
+        help="compute the network in half precision; the loss and the weights stay float32 (default: %(default)s)",
     )
     add(
         "--compile",
-        action="store_true",
+        **SWITCH,
+        default=False,
         help="let torch.compile build the network's kernels: minutes at the start, faster steps on a GPU",
     )
-    add("--sync_bn", action="store_true", help="batch normalisation over the pictures of all ranks (torchrun, GPUs)")
+    add(
+        "--sync_bn",
+        **SWITCH,
+        default=False,
+        help="batch normalisation over the pictures of all ranks (torchrun, GPUs)",
+    )
     add(
         "--rank_timeout",
         type=positive_float,
@@ -320,10 +348,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help="steps between lines in a log; a terminal shows a bar instead (default: %(default)s)",
     )
     add(
-        "--no_tensorboard",
-        dest="tensorboard",
-        action="store_false",
-        help="do not write {name}_tensorboard/ beside the weights",
+        "--tensorboard",
+        **SWITCH,
+        default=True,
+        help="false: do not write {name}_tensorboard/ beside the weights",
     )
     add(
         "--seed",

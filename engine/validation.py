@@ -75,26 +75,34 @@ def score_dev_set(
     """
     training = model.training
     detector = Detector(model, cfg, device)
-    found, drawn, stopped = {}, [], False
-    mine = list(dev_set.paths.items())[ranks.rank :: ranks.size]
-    for key, path in tqdm(mine, desc="dev set", unit="picture", leave=False, disable=None if ranks.first else True):
-        stopped = stop()
-        if stopped:
-            break
+    mine = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
+    share = ranks.agree(lambda: _detect(detector, mine, ranks.first, stop))
+    model.train(training)
+    shares = ranks.gather(None if share is None else share[0])
+    if share is None or None in shares:
+        return None
+
+    def average_precision() -> float:
+        result = evaluate({key: rows for found in shares for key, rows in found.items()}, dev_set.annotations)
+        return result.subsets[result.main].ap
+
+    return DevScore(ranks.from_first(average_precision), share[1])
+
+
+def _detect(
+    detector: Detector, paths: dict[str, Path], is_first: bool, stop: Callable[[], bool]
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
+    """Return the detections in some pictures and, on the first rank, drawings of them; None if told to give up."""
+    found, drawn = {}, []
+    for key, path in tqdm(
+        paths.items(), desc="dev set", unit="picture", leave=False, disable=None if is_first else True
+    ):
+        if stop():
+            return None
         image = read_image(path)
         detections = detector(image)
         found[key] = written_rows(detections)
-        if ranks.first and len(drawn) < SHOWN:
+        if is_first and len(drawn) < SHOWN:
             seen = detections.scores >= SHOWN_SCORE
             drawn.append(draw_detections(image, detections.boxes[seen], detections.scores[seen]))
-    model.train(training)
-    shares = ranks.gather((found, stopped))
-    ap = ranks.from_first(lambda: _average_precision(shares, dev_set))
-    return None if ap is None else DevScore(ap, drawn)
-
-
-def _average_precision(shares: list[tuple[dict[str, np.ndarray], bool]], dev_set: DevSet) -> float | None:
-    if any(stopped for _, stopped in shares):
-        return None
-    result = evaluate({key: rows for found, _ in shares for key, rows in found.items()}, dev_set.annotations)
-    return result.subsets[result.main].ap
+    return found, drawn

@@ -14,6 +14,7 @@ FAULTS are NAME=NUMBER, with commas between them:
     term_step=3         SIGTERM in the third step
     term_scoring=1      SIGTERM at the first picture of the dev set
     interrupt_step=3    SIGINT in the third step, to all processes of the group, as Ctrl-C sends it
+    crash_step=3        the third step meets a defect of the program
     hang_step=3         the third step never ends
     rising_ap=1         each epoch's AP is higher than the one before
     frozen_bn=1         batch normalisation neither learns nor uses batch statistics
@@ -21,9 +22,12 @@ FAULTS are NAME=NUMBER, with commas between them:
 
 NAME=NUMBER@RANK concerns this rank alone. What torchrun starts anew is without faults.
 
-Tests call `start` and `run`, whose processes are forked from one that has imported PyTorch.
+With SEEN=FILE in the environment, each picture that is learnt adds a line `epoch name` to this file.
+
+Tests start a Run, which is forked from a process that has imported PyTorch.
 """
 
+import csv
 import errno
 import io
 import multiprocessing
@@ -48,7 +52,7 @@ from conftest import Outcome, draw_picture  # noqa: E402
 
 from engine import training, validation  # noqa: E402
 from utils import checkpoint  # noqa: E402
-from utils.processes import Ranks, restarted  # noqa: E402
+from utils.processes import Ranks  # noqa: E402
 
 
 def on_call(place: object, name: str, count: int, fault) -> None:
@@ -100,6 +104,10 @@ def truncate(run_epoch, self: training.Training) -> None:
     run_epoch(self)
 
 
+def crash(*_) -> None:
+    raise RuntimeError("a defect")
+
+
 def hang(*_) -> None:
     time.sleep(3600)
 
@@ -123,6 +131,7 @@ FAULTS = {
     "term_step": ("step", partial(send, signal.SIGTERM)),
     "term_scoring": ("picture", partial(send, signal.SIGTERM)),
     "interrupt_step": ("step", partial(send, signal.SIGINT, process=0)),
+    "crash_step": ("step", crash),
     "hang_step": ("step", hang),
 }
 
@@ -147,17 +156,17 @@ def note_pictures(path: str) -> None:
     """Append `epoch picture` to a file for each picture that is learnt."""
     step = training.Training._step
 
-    def noted(self: training.Training, group):
+    def noted(self: training.Training, group, counts):
         names = [Path(info.path).name for batch in group for info in batch.infos]
         with open(path, "a") as file:
             file.write("".join(f"{self.state.epoch + 1} {name}\n" for name in names))
-        return step(self, group)
+        return step(self, group, counts)
 
     training.Training._step = noted
 
 
 def main() -> None:
-    if not restarted():
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         for fault in sys.argv[1].split(","):
             name, _, number = fault.partition("=")
             number, _, rank = number.partition("@")
@@ -179,18 +188,19 @@ class Run:
     """A train.py in a process and session of its own.
 
     Args:
-        folder: that gets its output.
+        folder: its --save_folder; what it says goes to output/ in it.
         fault: as above.
-        arguments: of train.py.
+        arguments: further ones of train.py.
         env: what its environment has besides.
     """
 
     def __init__(self, folder: Path, fault: str, *arguments: object, env: dict[str, str] | None = None):
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err")]
+        (folder / "output").mkdir(parents=True, exist_ok=True)
+        files = [folder / "output" / f"{time.monotonic_ns()}.{name}" for name in ("out", "err")]
         self.out, self.err = (path.open("w+") for path in files)
-        command = ["run_with_fault.py", fault, "train.py", *map(str, arguments)]
-        self.process = context.Process(target=_enter, args=(command, *files, env or {}, multiprocessing.get_start_method()))
+        command = ["run_with_fault.py", fault, "train.py", "--save_folder", *map(str, (folder, *arguments))]
+        settings = (command, *files, env or {}, multiprocessing.get_start_method())
+        self.process = context.Process(target=_enter, args=settings)
         self.process.start()
 
     def said(self) -> tuple[str, str]:
@@ -210,7 +220,7 @@ class Run:
         """Send a signal to all its processes."""
         os.killpg(self.process.pid, number)
 
-    def end(self, seconds: float = 60) -> Outcome:
+    def end(self, seconds: float = 30) -> Outcome:
         """Wait for its end. The status is that of Python's subprocess: negative for a signal's number."""
         self.process.join(seconds)
         if self.process.is_alive():
@@ -230,8 +240,20 @@ def _enter(command: list[str], out: Path, err: Path, env: dict[str, str], start_
     os.environ.update(env)
     os.chdir(ROOT)
     torch.set_num_threads(1)
+    training.draw_curves = lambda *_: None  # half of the time of a small run
     sys.argv = command
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code
+    else:
+        status = 0
+    sys.exit(status)  # behind the frames of the run, which end its workers: as the interpreter does it
+
+
+SMALL = ("--no_pretrain", "--device", "cpu", "--image_size", 64, "--batch_size", 8, "--num_workers", 0)
+SMALL += ("--tensorboard", "false", "--epochs", 2, "--save_every", 1)
+NAME = "mobilenet0.25"
 
 
 def draw_dataset(folder: Path, pictures: int, first: int = 0) -> Path:
@@ -254,6 +276,29 @@ def changed_bytes(path: Path, content: bytes) -> Iterator[None]:
         yield
     finally:
         path.write_bytes(before)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's table, without what depends on the machine's speed."""
+    with (folder / f"{NAME}_log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{key: row[key] for key in row if key not in ("pictures_per_s", "data_wait", "seconds")} for row in rows]
+
+
+def assert_same(folder: Path, expected: Path) -> None:
+    """Assert that two runs left the same weights, bit for bit, and the same table, and nothing half written."""
+    beside = {"output", f"{NAME}_previous.ckpt", f"{NAME}_curves.png"}
+    names = {path.name for path in expected.iterdir()} - beside
+    assert {path.name for path in folder.iterdir()} - beside == names
+    assert history(folder) == history(expected)
+    for name in names:
+        if name.endswith(".pth"):
+            one, other = weights(folder / name), weights(expected / name)
+            assert all(torch.equal(one[key], other[key]) for key in one), name
 
 
 if __name__ == "__main__":

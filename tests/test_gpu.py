@@ -20,15 +20,16 @@ FLAGS = [str(flag) for flag in FAST if flag not in ("--device", "cpu")]
 def test_a_step_never_waits_for_the_gpu(dataset, tmp_path, monkeypatch, options):
     arguments = ["train.py", "--training_dataset", str(dataset), "--save_folder", str(tmp_path), *FLAGS, *options]
     monkeypatch.setattr("sys.argv", arguments)
-    flags = fill_in(parse_flags(""), cards=1)
+    flags = fill_in(parse_flags(""), Ranks(), cards=1)
     cfg = {**cfg_mnet, "image_size": flags.image_size}
     faces = FaceDataset(dataset, flags.image_size)
-    training = Training(RetinaFace(cfg), cfg, flags, faces, None, torch.device("cuda:0"), Ranks(), StopRequest())
+    training = Training(RetinaFace(cfg), cfg, flags, faces, None, torch.device("cuda:0"), Ranks(), StopRequest(), {})
     group = next(training._groups())
-    training._step(group)  # the first one finds algorithms and memory
+    counts, _, _ = training._agree(group)
+    training._step(group, counts)  # the first one finds algorithms and memory
     torch.cuda.set_sync_debug_mode("error")
     try:
-        losses = training._step(group)
+        losses = training._step(group, counts)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert losses.isfinite().all()

@@ -264,7 +264,6 @@ def test_sums_over_the_parts_of_a_batch_add_up_to_those_of_the_batch():
 def test_matches_hold_the_coded_faces_of_ascending_positives():
     _, targets = random_batch(MIXED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
-    assert matches.pictures == 3
     assert (matches.positives.diff() > 0).all()
     faces = []
     for position, code in zip(matches.positives.tolist(), matches.boxes, strict=True):
@@ -288,7 +287,6 @@ def test_matches_are_small_and_survive_a_move():
     assert isinstance(moved, Matches)
     assert {name: value for name, value in vars(moved).items() if not torch.is_tensor(value)} == {
         "most": matches.most,
-        "pictures": 3,
     }
     torch.testing.assert_close(vars(moved), vars(matches), rtol=0, atol=0)
     assert {value.device.type for value in vars(matches.to("meta")).values() if torch.is_tensor(value)} == {"meta"}

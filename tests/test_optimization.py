@@ -9,7 +9,7 @@ import torch
 from test_train_command import FAST, equal, weights
 from torch import nn
 
-from engine.optimization import Phase, build_average, build_optimizer, build_scheduler
+from engine.optimization import Average, Phase, build_optimizer, build_scheduler
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def train(script, dataset, tmp_path):
 
     def call(folder: str, *arguments):
         where = ("--training_dataset", dataset, "--save_folder", tmp_path / folder)
-        return script("train.py", *where, *FAST, "--no_tensorboard", *arguments)
+        return script("train.py", *where, *FAST, "--tensorboard", "false", *arguments)
 
     return call
 
@@ -106,15 +106,14 @@ def test_a_first_step_that_overflows_in_half_precision_leaves_good_weights():
 
 def test_the_average_follows_the_weights_and_the_batch_statistics():
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = build_average(network, 0.75)
-    average.update_parameters(network)
+    average = Average(network, 0.75)
     before = network[0].weight.detach().clone()
     with torch.no_grad():
         network[0].weight += 1
         network[1].running_mean += 4
-    average.update_parameters(network)
-    torch.testing.assert_close(average.module[0].weight, before + 0.25)
-    torch.testing.assert_close(average.module[1].running_mean, torch.ones(2))
+    average.update()
+    torch.testing.assert_close(average.network[0].weight, before + 0.25)
+    torch.testing.assert_close(average.network[1].running_mean, torch.ones(2))
 
 
 def test_ema_writes_averages_that_lag_behind(train, tmp_path):
@@ -231,6 +230,6 @@ def test_flags_that_contradict_each_other_are_refused(train, dataset):
     train("run", *dev, "--epochs", 5).refuses("--patience", "best")
     train("run", "--val_dataset", dataset.parent / "none.txt").refuses("none.txt: no such label file", "--val_dataset")
     train("run", "--sync_bn").refuses("--sync_bn", "torchrun")
-    for flag, value in (("--clip_norm", 0), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
+    for flag, value in (("--clip_norm", "-1"), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
         outcome = train("run", flag, value)
         assert outcome.status == 2 and f"argument {flag}: found {value}; expected" in outcome.err

@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, t
 
 def test_weights_that_are_not_finite_are_never_written(train, tmp_path):
     outcome = train("--epochs", 1, "--batch_size", 6, "--lr", 1e38)
-    outcome.refuses("the weights are not finite in epoch 1, step 1", "faces/images/5.jpg")
+    outcome.refuses("the weights are not finite", "epoch ", "lower --lr")
     assert not list((tmp_path / "weights").glob("*.pth")) + list((tmp_path / "weights").glob("*.ckpt"))
 
 
@@ -168,7 +168,7 @@ def test_a_truncated_picture_is_named_from_a_worker_too(train, dataset, workers)
 @pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the worker must inherit the fault")
 def test_a_worker_that_is_killed_stops_the_run_with_advice(train, monkeypatch):
     monkeypatch.setattr("data.dataset.read_image", lambda path: os.kill(os.getpid(), signal.SIGKILL))
-    train("--no_tensorboard", "--epochs", 1, "--num_workers", 1).refuses(
+    train("--tensorboard", "false", "--epochs", 1, "--num_workers", 1).refuses(
         "a process that reads pictures was killed", "--num_workers"
     )
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -13,10 +13,6 @@ from torch import Tensor
 
 from utils.errors import UserError
 
-# What the collective libraries say when a rank is gone or silent: "Timed out waiting 60000ms", "Connection closed by
-# peer", "Socket Timeout", "NCCL communicator was aborted".
-_LOST_RANK = ("timed out", "timeout", "connection", "gloo", "nccl")
-
 
 @dataclass(frozen=True)
 class Ranks:
@@ -25,59 +21,33 @@ class Ranks:
     Attributes:
         rank: 0 to size - 1; rank 0 writes and prints.
         size: number of processes on all machines.
-        local_rank: number of this process on its machine.
+        local_rank, local_size: number of this process on its machine, and of how many there.
+        control: the connection over which ranks agree; it belongs to the CPUs, so that no GPU is waited for.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
+    control: dist.ProcessGroup | None = None
 
     @classmethod
     def of_torchrun(cls) -> "Ranks":
         """Read what torchrun tells its processes by the environment; without it, one process alone."""
-        return cls(*(int(os.environ.get(name, default)) for name, default in _VARIABLES.items()))
+        names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
+        return cls(*(int(os.environ.get(name, default)) for name, default in names.items()))
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
-    def reduce(self, tensor: Tensor) -> Tensor:
-        """Sum a tensor over the ranks, in place, without waiting for a GPU."""
-        if self.size > 1:
-            dist.all_reduce(tensor)
-        return tensor
-
-    def highest(self, tensor: Tensor) -> Tensor:
-        """Take the highest value over the ranks of each element of a tensor, in place."""
-        if self.size > 1:
-            dist.all_reduce(tensor, dist.ReduceOp.MAX)
-        return tensor
-
-    def gather(self, value: Any) -> list | None:
-        """Bring one value of each rank to rank 0, in the order of the ranks; None on the others."""
+    def total(self, values: list[float]) -> list[float]:
+        """Return the sums of the ranks' values."""
         if self.size == 1:
-            return [value]
-        values = [None] * self.size if self.first else None
-        dist.gather_object(value, values)
-        return values
-
-    def from_first(self, function: Callable[[], Any]) -> Any:
-        """Call a function on rank 0 alone and give its result to all ranks; its UserError ends all of them.
-
-        The machines of a run need no folder in common: only rank 0 reads and writes.
-        """
-        if self.size == 1:
-            return function()
-        outcome = [None]
-        if self.first:
-            try:
-                outcome[0] = function()
-            except UserError as error:
-                outcome[0] = error
-        dist.broadcast_object_list(outcome)
-        if isinstance(outcome[0], UserError):
-            self.fail(outcome[0])
-        return outcome[0]
+            return values
+        sums = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(sums, group=self.control)
+        return sums.tolist()
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Give rank 0's values of these tensors to all ranks, in place."""
@@ -85,18 +55,57 @@ class Ranks:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
+    def gather(self, value: Any) -> list:
+        """Return one value of each rank, on all of them, in the order of the ranks."""
+        if self.size == 1:
+            return [value]
+        values = [None] * self.size
+        dist.all_gather_object(values, value, group=self.control)
+        return values
+
+    def from_first(self, function: Callable[[], Any]) -> Any:
+        """Call a function on rank 0 alone and give its result to all ranks; its UserError ends all of them."""
+        if self.size == 1:
+            return function()
+        result, error = _outcome(function) if self.first else (None, None)
+        outcome = [result, error]
+        dist.broadcast_object_list(outcome, group=self.control)
+        if outcome[1] is not None:
+            self.fail(UserError(outcome[1]))
+        return outcome[0]
+
+    def agree(self, function: Callable[[], Any]) -> Any:
+        """Call a function on every rank and return its result; the UserError of any of them ends all of them."""
+        if self.size == 1:
+            return function()
+        result, error = _outcome(function)
+        errors = self.gather(error)
+        for rank, found in enumerate(errors):
+            if found is not None:
+                self.fail(UserError(found if rank == 0 else f"rank {rank}: {found}"))
+        return result
+
     def fail(self, error: UserError) -> NoReturn:
-        """End every rank with an error that all of them have met: rank 0 says it, the others are quiet.
+        """End every rank with an error that all of them know of: rank 0 says it, the others are quiet.
 
         Raises:
             UserError: on rank 0; SystemExit with the same status on the others.
         """
+        if self.size > 1:
+            dist.destroy_process_group()
         if self.first:
             raise error
         raise SystemExit(2)
 
 
-_VARIABLES = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
+def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
+    """Return what a function returns, or the message of its error."""
+    try:
+        return function(), None
+    except UserError as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"{error.filename}: {error.strerror}"
 
 
 @contextmanager
@@ -114,26 +123,39 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
     if ranks.size == 1:
         yield ranks
         return
+    limit = timedelta(minutes=minutes)
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=minutes))
+            # The connection between the GPUs waits longer: where it gives up, it ends the process without a word.
+            _connect("nccl", 2 * limit)
+            ranks = replace(ranks, control=dist.new_group(backend="gloo", timeout=limit))
+        else:
+            _connect("gloo", limit)
         try:
             yield ranks
         except SystemExit:  # in which all ranks agree
-            dist.destroy_process_group()
+            if dist.is_initialized():
+                dist.destroy_process_group()
             raise
         dist.destroy_process_group()
-    except RuntimeError as error:  # of which torch's DistError is one
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if not any(word in str(error).lower() for word in _LOST_RANK):
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error).lower() or "timed out" in str(error).lower()):
             raise
+        *_, reason = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UserError(
             f"rank {ranks.rank}: another rank ended, or did not answer within {minutes:g} minutes (--rank_timeout);"
             f" see what that one says, then go on with --resume ({reason})"
         ) from error
 
 
-def restarted() -> bool:
-    """Whether torchrun started this run again after one of its processes failed (--max_restarts)."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+def _connect(backend: str, limit: timedelta) -> None:
+    """Join the process group of torchrun's present attempt.
+
+    The ranks find each other by torchrun's store, which outlives them: after a restart it still has the addresses of
+    those that were killed, so that each attempt needs keys of its own.
+    """
+    store, rank, size = next(dist.rendezvous("env://", timeout=limit))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"attempt {attempt}", store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)

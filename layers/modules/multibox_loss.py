@@ -24,7 +24,6 @@ class Matches:
     landmarks: Tensor  # (L, 10) float32, the coded landmarks that each of those learns
     hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each picture's hardest negatives
     most: int  # the largest number of negatives learnt in one picture
-    pictures: int  # B
     counts: Tensor  # (2,) float32, K and L: what the sums are divided by
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Matches":
@@ -106,7 +105,6 @@ class MultiBoxLoss(nn.Module):
             landmarks=encode_landm(face[labelled, 4:14], prior[labelled], self.variances),
             hardest=hardest,
             most=most,
-            pictures=len(targets),
             counts=torch.tensor([len(positives), len(with_landmarks)], dtype=torch.float32, device=priors.device),
         )
 
