@@ -3,9 +3,9 @@
     python benchmarks/training.py --training_dataset data/tvface/train/label.txt
     python benchmarks/training.py --training_dataset data/tvface/train/label.txt --network resnet50 --amp bf16
 
-(a) forward, backward and optimizer step of the network on a batch that lies on the device, with a loss that is a mere
-sum; (b) the step that train.py takes on such a batch: matching, normalisation and the MultiBox loss are in it; (c) an
-epoch of train.py, with the pictures read, decoded and augmented by --num_workers processes. The steps of (a) and (b)
+(a) forward, backward and optimizer step of the network on a batch that lies on the device, from random gradients of its
+outputs; (b) the step that train.py takes on such a batch, with normalisation and the MultiBox loss; (c) an epoch of
+train.py, with the pictures read, decoded, augmented and matched by --num_workers processes. The steps of (a) and (b)
 alternate, and the median counts. Without a dataset one is drawn.
 """
 
@@ -56,7 +56,7 @@ def main() -> None:
         flags, device = training.flags, training.device
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
         print(
-            f"{training.cfg['name']}, batch {flags.batch_size}, {flags.image_size} px, {flags.amp or 'float32'}"
+            f"{training.cfg['name']}, batch {flags.batch_size}, {flags.image_size} px, {flags.amp}"
             f"{', compiled' if flags.compile else ''}, {flags.num_workers} workers on {platform.machine()} {where};"
             f" {show_versions()}"
         )
@@ -92,11 +92,14 @@ def bare_step(training: Training, batch) -> Callable[[], None]:
     """Return a step of the network alone, with the same optimizer, precision and memory layout."""
     device, amp = training.device, training.flags.amp
     images = normalize(batch.images.to(device))
+    with torch.no_grad():
+        # Equal gradients would vanish in batch normalisation, and CPUs are slow with what is then left of them.
+        draws = [1e-5 * torch.randn(output.shape, device=device) for output in training.model(images)]
 
     def step() -> None:
-        with torch.autocast(device.type, HALF_PRECISION.get(amp), enabled=amp is not None):
+        with torch.autocast(device.type, HALF_PRECISION.get(amp), enabled=amp in HALF_PRECISION):
             outputs = training.model(images)
-        sum(output.sum(dtype=torch.float32) for output in outputs).mul(1e-9).backward()
+        torch.autograd.backward(outputs, [draw.to(output.dtype) for output, draw in zip(outputs, draws, strict=True)])
         training.optimizer.step()
         training.optimizer.zero_grad(set_to_none=True)
 
