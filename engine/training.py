@@ -152,7 +152,11 @@ class Training:
     def _check_start_of_phase_two(self) -> None:
         """Refuse, before anything is trained, a phase two from weights that were not kept."""
         flags, state = self.flags, self.state
-        if state.phase == 2 or not flags.finetune_epochs or flags.finetune_from == "best":
+        if state.phase == 2 or not flags.finetune_epochs:
+            return
+        if flags.finetune_from == "best":
+            if self._phase_is_over() and state.best_epoch is None:
+                raise UserError("--finetune_from best: no epoch of this run was scored; name one instead of best")
             return
         source = self.path(f"epoch_{flags.finetune_from}.pth")
         if int(flags.finetune_from) <= state.epoch and self.ranks.first and not source.exists():

@@ -233,3 +233,14 @@ def test_flags_that_contradict_each_other_are_refused(train, dataset):
     for flag, value in (("--clip_norm", "-1"), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
         outcome = train("run", flag, value)
         assert outcome.status == 2 and f"argument {flag}: found {value}; expected" in outcome.err
+
+
+def test_phase_two_can_be_added_to_a_finished_run(train, dataset, tmp_path):
+    assert train("run", "--epochs", 2, "--save_every", 1).status == 0
+    more = ("--resume", "--finetune_epochs", 1, "--finetune_lr", 1e-4)
+    train("run", *more, "--val_dataset", dataset).refuses("--finetune_from best", "no epoch of this run was scored")
+    (tmp_path / "run" / "mobilenet0.25_epoch_1.pth").rename(tmp_path / "elsewhere.pth")
+    train("run", *more, "--finetune_from", 1).refuses("mobilenet0.25_epoch_1.pth: no such weights", "--finetune_from")
+    outcome = train("run", *more, "--finetune_from", 2)
+    assert outcome.status == 0, outcome.err
+    assert [(row["epoch"], row["phase"]) for row in log(tmp_path, "run")] == [("1", "1"), ("2", "1"), ("3", "2")]
