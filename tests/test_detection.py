@@ -249,3 +249,12 @@ def test_drawing_leaves_its_input_and_takes_boxes_outside():
     drawn = draw_detections(image, np.array([[-20.0, -20, 30, 30], [10, 10, 200, 200]]), np.array([0.9, 0.8]))
     assert not image.any()
     assert drawn.any()
+
+
+def test_boxes_far_outside_are_drawn_as_those_that_just_leave_the_picture():
+    """A half-trained network's boxes reach further than OpenCV counts."""
+    image, scores = np.zeros((50, 60, 3), np.uint8), np.array([0.9, 0.8, 0.7])
+    near = np.array([[-99, -99, 30, 30], [10, 10, 99, 99], [-99, 20, 99, 99]], np.float32)
+    far = np.where(np.abs(near) == 99, np.sign(near) * np.float32(3e38), near)
+    assert (draw_detections(image, far, scores) == draw_detections(image, near, scores)).all()
+    assert draw_detections(image, far, scores).any()

@@ -164,7 +164,7 @@ def test_half_precision_learns_about_the_same(train, tmp_path, amp):
 
 
 def test_dev_ap_is_that_of_the_detection_and_evaluation_commands(train, script, dataset, tmp_path):
-    outcome = train("run", "--epochs", 12, "--lr", 0.01, "--val_dataset", dataset, "--val_every", 4, "--save_every", 4)
+    outcome = train("run", "--epochs", 12, "--val_dataset", dataset, "--val_every", 4, "--save_every", 4)
     assert outcome.status == 0, outcome.err
     scored = {int(row["epoch"]): float(row["dev_ap"]) for row in log(tmp_path, "run") if row["dev_ap"]}
     assert list(scored) == [4, 8, 12]
