@@ -6,7 +6,8 @@
 
 The first table: milliseconds of one core for a JPEG of 1920 x 1080, with the files in the system's cache, the mean over
 all pictures and --samples samples of each; "slow" is the augmentation of tests/slow_augmentation.py. The second, of a
-label file: pictures/s of the DataLoader, and the workers that keep a card busy which trains so many pictures/s.
+label file: pictures/s of the batches that train.py learns, matched with the prior boxes, and the workers that keep a card
+busy which trains so many pictures/s.
 """
 
 import argparse
@@ -28,9 +29,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import slow_augmentation  # noqa: E402
 
-from data import augmentation, detection_collate  # noqa: E402
+from data import augmentation, cfg_mnet  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
 from data.sample.picture import draw_picture  # noqa: E402
+from engine.loading import MatchedCollate, start_worker  # noqa: E402
+from layers.functions.prior_box import PriorBox  # noqa: E402
+from layers.modules import MultiBoxLoss  # noqa: E402
+from utils.devices import keep_freed_memory  # noqa: E402
 from utils.files import read_image  # noqa: E402
 
 STAGES = ("read + decode", "crop", "resize", "colour", "pad + mirror", "to tensor")
@@ -48,6 +53,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of the DataLoader (default: 1 2 4)")
     parser.add_argument("--batch_size", type=int, default=32, help="of the DataLoader (default: %(default)s)")
     args = parser.parse_args()
+    keep_freed_memory()  # as the workers of a training
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, OpenCV {cv2.__version__}")
@@ -151,7 +157,10 @@ def print_loader(label_file: Path, size: int, workers: int, batch_size: int) -> 
     dataset = FaceDataset(label_file, size)
     batches = 11 * max(workers, 1)
     keys = [(i // len(dataset), i % len(dataset)) for i in range(batches * batch_size)]
-    loader = DataLoader(dataset, batch_size, sampler=keys, num_workers=workers, collate_fn=detection_collate)
+    collate = MatchedCollate(MultiBoxLoss(), PriorBox(cfg_mnet, (size, size)).forward())
+    loader = DataLoader(
+        dataset, batch_size, sampler=keys, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
+    )
     batch_times = []
     for _ in loader:
         batch_times.append(time.perf_counter())

@@ -11,6 +11,7 @@ from data.dataset import FaceDataset, SampleInfo, detection_collate
 from data.sampler import EpochBatches
 from engine.stopping import outlive_the_first_signal
 from layers.modules import Matches, MultiBoxLoss
+from utils.devices import keep_freed_memory
 
 
 @dataclass
@@ -59,7 +60,7 @@ def build_loader(
         num_workers=num_workers,
         collate_fn=collate,
         pin_memory=device.type == "cuda",
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         persistent_workers=num_workers > 0,
     )
 
@@ -70,6 +71,8 @@ def close_loader(loader: DataLoader) -> None:
         loader._iterator._shutdown_workers()
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int) -> None:
+    """Prepare a process that makes samples; DataLoader calls this in each, with its number."""
     outlive_the_first_signal()
+    keep_freed_memory()
     cv2.setNumThreads(0)  # as many processes as cores are enough

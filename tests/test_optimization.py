@@ -163,6 +163,26 @@ def test_half_precision_learns_about_the_same(train, tmp_path, amp):
     assert all(value.dtype in (torch.float32, torch.int64) for value in final(tmp_path, "half").values())
 
 
+def test_a_compiled_network_learns_the_same_and_goes_on(train, tmp_path, monkeypatch):
+    compiled_calls, compile_ = [], torch.compile
+
+    def trace(network, **options):  # and leave the writing of kernels out, which takes minutes
+        compiled_calls.append(network)
+        return compile_(network, **options, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", trace)
+    assert train("plain", "--epochs", 2).status == 0
+    outcome = train("compiled", "--epochs", 1, "--compile")
+    assert outcome.status == 0, outcome.err
+    outcome = train("compiled", "--epochs", 2, "--resume")
+    assert outcome.status == 0, outcome.err
+    assert len(compiled_calls) == 2
+    plain, compiled = final(tmp_path, "plain"), final(tmp_path, "compiled")
+    assert plain.keys() == compiled.keys()
+    for key in plain:
+        torch.testing.assert_close(compiled[key], plain[key], rtol=1e-3, atol=1e-4)
+
+
 def test_dev_ap_is_that_of_the_detection_and_evaluation_commands(train, script, dataset, tmp_path):
     outcome = train("run", "--epochs", 12, "--val_dataset", dataset, "--val_every", 4, "--save_every", 4)
     assert outcome.status == 0, outcome.err
