@@ -6,8 +6,8 @@
 
 The first table: milliseconds of one core for a JPEG of 1920 x 1080, with the files in the system's cache, the mean over
 all pictures and --samples samples of each; "slow" is the augmentation of tests/slow_augmentation.py. The second, of a
-label file: pictures/s of the batches that train.py learns, matched with the prior boxes, and the workers that keep a card
-busy which trains so many pictures/s.
+label file: pictures/s in the batches that train.py learns, matched with the prior boxes, and the workers that keep a
+card busy which trains so many pictures/s.
 """
 
 import argparse
