@@ -45,7 +45,7 @@ def main() -> None:
         epilog="All flags of train.py are taken, too.",
         allow_abbrev=False,
     )
-    parser.add_argument("--steps", type=int, default=10, help="steps of (a) and of (b) (default: 10)")
+    parser.add_argument("--steps", type=int, default=10, help="steps of (a) and of (b) (default: %(default)s)")
     args, of_training = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         if "--training_dataset" not in of_training:
@@ -82,10 +82,12 @@ def build_training() -> Training:
     device = choose_device(flags.device)
     if device.type == "cpu":
         keep_freed_memory()  # as train.py
+    elif device.index is None:
+        device = choose_device("cuda:0")  # one card, however many there are
     cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
     dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed)
     torch.manual_seed(flags.seed)
-    return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), StopRequest(), vars(flags))
+    return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), vars(flags))
 
 
 def bare_step(training: Training, batch) -> Callable[[], None]:
@@ -123,7 +125,7 @@ def time_steps(first: Callable, second: Callable, steps: int, device: torch.devi
 def time_epoch(training: Training) -> float:
     """Return the pictures/s of one epoch."""
     with contextlib.redirect_stdout(io.StringIO()):
-        training.run()
+        training.run(StopRequest())
     return training.state.history[-1]["pictures_per_s"]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engine.progress import say
 from utils.drawing import tile
 from utils.errors import UserError
 from utils.files import atomic_path, make_folder, write_text
@@ -325,8 +326,8 @@ class TensorBoard:
             yield
         except OSError as error:
             self._writer = None
-            print(
+            say(
                 f"warning: {self.folder}: TensorBoard's events cannot be written ({error.strerror or error}),"
                 " training goes on without them",
-                file=sys.stderr,
+                sys.stderr,
             )

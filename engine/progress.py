@@ -1,10 +1,12 @@
 """What a person sees of a training: its first lines, a bar in a terminal, lines in a log."""
 
+import os
 import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 import cv2
 import torch
@@ -13,6 +15,15 @@ from tqdm import tqdm
 
 from engine.state import EpochTotals
 from utils.version import VERSION
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line at once, by default to stdout. A training goes on where nobody listens: behind a pipe that ended."""
+    stream = stream or sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_losses(values: list[float]) -> str:
@@ -102,7 +113,7 @@ class Progress:
             self.step += 1
             self.taken += 1
             if not self.quiet and self.bar.disable and self.step % self.log_every == 0:
-                print(f"{self.title} step {self.step}/{self.bar.total} {show_losses(values)}", flush=True)
+                say(f"{self.title} step {self.step}/{self.bar.total} {show_losses(values)}")
         if losses:
             left = (self.bar.total - self.step + self.steps_after) * (now - self.begun) / self.taken
             memory = gpu_memory(self.device)
@@ -117,8 +128,8 @@ class Progress:
 def report_mended(totals: EpochTotals) -> None:
     """Say, after the first epoch, how many boxes of the dataset had to be changed."""
     if totals.clipped + totals.dropped:
-        print(
+        say(
             f"labels: {totals.clipped} boxes reached outside their picture and were clipped,"
             f" {totals.dropped} had no size inside it and were dropped",
-            file=sys.stderr,
+            sys.stderr,
         )

@@ -74,6 +74,7 @@ class Checkpoint:
         flags: of train.py, filled in.
         dataset: FaceDataset.fingerprint() of the training pictures.
         ranks: number of processes that share the batches.
+        computer: what it was computed on; utils.devices.describe_computer.
         state: dataclasses.asdict of the RunState.
         model, optimizer, scaler, ema: their state dicts; ema is None without --ema.
     """
@@ -82,6 +83,7 @@ class Checkpoint:
     flags: dict[str, Any]
     dataset: str
     ranks: int
+    computer: str
     state: dict[str, Any]
     model: dict
     optimizer: dict

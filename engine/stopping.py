@@ -1,14 +1,13 @@
-"""Ending a run in good order: SIGTERM and Ctrl-C let it write a checkpoint first."""
+"""Ending a run in good order: SIGTERM, Ctrl-C and the end of its terminal let it write a checkpoint first."""
 
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from utils.processes import Ranks
-
-GRACE = 30
+# SIGHUP comes from a terminal that is closed, or whose connection is lost.
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stop(SystemExit):
@@ -21,11 +20,15 @@ class Stop(SystemExit):
 class StopRequest:
     """Whether somebody asked for the end, and by which signal.
 
+    Args:
+        quiet: say nothing when it happens, as ranks other than the first.
+
     Attributes:
         signal: its number; 0: nobody did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.signal = 0
 
     def __bool__(self) -> bool:
@@ -37,15 +40,19 @@ class StopRequest:
                 raise KeyboardInterrupt
             return  # batch systems send SIGTERM to a process and to its parents, which pass it on
         self.signal = number
-        if Ranks.of_torchrun().first:  # written past Python's buffers, which the signal may have interrupted
-            os.write(2, f"\n{signal.Signals(number).name}: a checkpoint follows; Ctrl-C ends at once\n".encode())
+        if not self.quiet:  # past Python's buffers, which it may have interrupted; Ctrl-C ends a `| tee`, too
+            with suppress(OSError):
+                os.write(2, f"\n{signal.Signals(number).name}: a checkpoint follows; Ctrl-C ends at once\n".encode())
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Catch SIGTERM and SIGINT in the block: the first is only noted, a second SIGINT is a KeyboardInterrupt."""
-    request = StopRequest()
-    before = {number: signal.signal(number, request.receive) for number in (signal.SIGTERM, signal.SIGINT)}
+def stop_request(quiet: bool) -> Iterator[StopRequest]:
+    """Catch signals in the block: the first is only noted, a second SIGINT is a KeyboardInterrupt."""
+    request = StopRequest(quiet)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has SIGHUP ignored
+            signal.signal(number, request.receive)
     try:
         yield request
     finally:
@@ -56,13 +63,12 @@ def stop_request() -> Iterator[StopRequest]:
 def outlive_the_first_signal() -> None:
     """Let a worker of a loader go on when a signal goes to every process of the run: its parent ends it.
 
-    Ctrl-C reaches all processes of a terminal, and batch systems send SIGTERM to all processes of a job. SIGTERM ends
-    the worker GRACE seconds later.
+    Ctrl-C reaches all processes of a terminal, and batch systems send SIGTERM to all processes of a job. A second
+    SIGTERM ends the worker.
     """
 
     def receive(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.alarm(GRACE)  # whose signal ends a process that does nothing about it
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, receive)
+    for number in STOPPING:
+        signal.signal(number, receive if number == signal.SIGTERM else signal.SIG_IGN)

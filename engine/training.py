@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -21,7 +22,7 @@ from data.sampler import EpochBatches
 from engine.loading import Batch, MatchedCollate, build_loader, close_loader
 from engine.log import TensorBoard, draw_curves, write_log
 from engine.optimization import Average, Phase, build_optimizer, build_scheduler, restore_optimizer
-from engine.progress import Progress, gpu_memory, report_mended, show_losses
+from engine.progress import Progress, gpu_memory, report_mended, say, show_losses
 from engine.state import Checkpoint, EpochTotals, RunState
 from engine.stopping import Stop, StopRequest
 from engine.validation import DevScore, DevSet, score_dev_set
@@ -29,7 +30,7 @@ from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_checkpoint, save_state_dict
-from utils.devices import visible_cards
+from utils.devices import describe_computer, visible_cards
 from utils.drawing import draw_boxes
 from utils.errors import UserError
 from utils.pixels import normalize
@@ -61,7 +62,6 @@ class Training:
         flags: those of train.py, filled in.
         dev_set: scored while training; None: nothing is.
         device: where this rank computes.
-        stop: asked after each step whether the run is to end.
         kept: what --resume is to take from the checkpoint for flags that it is not given.
         checkpoint: of the run that this one continues.
 
@@ -78,12 +78,11 @@ class Training:
         dev_set: DevSet | None,
         device: torch.device,
         ranks: Ranks,
-        stop: StopRequest,
         kept: dict[str, Any],
         checkpoint: Checkpoint | None = None,
     ):
         self.cfg, self.flags, self.dataset, self.dev_set = cfg, flags, dataset, dev_set
-        self.device, self.ranks, self.stop, self.kept = device, ranks, stop, kept
+        self.device, self.ranks, self.kept = device, ranks, kept
         self.folder = Path(flags.save_folder)
         self.fingerprint = dataset.fingerprint()
 
@@ -114,7 +113,10 @@ class Training:
 
     def _spread(self, model: nn.Module) -> nn.Module:
         if self.ranks.size > 1:
-            return DistributedDataParallel(model)
+            model = DistributedDataParallel(model)
+            if self.device.type == "cpu":  # GPUs round differently each time anyway
+                model.register_comm_hook(self.ranks.size, _average_one_by_one)
+            return model
         # One process with several cards, as the original's command starts it.
         return nn.DataParallel(model) if len(visible_cards(self.device)) > 1 else model
 
@@ -159,7 +161,8 @@ class Training:
                 raise UserError("--finetune_from best: no epoch of this run was scored; name one instead of best")
             return
         source = self.path(f"epoch_{flags.finetune_from}.pth")
-        if int(flags.finetune_from) <= state.epoch and self.ranks.first and not source.exists():
+        is_due = self._phase_is_over() or int(flags.finetune_from) <= state.epoch
+        if is_due and self.ranks.first and not source.exists():
             raise UserError(f"{source}: no such weights, which --finetune_from asks for; name an epoch that was kept")
 
     @property
@@ -172,8 +175,11 @@ class Training:
 
     # ---------------------------------------------------------------- phases
 
-    def run(self) -> Path:
+    def run(self, stop: StopRequest) -> Path:
         """Train to the end of the last phase.
+
+        Args:
+            stop: asked after each step whether the run is to end.
 
         Returns:
             The path of the final weights.
@@ -182,8 +188,9 @@ class Training:
             UserError: a loss that is not finite, an unreadable picture, a file that cannot be written.
             Stop: somebody asked for the end; the run's checkpoint is written.
         """
+        self.stop = stop
         if self._is_over():
-            self._print("nothing is left to train; with more --epochs or --finetune_epochs it would go on")
+            self._print(f"nothing is left to train; {self._what_would_go_on()}")
         else:
             self._train()
         self._write(self.path("Final.pth"))
@@ -208,8 +215,16 @@ class Training:
         return self._phase_is_over() and (self.phase.number == 2 or not self.flags.finetune_epochs)
 
     def _phase_is_over(self) -> bool:
-        tired = self.flags.patience and self.state.worse_scores >= self.flags.patience
-        return bool(tired) or self.state.epoch >= self.phase.end
+        return self._patience_is_over() or self.state.epoch >= self.phase.end
+
+    def _patience_is_over(self) -> bool:
+        return bool(self.flags.patience) and self.state.worse_scores >= self.flags.patience
+
+    def _what_would_go_on(self) -> str:
+        if self._patience_is_over():
+            return f"--patience {self.flags.patience} ended this phase; with more of it, or 0, the run would go on"
+        more = "--finetune_epochs" if self.phase.number == 2 else "--epochs or --finetune_epochs"
+        return f"with more {more} it would go on"
 
     def _begin_phase_two(self) -> None:
         state, best = self.state, self.flags.finetune_from == "best"
@@ -217,6 +232,7 @@ class Training:
         source = self.path("best.pth" if best else f"epoch_{start}.pth")
         load_into(self.network, self.ranks.from_first(lambda: read_state_dict(source)), source)
         state.phase, state.start, state.epoch, state.worse_scores = 2, start, start, 0
+        state.done, state.totals = 0, EpochTotals()  # with fewer --epochs, phase one may end in the middle of one
         phase = phase_of(self.flags, 2, start)
         self._begin(phase)
         self.ranks.from_first(lambda: self._set_aside(range(phase.start + 1, phase.end + 1)))
@@ -245,7 +261,7 @@ class Training:
         if self.dev_set is not None and (is_last or (state.epoch + 1) % self.flags.val_every == 0):
             self._save()
             score = self._score()
-        self._end_epoch(title, lr, score, is_last)
+        self._end_epoch(title, lr, score)
 
     def _run_steps(self, title: str) -> None:
         """Take the steps of an epoch that are left."""
@@ -369,7 +385,7 @@ class Training:
         infos = [info for step in pending.infos for info in step]
         unreadable = {info.path for info in infos if info.unreadable}
         for path in sorted(unreadable - self.named):
-            print(f"warning: {path}: cannot be read; left out", file=sys.stderr)
+            say(f"warning: {path}: cannot be read; left out", sys.stderr)
         self.named |= unreadable
 
         totals = self.state.totals
@@ -421,7 +437,7 @@ class Training:
         self.board.pictures("dev detections", score.drawn, self.state.iterations)
         return score
 
-    def _end_epoch(self, title: str, lr: float, score: DevScore | None, is_last: bool) -> None:
+    def _end_epoch(self, title: str, lr: float, score: DevScore | None) -> None:
         """Write down an epoch whose pictures are all learnt."""
         state, totals = self.state, self.state.totals
         box, class_, landmark = (total / totals.steps for total in totals.losses)
@@ -454,7 +470,8 @@ class Training:
         state.done, state.totals = 0, EpochTotals()
         if score is not None:
             self._keep_best(score)
-        due = is_last or state.epoch % self.flags.save_every == 0 or str(state.epoch) == self.flags.finetune_from
+        due = state.epoch % self.flags.save_every == 0 or str(state.epoch) == self.flags.finetune_from
+        due = due or self._phase_is_over()
         if due:
             self._write(self.path(f"epoch_{state.epoch}.pth"))
         if self.ranks.first:
@@ -501,6 +518,7 @@ class Training:
                 flags=self.kept,
                 dataset=self.fingerprint,
                 ranks=self.ranks.size,
+                computer=describe_computer(self.device),
                 state=asdict(self.state),
                 model=self.network.state_dict(),
                 optimizer=self.optimizer.state_dict(),
@@ -514,7 +532,7 @@ class Training:
 
     def _print(self, line: str) -> None:
         if self.ranks.first:
-            print(line, flush=True)
+            say(line)
 
     def _show_losses(self, losses: list[float]) -> None:
         totals = self.state.totals
@@ -565,9 +583,22 @@ class _Pending:
         return torch.stack(self.rows)
 
 
+def _average_one_by_one(ranks: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average gradients over the ranks, each tensor for itself.
+
+    DistributedDataParallel puts many into one tensor, and others after its first step. Where in a tensor a number lies
+    decides in which order those of three ranks or more are added, so that a run that goes on would round otherwise.
+    """
+    for gradient in bucket.gradients():
+        dist.all_reduce(gradient)
+    averaged = torch.futures.Future()
+    averaged.set_result(bucket.buffer().div_(ranks))
+    return averaged
+
+
 @contextmanager
 def _named_failures() -> Iterator[None]:
-    """Say what to do where a GPU's memory is full or a loader's worker was killed."""
+    """Say what to do where a GPU's memory is full, a loader's worker was killed or kernels cannot be compiled."""
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
@@ -575,7 +606,11 @@ def _named_failures() -> Iterator[None]:
             "the GPU's memory is full; lower --batch_size (and raise --accumulate) or --image_size"
         ) from error
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        dynamo = sys.modules.get("torch._dynamo")  # which takes seconds to import, and --compile alone does
+        if dynamo and isinstance(error, dynamo.exc.BackendCompilerFailed):
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"--compile: the network's kernels cannot be built; leave it out ({reason})") from error
+        if not str(error).startswith("DataLoader worker (pid"):  # else it is what happened in one
             raise
         raise UserError(
             "a process that reads pictures was killed, usually for want of memory; lower --num_workers, or give the"

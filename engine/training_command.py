@@ -8,7 +8,7 @@ import torch
 
 from data.config import NETWORKS
 from data.dataset import FaceDataset
-from engine.progress import show_versions
+from engine.progress import say, show_versions
 from engine.state import Checkpoint, last_checkpoint, read_last
 from engine.stopping import stop_request
 from engine.training import Training
@@ -17,7 +17,7 @@ from engine.validation import DevSet
 from models.backbones import load_backbone_weights
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
-from utils.devices import choose_device, keep_freed_memory, visible_cards
+from utils.devices import choose_device, describe_computer, keep_freed_memory, visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.processes import Ranks, joined_ranks
@@ -37,7 +37,9 @@ def main(description: str) -> None:
     device = _device_of_rank(given.device)
     if device.type == "cpu":
         keep_freed_memory()
-    with stop_request() as stop, joined_ranks(device, given.rank_timeout) as ranks:
+    elif device.index is not None:
+        torch.cuda.set_device(device)  # else the thread that pins memory would take a part of the first GPU's
+    with joined_ranks(device, given.rank_timeout) as ranks:
         checkpoint = ranks.from_first(lambda: _checkpoint_to_resume(given))
         if checkpoint is not None:
             given = parse_flags(description, kept=checkpoint.flags)
@@ -47,22 +49,23 @@ def main(description: str) -> None:
         network = ranks.agree(lambda: _build_network(flags, cfg, is_new=checkpoint is None))
         # The size of a batch depends on the number of cards, which may be another when the run goes on.
         kept = {**vars(given), "batch_size": flags.batch_size}
-        training = ranks.agree(lambda: Training(network, cfg, flags, *data, device, ranks, stop, kept, checkpoint))
+        training = ranks.agree(lambda: Training(network, cfg, flags, *data, device, ranks, kept, checkpoint))
         ranks.from_first(lambda: _prepare(training, is_new=checkpoint is None))
         if ranks.first:
-            print(_describe(training), flush=True)
+            say(_describe(training))
             if checkpoint is not None:
                 _name_changes(checkpoint, training)
-        final = training.run()
+        with stop_request(quiet=not ranks.first) as stop:  # before, there is nothing to save
+            final = training.run(stop)
         if ranks.first:
-            print(f"trained weights: {final}")
+            say(f"trained weights: {final}")
 
 
 def _filled_in(given: Namespace, device: torch.device, ranks: Ranks) -> Namespace:
     cards = len(visible_cards(device))
     flags = fill_in(given, ranks, cards)
     if flags.sync_bn and (ranks.size == 1 or device.type != "cuda"):
-        raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or leave it out")
+        raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or say --sync_bn false")
     if cards > 1 and (flags.compile or flags.amp == "bf16"):  # DataParallel's copies of a network forget both
         flag = "--compile" if flags.compile else "--amp bf16"
         raise UserError(f"{flag}: needs a process for each GPU; start with: torchrun --nproc_per_node={cards} train.py")
@@ -71,7 +74,7 @@ def _filled_in(given: Namespace, device: torch.device, ranks: Ranks) -> Namespac
 
 def _read_data(flags: Namespace) -> tuple[FaceDataset, DevSet | None]:
     dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed, flags.skip_unreadable)
-    return dataset, DevSet.read(flags.val_dataset) if flags.val_dataset else None
+    return dataset, DevSet.read(flags.val_dataset, flags.skip_unreadable) if flags.val_dataset else None
 
 
 def _build_network(flags: Namespace, cfg: dict, is_new: bool) -> RetinaFace:
@@ -88,7 +91,7 @@ def _build_network(flags: Namespace, cfg: dict, is_new: bool) -> RetinaFace:
 def _device_of_rank(name: str | None) -> torch.device:
     """Return the device that is asked for; with torchrun and GPUs, each process of a machine has one of its own."""
     device, ranks = choose_device(name), Ranks.of_torchrun()
-    if ranks.size > 1 and device.type == "cuda":
+    if ranks.local_rank is not None and device.type == "cuda":
         if device.index is not None:
             raise UserError(f"--device {name}: torchrun gives each rank its own GPU; choose by CUDA_VISIBLE_DEVICES")
         return choose_device(f"cuda:{ranks.local_rank}")
@@ -107,7 +110,7 @@ def _checkpoint_to_resume(given: Namespace) -> Checkpoint | None:
         for network, cfg in NETWORKS.items():
             if last_checkpoint(given.save_folder, cfg["name"]).exists():
                 raise UserError(f"{path}: no such checkpoint, but one of another network; add --network {network}")
-        print(f"{path}: no such checkpoint yet; starting from the beginning", flush=True)
+        say(f"{path}: no such checkpoint yet; starting from the beginning")
         return None
     checkpoint = read_last(path, name)
     for flag in ("resume_net", "resume_epoch"):
@@ -130,7 +133,7 @@ def _prepare(training: Training, is_new: bool) -> None:
     if is_new and last.exists():
         aside = last.with_name(f"{name}_previous.ckpt")
         last.replace(aside)
-        print(f"{last}: of another run, which --resume would go on with; kept as {aside.name}", flush=True)
+        say(f"{last}: of another run, which --resume would go on with; kept as {aside.name}")
 
 
 def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
@@ -141,8 +144,11 @@ def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
         changes.append("the pictures or their labels")
     if checkpoint.ranks != training.ranks.size:
         changes.append(f"ranks {checkpoint.ranks} -> {training.ranks.size}")
+    computer = describe_computer(training.device)
+    if checkpoint.computer != computer:
+        changes.append(f"{checkpoint.computer} -> {computer}")
     if changes:
-        print(f"warning: changed since the checkpoint, and with it the result: {'; '.join(changes)}", file=sys.stderr)
+        say(f"warning: changed since the checkpoint, and with it the result: {'; '.join(changes)}", sys.stderr)
 
 
 def _describe(training: Training) -> str:
@@ -162,8 +168,8 @@ def _describe(training: Training) -> str:
     batch += f", shared by {ranks.size} ranks" if ranks.size > 1 else ""
     then = ""
     if phase.number == 1 and flags.finetune_epochs:
-        start = "the best" if flags.finetune_from == "best" else flags.finetune_from
-        then = f"; then {flags.finetune_epochs} more from {start}, lr {flags.finetune_lr:g}"
+        source = "the best" if flags.finetune_from == "best" else flags.finetune_from
+        then = f"; then {flags.finetune_epochs} more from {source}, lr {flags.finetune_lr:g}"
     dev = f"; dev set {len(training.dev_set.annotations)} pictures" if training.dev_set else ""
     lines = {
         "network": f"{cfg['name']}, {weights:,} weights, {start}",

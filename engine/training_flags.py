@@ -37,17 +37,11 @@ def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argp
 
     Returns:
         The flags, None for what depends on the network or the machine: fill_in knows that.
-
-    Raises:
-        UserError: flags that contradict each other.
     """
     parser = _parser(description)
     known = {action.dest for action in parser._actions}
     parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name in known - NOT_KEPT})
-    flags = parser.parse_args()
-    if kept is None:
-        _check(flags)
-    return flags
+    return parser.parse_args()
 
 
 def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Namespace:
@@ -57,8 +51,9 @@ def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Nam
         cards: number of GPUs that this process has.
 
     Raises:
-        UserError: epochs that contradict each other.
+        UserError: flags that contradict each other.
     """
+    _check(flags)
     cfg = NETWORKS[flags.network]
     several = max(cards, ranks.size) > 1
     own = {
@@ -84,7 +79,8 @@ def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Nam
 
 
 def _default_workers(local_ranks: int) -> int:
-    return max(1, min(8, (os.cpu_count() or 2) // 2 // local_ranks))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    return max(1, min(8, cores // 2 // local_ranks))
 
 
 def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:
@@ -113,7 +109,8 @@ def _check(flags: argparse.Namespace) -> None:
         if flags.finetune_from == "best":
             raise UserError("--finetune_from best: needs the AP of a dev set; name it with --val_dataset")
     for name in ("finetune_lr", "finetune_from"):
-        if getattr(flags, name) is not None and not flags.finetune_epochs:
+        # A run that goes on may drop its phase two with --finetune_epochs 0 alone.
+        if getattr(flags, name) is not None and not flags.finetune_epochs and not flags.resume:
             raise UserError(f"--{name} {getattr(flags, name)}: say how long phase two is with --finetune_epochs")
     if flags.patience and flags.finetune_from not in (None, "best"):
         raise UserError(
@@ -159,7 +156,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--skip_unreadable",
         **SWITCH,
         default=False,
-        help="count pictures that cannot be read and learn from the others, instead of stopping at the first",
+        help="count pictures that cannot be read and go on with the others, instead of stopping at the first",
     )
 
     network = parser.add_argument_group("network")

@@ -1,5 +1,6 @@
 """The AP of the dev set while training: detected on all ranks, scored in memory on the first."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from data.annotations import Annotation, read_annotations
 from engine.detection import locate_pictures, written_rows
+from engine.progress import say
 from evaluation.protocol import evaluate
 from models.detector import Detector
 from utils.drawing import draw_detections
@@ -29,13 +31,15 @@ class DevSet:
     Attributes:
         annotations: of the pictures.
         paths: picture_key(name) -> file, in the same order.
+        skip_unreadable: whether a picture that cannot be read is left out of a score; otherwise there is none.
     """
 
     annotations: list[Annotation]
     paths: dict[str, Path]
+    skip_unreadable: bool = False
 
     @classmethod
-    def read(cls, label_file: str | Path) -> "DevSet":
+    def read(cls, label_file: str | Path, skip_unreadable: bool = False) -> "DevSet":
         """Read a label file whose pictures are in images/ beside it.
 
         Raises:
@@ -47,7 +51,8 @@ class DevSet:
         annotations = read_annotations(label_file)
         if not any(len(annotation.boxes) for annotation in annotations):
             raise UserError(f"{label_file}: has no faces; --val_dataset needs boxes to score with")
-        return cls(annotations, locate_pictures([each.name for each in annotations], label_file.parent / "images"))
+        paths = locate_pictures([each.name for each in annotations], label_file.parent / "images")
+        return cls(annotations, paths, skip_unreadable)
 
 
 @dataclass
@@ -71,26 +76,31 @@ def score_dev_set(
         None where a rank was told to give up.
 
     Raises:
-        UserError: a picture that cannot be read.
+        UserError: a picture that cannot be read, unless the dev set leaves such pictures out; or no other is left.
     """
     training = model.training
     detector = Detector(model, cfg, device)
     mine = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
-    share = ranks.agree(lambda: _detect(detector, mine, ranks.first, stop))
+    share = ranks.agree(lambda: _detect(detector, mine, dev_set.skip_unreadable, ranks.first, stop))
     model.train(training)
     shares = ranks.gather(None if share is None else share[0])
     if share is None or None in shares:
         return None
 
     def average_precision() -> float:
-        result = evaluate({key: rows for found in shares for key, rows in found.items()}, dev_set.annotations)
+        predictions = {key: rows for found in shares for key, rows in found.items()}
+        pairs = zip(dev_set.paths, dev_set.annotations, strict=True)
+        annotations = [annotation for key, annotation in pairs if key in predictions]
+        if not any(len(annotation.boxes) for annotation in annotations):
+            raise UserError("--val_dataset: none of its pictures with faces can be read")
+        result = evaluate(predictions, annotations)
         return result.subsets[result.main].ap
 
     return DevScore(ranks.from_first(average_precision), share[1])
 
 
 def _detect(
-    detector: Detector, paths: dict[str, Path], is_first: bool, stop: Callable[[], bool]
+    detector: Detector, paths: dict[str, Path], skip_unreadable: bool, is_first: bool, stop: Callable[[], bool]
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
     """Return the detections in some pictures and, on the first rank, drawings of them; None if told to give up."""
     found, drawn = {}, []
@@ -99,7 +109,13 @@ def _detect(
     ):
         if stop():
             return None
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except UserError as error:
+            if not skip_unreadable:
+                raise
+            say(f"warning: {error}; left out of the dev AP", sys.stderr)
+            continue
         detections = detector(image)
         found[key] = written_rows(detections)
         if is_first and len(drawn) < SHOWN:

@@ -12,9 +12,14 @@ FAULTS are NAME=NUMBER, with commas between them:
     quota=500           no file may grow beyond so many kB
     truncate=2          half of the training set's third picture is gone from the second epoch on
     term_step=3         SIGTERM in the third step
+    term_all_step=3     the same, to all processes of the group
+    hangup_step=3       SIGHUP in the third step
     term_scoring=1      SIGTERM at the first picture of the dev set
     interrupt_step=3    SIGINT in the third step, to all processes of the group, as Ctrl-C sends it
+    interrupt_piped=3   the same to a process behind whose pipe nobody listens any more, as Ctrl-C ends `| tee` first
+    await_stop=3        the third step waits until somebody asked for the end
     crash_step=3        the third step meets a defect of the program
+    crash_collate=3     so does the third batch of a worker
     hang_step=3         the third step never ends
     rising_ap=1         each epoch's AP is higher than the one before
     frozen_bn=1         batch normalisation neither learns nor uses batch statistics
@@ -50,7 +55,7 @@ sys.path.insert(0, str(ROOT))
 
 from conftest import Outcome, draw_picture  # noqa: E402
 
-from engine import training, validation  # noqa: E402
+from engine import loading, training, validation  # noqa: E402
 from utils import checkpoint  # noqa: E402
 from utils.processes import Ranks  # noqa: E402
 
@@ -112,8 +117,23 @@ def hang(*_) -> None:
     time.sleep(3600)
 
 
+def break_pipe(function, *arguments, **options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    for output in (1, 2):
+        os.dup2(writer, output)
+    return send(signal.SIGINT, function, *arguments, **options)
+
+
+def await_stop(step, self: training.Training, *arguments):
+    while not self.stop:
+        time.sleep(0.01)
+    return step(self, *arguments)
+
+
 PLACES = {
     "step": (training.Training, "_step"),
+    "collate": (loading.MatchedCollate, "__call__"),
     "epoch": (training.Training, "_run_epoch"),
     "write": (checkpoint, "write_all"),
     "rename": (os, "replace"),
@@ -130,8 +150,13 @@ FAULTS = {
     "truncate": ("epoch", truncate),
     "term_step": ("step", partial(send, signal.SIGTERM)),
     "term_scoring": ("picture", partial(send, signal.SIGTERM)),
+    "term_all_step": ("step", partial(send, signal.SIGTERM, process=0)),
+    "hangup_step": ("step", partial(send, signal.SIGHUP)),
     "interrupt_step": ("step", partial(send, signal.SIGINT, process=0)),
+    "interrupt_piped": ("step", break_pipe),
+    "await_stop": ("step", await_stop),
     "crash_step": ("step", crash),
+    "crash_collate": ("collate", crash),
     "hang_step": ("step", hang),
 }
 

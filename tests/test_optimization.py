@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -183,6 +184,28 @@ def test_a_compiled_network_learns_the_same_and_goes_on(train, tmp_path, monkeyp
         torch.testing.assert_close(compiled[key], plain[key], rtol=1e-3, atol=1e-4)
 
 
+def test_a_network_that_cannot_be_compiled_is_one_line(train, monkeypatch):
+    def fail(*_):
+        raise OSError("no compiler here")
+
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **options: compile_(network, **options, backend=fail))
+    train("run", "--epochs", 1, "--compile").refuses("--compile", "cannot be built", "leave it out")
+
+
+def test_a_dev_picture_that_cannot_be_read_ends_a_run_or_is_left_out(train, script, dataset, tmp_path):
+    dev = tmp_path / "dev"
+    shutil.copytree(dataset.parent, dev)
+    (dev / "images" / "1.jpg").write_bytes(b"no picture")
+    flags = ("--epochs", 1, "--val_dataset", dev / "label.txt")
+    train("run", *flags).refuses("1.jpg", "is not a picture")
+    outcome = train("run", *flags, "--skip_unreadable")
+    assert outcome.status == 0
+    (line,) = outcome.err.splitlines()
+    assert "1.jpg" in line and "left out of the dev AP" in line
+    assert float(log(tmp_path, "run")[0]["dev_ap"]) >= 0
+
+
 def test_dev_ap_is_that_of_the_detection_and_evaluation_commands(train, script, dataset, tmp_path):
     outcome = train("run", "--epochs", 12, "--val_dataset", dataset, "--val_every", 4, "--save_every", 4)
     assert outcome.status == 0, outcome.err
@@ -210,10 +233,15 @@ def test_scoring_the_dev_set_does_not_change_what_is_learnt(train, dataset, tmp_
 
 
 def test_patience_ends_a_phase_that_gets_no_better(train, dataset, tmp_path):
-    outcome = train("run", "--epochs", 50, "--lr", 0, "--val_dataset", dataset, "--val_every", 1, "--patience", 2)
+    dev = ("--val_dataset", dataset, "--val_every", 1, "--patience", 2)
+    outcome = train("run", "--epochs", 50, "--lr", 0, "--save_every", 100, *dev)
     assert outcome.status == 0, outcome.err
-    assert len(log(tmp_path, "run")) < 50
-    assert (tmp_path / "run" / "mobilenet0.25_Final.pth").exists()
+    last = len(log(tmp_path, "run"))
+    assert last < 50
+    end, kept = final(tmp_path, "run"), weights(tmp_path / "run" / f"mobilenet0.25_epoch_{last}.pth")
+    assert equal(end, kept)
+    outcome = train("run", "--epochs", 60, "--resume")
+    assert "nothing is left to train; --patience 2 ended this phase" in outcome.out
 
 
 @pytest.mark.parametrize("start", ["2", "3", "best"])

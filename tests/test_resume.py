@@ -116,9 +116,11 @@ def test_the_number_of_workers_may_change_in_between(train, folder, undisturbed,
     assert_same(folder, undisturbed())
 
 
-@pytest.mark.parametrize("fault", ["kill_step=2", "kill_renaming=4"])
-def test_averages_accumulation_clipping_half_precision_and_schedules_go_on_too(train, folder, undisturbed, fault):
-    flags = ("--ema", 0.9, "--accumulate", 2, "--clip_norm", 1, "--amp", "bf16", "--schedule", "cosine")
+@pytest.mark.parametrize(
+    ("amp", "fault"), [("bf16", "kill_step=2"), ("fp16", "kill_step=4"), ("fp16", "kill_renaming=4")]
+)
+def test_averages_accumulation_clipping_half_precision_and_schedules_go_on_too(train, folder, undisturbed, amp, fault):
+    flags = ("--ema", 0.9, "--accumulate", 2, "--clip_norm", 1, "--amp", amp, "--schedule", "cosine")
     flags += ("--warmup_epochs", 1.5)
     assert train(*flags, *EVERY_STEP, fault=fault).status == -signal.SIGKILL
     resume_to_the_end(train)
@@ -203,10 +205,24 @@ def assert_stopped(outcome, folder: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "number", "workers"), [("term_step=2", 15, 0), ("term_step=6", 15, 2), ("interrupt_step=4", 2, 2)]
+    ("fault", "number", "workers"),
+    [
+        ("term_step=2", 15, 0),
+        ("term_step=6", 15, 2),
+        ("term_all_step=4", 15, 2),
+        ("hangup_step=3", 1, 0),
+        ("interrupt_step=4", 2, 2),
+    ],
 )
 def test_sigterm_and_ctrl_c_write_a_checkpoint_first(train, folder, undisturbed, fault, number, workers):
     assert_stopped(train("--num_workers", workers, fault=fault), folder, number)
+    resume_to_the_end(train)
+    assert_same(folder, undisturbed())
+
+
+def test_ctrl_c_that_ends_the_listener_of_a_pipe_first_writes_a_checkpoint_too(train, folder, undisturbed):
+    assert train("--log_every", 1, fault="interrupt_piped=2").status == 130
+    assert read_last(folder / LAST, NAME).state["done"] == 14
     resume_to_the_end(train)
     assert_same(folder, undisturbed())
 
@@ -221,6 +237,12 @@ def test_sigterm_while_it_scores_ends_a_run_too(train, folder, undisturbed, dev_
 def test_a_defect_ends_a_run_that_has_workers(train):
     """The workers outlive a first SIGTERM, and multiprocessing sends one and waits."""
     outcome = train("--num_workers", 2, fault="crash_step=2")
+    assert outcome.status == 1
+    assert "RuntimeError: a defect" in outcome.err
+
+
+def test_a_defect_in_a_worker_is_not_taken_for_its_death(train):
+    outcome = train("--num_workers", 2, fault="crash_collate=1")
     assert outcome.status == 1
     assert "RuntimeError: a defect" in outcome.err
 
@@ -400,6 +422,33 @@ def test_a_changed_lr_applies(resume, folder):
     assert [row["lr"] for row in history(folder)][1] == "0"
 
 
+def test_another_computer_is_named(resume):
+    (line,) = warnings(resume(change=lambda content: content.update(computer="a GPU")))
+    assert line.endswith("and with it the result: a GPU -> the CPU (threads: 1)")
+
+
+def test_flags_that_need_others_find_them_in_the_checkpoint(train, folder):
+    assert train("--epochs", 1, "--finetune_epochs", 1, fault="term_step=2").status == 143
+    train("--resume", "--patience", 2, flags=()).refuses("--patience 2", "--val_dataset")
+    assert train("--resume", "--finetune_lr", 1e-6, flags=()).status == 0
+    assert [row["lr"] for row in history(folder)] == ["0.001", "1e-06"]
+
+
+def test_phase_two_can_be_left_out_of_a_run_that_goes_on(train, folder, undisturbed):
+    assert train("--finetune_epochs", 1, "--finetune_lr", 1e-6, fault="term_step=2").status == 143
+    assert train("--resume", "--finetune_epochs", 0).status == 0
+    assert_same(folder, undisturbed())
+
+
+def test_phase_two_that_begins_in_the_middle_of_an_epoch_learns_every_picture(train, folder, tmp_path):
+    assert train(fault="term_step=5").status == 143
+    seen = tmp_path / "seen.txt"
+    flags = ("--resume", "--epochs", 1, "--finetune_epochs", 1)
+    assert train(*flags, env={"SEEN": str(seen)}).status == 0
+    assert sorted(seen.read_text().splitlines()) == sorted(f"2 {i}.jpg" for i in range(22))
+    assert [(row["epoch"], row["phase"]) for row in history(folder)] == [("1", "1"), ("2", "2")]
+
+
 def test_changed_flags_without_effect_are_not_named(resume):
     assert not warnings(resume("--num_workers", 1, "--log_every", 1, "--save_every", 2, "--save_minutes", 1))
 
@@ -457,7 +506,7 @@ def test_a_finished_run_has_nothing_left_to_do_and_can_be_extended(train, folder
     assert train("--epochs", 1).status == 0
     outcome = train("--epochs", 1, "--resume")
     assert (outcome.status, outcome.err) == (0, "")
-    assert "nothing" in outcome.out
+    assert "nothing is left to train; with more --epochs or --finetune_epochs it would go on" in outcome.out
     assert history(folder) == history(undisturbed())[:1]
     outcome = train("--resume", "--epochs", 2)
     assert outcome.status == 0

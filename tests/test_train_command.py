@@ -52,6 +52,23 @@ def test_checkpoints_are_written_on_schedule(train, tmp_path):
     )
 
 
+def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
+    start = random_weights["mobile0.25"]
+    flags = ("--epochs", 2, "--lr", 0.01, "--finetune_epochs", 1, "--finetune_from", 1, "--val_dataset", dataset)
+    flags += ("--accumulate", 2, "--seed", 7)
+    first, *_ = train(*flags, "--resume_net", start).out.split("\nepoch 1/2 ")
+    lines = dict(line.split(maxsplit=1) for line in first.splitlines())
+    assert lines["network"] == f"mobilenet0.25, 426,608 weights, from {start}"
+    assert lines["data"] == "6 pictures with 9 faces at 64 px, batch 4 x 2 a step; dev set 6 pictures"
+    assert lines["epochs"] == "1 to 2, lr 0.01; then 1 more from 1, lr 1e-05, seed 7"
+    assert lines["device"] == f"CPU with {torch.get_num_threads()} threads, float32, 0 workers a rank"
+    for part in ("version ", "PyTorch ", "OpenCV ", "Python "):
+        assert part in lines["program"]
+    resumed = train("--resume", "--finetune_epochs", 2, flags=()).out
+    assert "426,608 weights, resumed after epoch 2\n" in resumed
+    assert "\nepochs   2 to 3, lr 1e-05, seed 7\n" in resumed
+
+
 def test_training_lowers_the_loss(train):
     outcome = train("--epochs", 12, "--lr", 0.01)
     losses = [float(line.split(" class ")[1].split()[0]) for line in outcome.out.splitlines() if " mean " in line]

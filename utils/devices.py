@@ -35,6 +35,11 @@ def visible_cards(device: torch.device) -> list[int]:
     return list(range(torch.cuda.device_count())) if device.index is None else [device.index]
 
 
+def describe_computer(device: torch.device) -> str:
+    """Return as text what decides how results are rounded: a GPU, or the CPU with a number of threads."""
+    return "a GPU" if device.type == "cuda" else f"the CPU (threads: {torch.get_num_threads()})"
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where the C library is glibc; elsewhere do nothing.
 

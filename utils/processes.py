@@ -1,17 +1,21 @@
 """The processes (ranks) of one run: one alone, or several that torchrun started on one machine or more."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from utils.errors import UserError
+
+OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -21,21 +25,31 @@ class Ranks:
     Attributes:
         rank: 0 to size - 1; rank 0 writes and prints.
         size: number of processes on all machines.
-        local_rank, local_size: number of this process on its machine, and of how many there.
+        local_rank: number of this process on its machine; None where torchrun did not start it.
+        local_size: number of processes on its machine.
         control: the connection over which ranks agree; it belongs to the CPUs, so that no GPU is waited for.
     """
 
     rank: int = 0
     size: int = 1
-    local_rank: int = 0
+    local_rank: int | None = None
     local_size: int = 1
     control: dist.ProcessGroup | None = None
 
     @classmethod
     def of_torchrun(cls) -> "Ranks":
-        """Read what torchrun tells its processes by the environment; without it, one process alone."""
-        names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
-        return cls(*(int(os.environ.get(name, default)) for name, default in names.items()))
+        """Read what torchrun tells its processes by the environment; without it, one process alone.
+
+        Raises:
+            UserError: a part of it is missing.
+        """
+        if "WORLD_SIZE" not in os.environ:
+            return cls()
+        missing = [name for name in OF_TORCHRUN if name not in os.environ]
+        if missing:
+            raise UserError(f"WORLD_SIZE is set, {' and '.join(missing)} not; start with torchrun, or unset WORLD_SIZE")
+        numbers = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        return cls(*numbers, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
     @property
     def first(self) -> bool:
@@ -126,7 +140,6 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
     limit = timedelta(minutes=minutes)
     try:
         if device.type == "cuda":
-            torch.cuda.set_device(device)
             # The connection between the GPUs waits longer: where it gives up, it ends the process without a word.
             _connect("nccl", 2 * limit)
             ranks = replace(ranks, control=dist.new_group(backend="gloo", timeout=limit))
@@ -150,12 +163,41 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
 
 
 def _connect(backend: str, limit: timedelta) -> None:
-    """Join the process group of torchrun's present attempt.
+    """Join the process group of the ranks that torchrun runs now.
 
     The ranks find each other by torchrun's store, which outlives them: after a restart it still has the addresses of
-    those that were killed, so that each attempt needs keys of its own.
+    those that were killed, so that each start needs keys of its own.
     """
     store, rank, size = next(dist.rendezvous("env://", timeout=limit))
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(f"attempt {attempt}", store)
+    store = dist.PrefixStore(_name_of_start(store, rank, size, limit), store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+
+
+def _name_of_start(store: dist.Store, rank: int, size: int, limit: timedelta) -> str:
+    """Agree on a name that only the processes of this start know, whatever earlier ones left in the store.
+
+    torchrun's count of restarts is no such name: each machine has its own. Here rank 0 makes one up and answers with it
+    whoever asks. A question of a process that was killed is answered, too, to no effect: only those that got the answer
+    say so, and rank 0 waits for all of them.
+
+    Raises:
+        DistError: a rank that did not come within the limit.
+    """
+    own = uuid4().hex
+    if rank > 0:
+        store.set(f"question {rank}", own)
+        store.wait([f"answer {own}"], limit)
+        name = store.get(f"answer {own}").decode()
+        store.set(f"{name} reached {rank}", "")
+        return name
+    deadline = time.monotonic() + limit.total_seconds()
+    absent = list(range(1, size))
+    while absent:
+        if time.monotonic() > deadline:
+            raise dist.DistStoreError(f"waited for {', '.join(f'rank {other}' for other in absent)}")
+        for other in absent:
+            if store.check([f"question {other}"]):
+                store.set(f"answer {store.get(f'question {other}').decode()}", own)
+        absent = [other for other in absent if not store.check([f"{own} reached {other}"])]
+        time.sleep(0.02)
+    return own
