@@ -109,6 +109,7 @@ class Training:
             self._restore(checkpoint)
             self._check_start_of_phase_two()
         self.saved_at = time.monotonic()
+        self.stop = StopRequest()  # which nobody makes, until run() is given another
         self.named: set[str] = set()
 
     def _spread(self, model: nn.Module) -> nn.Module:

@@ -1,0 +1,27 @@
+"""The benchmarks run: what they measure is for people to look at."""
+
+import cv2
+import torch
+from test_train_command import FAST
+
+
+def test_training_is_timed_beside_its_bare_network(script, dataset):
+    outcome = script("benchmarks/training.py", "--training_dataset", dataset, *FAST, "--steps", 1)
+    assert outcome.status == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["(a)", "(b)", "(c)"]
+    assert all(float(row[row.index("pictures/s") - 1]) > 0 for row in rows)
+    assert float(rows[0][-3]) == 1
+
+
+def test_samples_are_timed_by_stage_and_by_workers(script, dataset, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # which the other tests would keep
+    monkeypatch.setattr(cv2, "setNumThreads", lambda _: None)
+    pictures = ("--pictures", dataset.parent / "images", "--limit", 1, "--samples", 1, "--sizes", 64)
+    loader = ("--training_dataset", dataset, "--workers", 0, 1, "--batch_size", 2)
+    outcome = script("benchmarks/loader.py", *pictures, *loader)
+    assert outcome.status == 0, outcome.err
+    _, pictures, _, stages, _, none, one = outcome.out.splitlines()
+    assert pictures.startswith("1 pictures of 1920 x 1080")
+    assert all(float(value) >= 0 for value in stages.split())
+    assert [line.split()[:2] for line in (none, one)] == [["64", "0"], ["64", "1"]]
