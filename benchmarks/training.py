@@ -6,7 +6,7 @@
 (a) forward, backward and optimizer step of the network on a batch that lies on the device, from random gradients of its
 outputs; (b) the step that train.py takes on such a batch, with normalisation and the MultiBox loss; (c) an epoch of
 train.py, with the pictures read, decoded, augmented and matched by --num_workers processes. The steps of (a) and (b)
-alternate, and the median counts. Without a dataset one is drawn.
+alternate, half of them before the epoch and half after it, and the median counts. Without a dataset one is drawn.
 """
 
 import argparse
@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ def main() -> None:
         epilog="All flags of train.py are taken, too.",
         allow_abbrev=False,
     )
-    parser.add_argument("--steps", type=int, default=10, help="steps of (a) and of (b) (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="of (a) and (b), before (c) and after (default: 10)")
     args, of_training = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         if "--training_dataset" not in of_training:
@@ -61,13 +62,15 @@ def main() -> None:
             f" {show_versions()}"
         )
         batch = next(training._groups())[0]  # the first of an epoch, which holds as many pictures as any
-        bare, with_loss = time_steps(
-            bare_step(training, batch), lambda: training._step([batch], training._agree([batch])[0]), args.steps, device
-        )
+        steps = bare_step(training, batch), lambda: training._step([batch], training._agree([batch])[0])
+        before = time_steps(steps, args.steps, device)
+        whole_loop = time_epoch(training)
+        after = time_steps(steps, args.steps, device)
+        bare, with_loss = (statistics.median(times) for times in np.hstack([before, after]))
         rates = {
             "(a) bare network": len(batch.images) / bare,
             "(b) with the loss": len(batch.images) / with_loss,
-            "(c) whole loop": time_epoch(training),
+            "(c) whole loop": whole_loop,
         }
         for title, rate in rates.items():
             step, ratio = 1000 * len(batch.images) / rate, rate / rates["(a) bare network"]
@@ -108,18 +111,18 @@ def bare_step(training: Training, batch) -> Callable[[], None]:
     return step
 
 
-def time_steps(first: Callable, second: Callable, steps: int, device: torch.device) -> list[float]:
-    """Return the median seconds of two steps that take turns."""
-    seconds = ([], [])
-    for round_ in range(steps + 2):
-        for step, times in zip((first, second), seconds, strict=True):
+def time_steps(steps: Sequence[Callable], rounds: int, device: torch.device) -> list[list[float]]:
+    """Return the seconds of each of some steps that take turns."""
+    seconds = [[] for _ in steps]
+    for round_ in range(rounds + 2):
+        for step, times in zip(steps, seconds, strict=True):
             begun = time.perf_counter()
             step()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if round_ >= 2:  # the first ones find algorithms and memory
                 times.append(time.perf_counter() - begun)
-    return [statistics.median(times) for times in seconds]
+    return seconds
 
 
 def time_epoch(training: Training) -> float:

@@ -1,5 +1,7 @@
 """The batches of a training: read, augmented and matched with the prior boxes by the loader's workers."""
 
+import atexit
+import weakref
 from dataclasses import dataclass
 
 import cv2
@@ -54,7 +56,7 @@ def build_loader(
     dataset: FaceDataset, batches: EpochBatches, collate: MatchedCollate, num_workers: int, device: torch.device
 ) -> DataLoader:
     """Build the loader of Batch objects; what the next epoch is, `batches` says."""
-    return DataLoader(
+    loader = DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=num_workers,
@@ -63,12 +65,22 @@ def build_loader(
         worker_init_fn=start_worker,
         persistent_workers=num_workers > 0,
     )
+    # Where nothing else closes it, as after a defect: multiprocessing would wait for workers that outlive its SIGTERM.
+    atexit.register(_close_if_alive, weakref.ref(loader))
+    return loader
 
 
 def close_loader(loader: DataLoader) -> None:
-    """End the workers, which multiprocessing would otherwise wait for: they do not leave at its SIGTERM."""
+    """End the workers of a loader that has any; they start again with its next epoch."""
     if loader._iterator is not None:
         loader._iterator._shutdown_workers()
+        loader._iterator = None
+
+
+def _close_if_alive(reference: weakref.ref[DataLoader]) -> None:
+    loader = reference()
+    if loader is not None:
+        close_loader(loader)
 
 
 def start_worker(worker: int) -> None:

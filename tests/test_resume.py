@@ -5,12 +5,14 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import ROOT
 from run_with_fault import NAME, SMALL, Run, assert_same, changed_bytes, draw_dataset, history, weights
 
 from engine.state import read_last
@@ -239,6 +241,23 @@ def test_a_defect_ends_a_run_that_has_workers(train):
     outcome = train("--num_workers", 2, fault="crash_step=2")
     assert outcome.status == 1
     assert "RuntimeError: a defect" in outcome.err
+
+
+def test_a_program_that_leaves_a_loader_open_ends(label):
+    code = f"""
+from torch import device
+from data import cfg_mnet
+from data.dataset import FaceDataset
+from data.sampler import EpochBatches
+from engine.loading import MatchedCollate, build_loader
+from layers.functions.prior_box import PriorBox
+from layers.modules import MultiBoxLoss
+collate = MatchedCollate(MultiBoxLoss(), PriorBox(cfg_mnet, (64, 64)).forward())
+loader = build_loader(FaceDataset({str(label)!r}, 64), EpochBatches(22, 8, 0), collate, 2, device("cpu"))
+print(len(next(iter(loader)).infos))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "7\n"), done.stderr
 
 
 def test_a_defect_in_a_worker_is_not_taken_for_its_death(train):
