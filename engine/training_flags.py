@@ -298,7 +298,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         "--compile",
         **SWITCH,
         default=False,
-        help="let torch.compile build the network's kernels: minutes at the start, faster steps on a GPU",
+        help="let torch.compile build the network's kernels: minutes at the start; meant for GPUs, no faster on a CPU",
     )
     add(
         "--sync_bn",
