@@ -46,7 +46,9 @@ class FaceDataset(Dataset):
     def __init__(self, label_file: str | Path, image_size: int, seed: int = 0, skip_unreadable: bool = False):
         label_file = Path(label_file)
         if label_file.is_dir():
-            raise UserError(f"{label_file}: is a folder; name the label file in it, {label_file / 'label.txt'}")
+            found = [folder / "label.txt" for folder in (label_file, label_file.parent)]
+            likely = next((path for path in found if path.is_file()), "for example train/label.txt")
+            raise UserError(f"{label_file}: is a folder; name the label file, {likely}")
         if not label_file.is_file():
             raise UserError(
                 f"{label_file}: no such label file; put the dataset there, name another with --training_dataset, or"

@@ -280,7 +280,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter  # here, for what it takes to load
 
         make_folder(folder)
-        first_hidden = None if purge_step is None else purge_step + 1
+        first_hidden = purge_step + 1 if purge_step else purge_step  # 0: a new run, which hides everything
         try:
             with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
                 file.write(bytes(1 << 16))  # so that a full disk fails here and not in the thread

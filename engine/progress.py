@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -21,14 +22,16 @@ def say(line: str, stream: TextIO | None = None) -> None:
     """Print a line at once, by default to stdout. A training goes on where nobody listens: behind a pipe that ended."""
     stream = stream or sys.stdout
     try:
-        print(line, file=stream, flush=True)
+        tqdm.write(line, file=stream)  # above the bar
+        stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_losses(values: list[float]) -> str:
-    """Return the box, class and landmark loss as text."""
-    return "box {:.3f} class {:.3f} landmark {:.3f}".format(*values)
+    """Return the box, class and landmark loss as text, the last where there is one: most datasets have no landmarks."""
+    box, class_, landmark = values
+    return f"box {box:.3f} class {class_:.3f}" + (f" landmark {landmark:.3f}" if landmark else "")
 
 
 def show_time(seconds: float) -> str:
@@ -97,8 +100,17 @@ class Progress:
         self.quiet = quiet
         self.step = done
         self.taken = 0
+        columns, rows = shutil.get_terminal_size()  # 80 x 24 in a terminal that does not know, where tqdm shows nothing
         self.bar = tqdm(
-            total=steps, initial=done, desc=title, unit="step", leave=False, disable=True if quiet else None
+            total=steps,
+            initial=done,
+            desc=title,
+            unit="step",
+            leave=False,
+            disable=True if quiet else None,
+            ncols=columns,
+            nrows=rows,
+            bar_format="{desc} {percentage:.0f} %|{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}",
         )
         self.begun = self.noted = time.perf_counter()
 
@@ -117,8 +129,9 @@ class Progress:
         if losses:
             left = (self.bar.total - self.step + self.steps_after) * (now - self.begun) / self.taken
             memory = gpu_memory(self.device)
-            held = "" if memory is None else f" {memory:.1f} GB"
-            self.bar.set_postfix_str(f"{show_losses(losses[-1])}{held}, run ends in {show_time(left)}", refresh=False)
+            held = "" if memory is None else f", {memory:.1f} GB"
+            # What matters first: a narrow terminal cuts off the rest.
+            self.bar.set_postfix_str(f"ends in {show_time(left)}{held}, {show_losses(losses[-1])}", refresh=False)
             self.bar.update(len(losses))
 
     def close(self) -> None:

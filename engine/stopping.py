@@ -51,7 +51,7 @@ def stop_request(quiet: bool) -> Iterator[StopRequest]:
     request = StopRequest(quiet)
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number, handler in before.items():
-        # nohup has SIGHUP ignored; a shell has SIGINT ignored by what it starts with &, and people send it all the same.
+        # nohup has SIGHUP ignored. A shell has SIGINT ignored by what it starts with &; people send it all the same.
         if handler is not signal.SIG_IGN or number == signal.SIGINT:
             signal.signal(number, request.receive)
     try:

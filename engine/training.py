@@ -403,8 +403,8 @@ class Training:
         totals.unreadable += int(left_out)
         totals.pictures = self.state.done - totals.unreadable
         progress.update(losses)
-        if progress.step % self.flags.log_every == 0:
-            self._show_losses(losses[-1])
+        if progress.step % self.flags.log_every == 0 or progress.step == self.steps_per_epoch:
+            self._show_losses(losses[-1], progress.step)
         pending.clear()
 
     def _refuse(self, step: int, losses: list[float], infos: list[SampleInfo]) -> None:
@@ -535,15 +535,17 @@ class Training:
         if self.ranks.first:
             say(line)
 
-    def _show_losses(self, losses: list[float]) -> None:
+    def _show_losses(self, losses: list[float], step: int) -> None:
+        """Show TensorBoard a step of the epoch under way, counted from 1."""
         totals = self.state.totals
+        before = (self.state.epoch - self.phase.start) * self.steps_per_epoch + step - 1
         box, class_, landmark = losses
         values = {
             "loss/box": box,
             "loss/class": class_,
             "loss/landmark": landmark,
             "loss/total": self.cfg["loc_weight"] * box + class_ + landmark,
-            "lr": self.optimizer.param_groups[0]["lr"],
+            "lr": self.phase.lr * self.phase.factor(before, self.steps_per_epoch),
             "speed/pictures per s": totals.pictures / totals.seconds,
             "speed/data wait": totals.waited / totals.seconds,
             "speed/GPU memory in GB": gpu_memory(self.device),

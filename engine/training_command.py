@@ -110,7 +110,7 @@ def _checkpoint_to_resume(given: Namespace) -> Checkpoint | None:
         for network, cfg in NETWORKS.items():
             if last_checkpoint(given.save_folder, cfg["name"]).exists():
                 raise UserError(f"{path}: no such checkpoint, but one of another network; add --network {network}")
-        say(f"{path}: no such checkpoint yet; starting from the beginning")
+        say(f"{path}: no such checkpoint yet; starting from the beginning, with the flags given here")
         return None
     checkpoint = read_last(path, name)
     for flag in ("resume_net", "resume_epoch"):
@@ -133,7 +133,7 @@ def _prepare(training: Training, is_new: bool) -> None:
     if is_new and last.exists():
         aside = last.with_name(f"{name}_previous.ckpt")
         last.replace(aside)
-        say(f"{last}: of another run, which --resume would go on with; kept as {aside.name}")
+        say(f"{last}: of another run, kept as {aside.name}; the other files of that run are overwritten")
 
 
 def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
@@ -171,11 +171,13 @@ def _describe(training: Training) -> str:
         source = "the best" if flags.finetune_from == "best" else flags.finetune_from
         then = f"; then {flags.finetune_epochs} more from {source}, lr {flags.finetune_lr:g}"
     dev = f"; dev set {len(training.dev_set.annotations)} pictures" if training.dev_set else ""
+    workers = f"{flags.num_workers} loader worker" + ("" if flags.num_workers == 1 else "s")
+    workers += " for each rank" if ranks.size > 1 else ""
     lines = {
         "network": f"{cfg['name']}, {weights:,} weights, {start}",
         "data": f"{len(dataset)} pictures with {faces} faces at {dataset.image_size} px, batch {batch}{dev}",
         "epochs": f"{phase.start + 1} to {phase.end}, lr {phase.lr:g}{then}, seed {flags.seed}",
-        "device": f"{_device_names(training)}, {flags.amp}, {flags.num_workers} workers a rank",
+        "device": f"{_device_names(training)}, {flags.amp}, {workers}",
         "program": show_versions(),
     }
     return "\n".join(f"{name:8} {line}" for name, line in lines.items())

@@ -19,6 +19,7 @@ from utils.flags import (
 from utils.processes import Ranks
 
 FINETUNE_LR = 1e-5
+MOMENTUM = 0.9
 # A flag alone says true; a resumed run can say false.
 SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
 # These say where and how fast a run goes, not where it arrives; the others are named when a resumed run changes them.
@@ -61,6 +62,7 @@ def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Nam
         "image_size": cfg["image_size"],
         "epochs": cfg["epoch"],
         "decay_epochs": [cfg["decay1"], cfg["decay2"]],
+        "momentum": MOMENTUM,
         "num_workers": _default_workers(ranks.local_size),
         "finetune_lr": FINETUNE_LR,
         "finetune_from": "best" if flags.val_dataset else str(flags.epochs or cfg["epoch"]),
@@ -89,10 +91,13 @@ def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:
     Args:
         kept, flags: both filled in.
     """
+    ignored = WITHOUT_EFFECT | NOT_KEPT
+    if not kept.finetune_epochs and not flags.finetune_epochs:
+        ignored |= {"finetune_lr", "finetune_from"}
     return [
         f"--{name} {_shown(getattr(kept, name, None))} -> {_shown(value)}"
         for name, value in vars(flags).items()
-        if name not in WITHOUT_EFFECT | NOT_KEPT and getattr(kept, name, None) != value
+        if name not in ignored and getattr(kept, name, None) != value
     ]
 
 
@@ -103,6 +108,10 @@ def _shown(value: Any) -> str:
 def _check(flags: argparse.Namespace) -> None:
     if flags.resume_epoch and not flags.resume_net:
         raise UserError(f"--resume_epoch {flags.resume_epoch}: name the weights of that epoch with --resume_net")
+    if flags.optimizer == "adamw" and flags.momentum is not None:
+        raise UserError(f"--momentum {flags.momentum}: is SGD's; leave it or --optimizer adamw out")
+    if flags.schedule == "cosine" and flags.decay_epochs is not None and not flags.finetune_epochs:
+        raise UserError("--decay_epochs: --schedule cosine does without; leave one of them out")
     if not flags.val_dataset:
         if flags.patience:
             raise UserError(f"--patience {flags.patience}: needs the AP of a dev set; name it with --val_dataset")
@@ -239,7 +248,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
         default="sgd",
         help="sgd is the published one; adamw wants another --lr and --weight_decay (default: %(default)s)",
     )
-    add("--momentum", type=natural_float, metavar="X", default=0.9, help="of SGD (default: %(default)s)")
+    add("--momentum", type=natural_float, metavar="X", help=f"of SGD (default: {MOMENTUM})")
     add("--weight_decay", type=natural_float, metavar="X", default=5e-4, help="(default: %(default)s)")
     add(
         "--accumulate",

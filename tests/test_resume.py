@@ -406,6 +406,11 @@ def test_what_is_no_checkpoint_of_this_network_is_refused(resume, folder, change
     resume(change=change).refuses(folder / LAST, *parts)
 
 
+def test_a_checkpoint_of_a_run_is_no_weights(train, stopped, tmp_path):
+    flags = [flag for flag in SMALL if flag != "--no_pretrain"]
+    train("--resume_net", stopped / LAST, flags=flags).refuses(stopped / LAST, "--resume", "name weights")
+
+
 def test_another_optimizer_is_refused(resume, folder):
     resume("--optimizer", "adamw").refuses(folder / LAST, "optimizer")
 
@@ -439,6 +444,11 @@ def test_changed_flags_that_change_the_result_are_named_in_one_line(resume):
 def test_a_changed_lr_applies(resume, folder):
     resume("--lr", 0, "--weight_decay", 0)
     assert [row["lr"] for row in history(folder)][1] == "0"
+
+
+def test_where_no_phase_two_starts_is_not_named(resume, dev_label):
+    (line,) = warnings(resume("--val_dataset", dev_label))
+    assert line.endswith(f"and with it the result: --val_dataset None -> {dev_label}")
 
 
 def test_another_computer_is_named(resume):

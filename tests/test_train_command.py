@@ -1,13 +1,21 @@
 """train.py as a user runs it."""
 
+import fcntl
 import multiprocessing
 import os
+import pty
+import re
 import signal
+import struct
+import subprocess
+import sys
+import termios
 
 import numpy as np
 import pytest
 import torch
-from conftest import draw_picture
+from conftest import ROOT, draw_picture
+from test_log import events, scalars
 
 FAST = ("--no_pretrain", "--device", "cpu", "--image_size", 64, "--batch_size", 4, "--num_workers", 0)
 
@@ -61,7 +69,7 @@ def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
     assert lines["network"] == f"mobilenet0.25, 426,608 weights, from {start}"
     assert lines["data"] == "6 pictures with 9 faces at 64 px, batch 4 x 2 a step; dev set 6 pictures"
     assert lines["epochs"] == "1 to 2, lr 0.01; then 1 more from 1, lr 1e-05, seed 7"
-    assert lines["device"] == f"CPU with {torch.get_num_threads()} threads, float32, 0 workers a rank"
+    assert lines["device"] == f"CPU with {torch.get_num_threads()} threads, float32, 0 loader workers"
     for part in ("version ", "PyTorch ", "OpenCV ", "Python "):
         assert part in lines["program"]
     resumed = train("--resume", "--finetune_epochs", 2, flags=()).out
@@ -106,6 +114,41 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_pa
         results.append(weights(final))
     assert equal(results[0], results[1])
     assert not equal(results[0], results[2])
+
+
+def test_tensorboard_has_a_point_of_every_short_epoch_with_the_lr_of_its_step(train, tmp_path):
+    assert train("--epochs", 3, "--batch_size", 6, "--schedule", "cosine").status == 0
+    folder = tmp_path / "weights" / "mobilenet0.25_tensorboard"
+    assert [step for step, _ in scalars(folder, "loss/total")] == [1, 2, 3]
+    assert [value for _, value in scalars(folder, "lr")] == pytest.approx([1e-3, 7.5e-4, 2.5e-4])
+    train("--epochs", 1)  # a new run hides what an older one wrote
+    assert [step for step, _ in scalars(folder, "loss/total")] == [2]
+    assert len(events(folder).Images("training samples")) == 1
+
+
+@pytest.mark.parametrize("columns", [80, 0])
+def test_a_terminal_has_a_bar_that_says_when_the_run_ends(dataset, tmp_path, columns):
+    """A terminal of 0 columns does not know its size."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    flags = ("--training_dataset", dataset, "--save_folder", tmp_path, *FAST, "--batch_size", 1, "--epochs", 2)
+    command = [sys.executable, "train.py", *map(str, flags)]
+    run = subprocess.Popen(command, cwd=ROOT, stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+    os.close(terminal)
+    assert run.wait() == 0
+    bars = [part for part in re.split("[\r\n]", shown.decode()) if "ends in" in part]
+    assert any(
+        re.search(r"epoch 1/2 .*/6 .*step/s, ends in 0:0\d:\d\d, box \d+\.\d{3} class \d", bar) for bar in bars
+    ), shown
+    assert max(map(len, bars)) <= 80
+    assert b"epoch 1/2 step" not in shown
 
 
 def test_a_log_gets_a_line_every_n_iterations_and_no_bar(train):
@@ -167,6 +210,7 @@ def test_bad_datasets_are_refused(train, dataset, tmp_path):
         dataset.write_text(f"# 0.jpg\n{row}\n")
         train().refuses(f"{dataset}:2: found '{row}'")
     train("--training_dataset", dataset.parent).refuses("is a folder", dataset)
+    train("--training_dataset", dataset.parent / "images").refuses("is a folder", dataset)
     dataset.write_text("")
     train().refuses(dataset, "empty")
     dataset.write_text("# ../../x.jpg\n1 2 3 4\n")

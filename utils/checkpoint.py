@@ -20,6 +20,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         UserError: no such file, a truncated one, one that holds more than tensors, or no state dict in it.
     """
     content = read_checkpoint(path)
+    if isinstance(content, dict) and {"model", "optimizer"} <= content.keys():
+        raise UserError(f"{path}: is the checkpoint of a run, which --resume goes on with; name weights, a .pth file")
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
@@ -44,8 +46,10 @@ def read_checkpoint(path: str | Path) -> object:
             " expected a state dict of tensors"
         ) from error
     except Exception as error:  # whatever PyTorch meets in a file that is cut off or not its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: is truncated or not a PyTorch checkpoint ({reason})") from error
+        reason = str(error).partition(". ")[0].splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: is truncated or not a PyTorch checkpoint ({reason}); fetch it again, or name another"
+        ) from error
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
@@ -65,7 +69,9 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) ->
     if missing or unexpected or reshaped:
         kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
         found = "; ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
-        raise UserError(f"{source}: does not fit this network; is it of another --network? keys {found}")
+        raise UserError(
+            f"{source}: does not fit this network; is it of another --network, or of a backbone alone? keys {found}"
+        )
     model.load_state_dict(state, strict=False)
 
 

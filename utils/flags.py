@@ -41,7 +41,8 @@ def _int_from(smallest: int, text: str) -> int:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number") from error
     if not smallest <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"found {value}; expected {smallest} or more, up to 63 bits")
+        most = ", up to 63 bits" if value >= 2**63 else ""
+        raise argparse.ArgumentTypeError(f"found {value}; expected {smallest} or more{most}")
     return value
 
 
