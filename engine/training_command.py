@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from argparse import Namespace
 
 import torch
@@ -17,7 +18,7 @@ from engine.validation import DevSet
 from models.backbones import load_backbone_weights
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
-from utils.devices import choose_device, describe_computer, keep_freed_memory, visible_cards
+from utils.devices import choose_device, describe_computer, keep_freed_memory, usable_cores, visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
 from utils.processes import Ranks, joined_ranks
@@ -34,6 +35,7 @@ def main(description: str) -> None:
         Stop: the run was asked to end, and wrote its checkpoint.
     """
     given = parse_flags(description)
+    warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores: see below
     device = _device_of_rank(given.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -55,6 +57,8 @@ def main(description: str) -> None:
             say(_describe(training))
             if checkpoint is not None:
                 _name_changes(checkpoint, training)
+            if flags.num_workers * ranks.local_size > usable_cores():
+                say(f"warning: --num_workers {flags.num_workers}: {usable_cores()} cores are here to share", sys.stderr)
         with stop_request(quiet=not ranks.first) as stop:  # before, there is nothing to save
             final = training.run(stop)
         if ranks.first:

@@ -1,11 +1,11 @@
 """The flags of train.py: what they are, what they default to, and which of them decide the result."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from data.config import BATCH_SIZE_OF_SEVERAL_CARDS, NETWORKS
+from utils.devices import usable_cores
 from utils.errors import UserError
 from utils.flags import (
     boolean,
@@ -81,8 +81,7 @@ def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Nam
 
 
 def _default_workers(local_ranks: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-    return max(1, min(8, cores // 2 // local_ranks))
+    return max(1, min(8, usable_cores() // 2 // local_ranks))
 
 
 def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:

@@ -1,6 +1,7 @@
 """Where a run computes."""
 
 import ctypes
+import os
 
 import torch
 
@@ -38,6 +39,11 @@ def visible_cards(device: torch.device) -> list[int]:
 def describe_computer(device: torch.device) -> str:
     """Return as text what decides how results are rounded: a GPU, or the CPU with a number of threads."""
     return "a GPU" if device.type == "cuda" else f"the CPU (threads: {torch.get_num_threads()})"
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:
