@@ -17,6 +17,8 @@ from torch import nn
 from data.config import NETWORKS
 from engine.state import read_last
 from models.retinaface import RetinaFace
+from utils.errors import UserError
+from utils.processes import joined_ranks
 
 LAST = f"{NAME}_last.ckpt"
 
@@ -118,6 +120,24 @@ def test_a_rank_that_hangs_is_given_up(start, folder):
     assert second.process.is_alive()
     assert read_last(folder / LAST, NAME).state["epoch"] == 1
     assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("[/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711", UserError),
+        ("Timed out waiting 3000ms for recv operation to complete", UserError),
+        ("Application timeout caused pair closure", UserError),
+        ("The size of tensor a (3) must match the size of tensor b (4)", RuntimeError),
+    ],
+)
+def test_what_the_loss_of_a_rank_looks_like(monkeypatch, message, error):
+    for name, value in environments(2)[1].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("utils.processes._connect", lambda *_: None)
+    said = "rank 1: another rank ended" if error is UserError else "size of tensor"
+    with pytest.raises(error, match=said), joined_ranks(torch.device("cpu"), 1):
+        raise RuntimeError(message)
 
 
 def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(train, folder, undisturbed):

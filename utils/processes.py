@@ -15,6 +15,9 @@ from torch import Tensor
 
 from utils.errors import UserError
 
+# gloo has no class for its errors. It says "[...gloo/transport/tcp/pair.cc:...] Connection closed by peer", "Timed out
+# waiting ...ms for recv operation to complete" or "Application timeout caused pair closure".
+OF_LOST_RANKS = ("gloo", "timed out", "timeout", "connection")
 OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -153,7 +156,7 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
             raise
         dist.destroy_process_group()
     except RuntimeError as error:
-        if not (isinstance(error, dist.DistError) or "gloo" in str(error).lower() or "timed out" in str(error).lower()):
+        if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in OF_LOST_RANKS):
             raise
         *_, reason = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UserError(
