@@ -26,6 +26,7 @@ SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
 WITHOUT_EFFECT = {"num_workers", "save_folder", "save_every", "save_minutes", "log_every", "tensorboard"}
 # These belong to the machine and to the command itself, and a resumed run does not take them from its checkpoint.
 NOT_KEPT = {"resume", "save_folder", "network", "device", "rank_timeout"}
+OF_PHASE_TWO = {"finetune_epochs", "finetune_lr", "finetune_from"}
 
 
 def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argparse.Namespace:
@@ -42,7 +43,12 @@ def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argp
     parser = _parser(description)
     known = {action.dest for action in parser._actions}
     parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name in known - NOT_KEPT})
-    return parser.parse_args()
+    flags = parser.parse_args()
+    if (
+        kept and kept.get("finetune_epochs") and not flags.finetune_epochs
+    ):  # phase two is dropped, and what it was to be
+        return parse_flags(description, {name: value for name, value in kept.items() if name not in OF_PHASE_TWO})
+    return flags
 
 
 def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Namespace:
@@ -92,7 +98,7 @@ def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:
     """
     ignored = WITHOUT_EFFECT | NOT_KEPT
     if not kept.finetune_epochs and not flags.finetune_epochs:
-        ignored |= {"finetune_lr", "finetune_from"}
+        ignored |= OF_PHASE_TWO
     return [
         f"--{name} {_shown(getattr(kept, name, None))} -> {_shown(value)}"
         for name, value in vars(flags).items()
@@ -109,16 +115,15 @@ def _check(flags: argparse.Namespace) -> None:
         raise UserError(f"--resume_epoch {flags.resume_epoch}: name the weights of that epoch with --resume_net")
     if flags.optimizer == "adamw" and flags.momentum is not None:
         raise UserError(f"--momentum {flags.momentum}: is SGD's; leave it or --optimizer adamw out")
-    if flags.schedule == "cosine" and flags.decay_epochs is not None and not flags.finetune_epochs:
-        raise UserError("--decay_epochs: --schedule cosine does without; leave one of them out")
+    if flags.schedule == "cosine" and flags.decay_epochs and not flags.finetune_epochs:
+        raise UserError("--decay_epochs: --schedule cosine does without; leave one of them out, or name no epochs")
     if not flags.val_dataset:
         if flags.patience:
             raise UserError(f"--patience {flags.patience}: needs the AP of a dev set; name it with --val_dataset")
         if flags.finetune_from == "best":
             raise UserError("--finetune_from best: needs the AP of a dev set; name it with --val_dataset")
     for name in ("finetune_lr", "finetune_from"):
-        # A run that goes on may drop its phase two with --finetune_epochs 0 alone.
-        if getattr(flags, name) is not None and not flags.finetune_epochs and not flags.resume:
+        if getattr(flags, name) is not None and not flags.finetune_epochs:
             raise UserError(f"--{name} {getattr(flags, name)}: say how long phase two is with --finetune_epochs")
     if flags.patience and flags.finetune_from not in (None, "best"):
         raise UserError(

@@ -102,6 +102,22 @@ def test_neither_ranks_nor_accumulation_change_what_is_learnt(train, tmp_path, r
         torch.testing.assert_close(found[key], expected[key], rtol=1e-5, atol=1e-5)
 
 
+def test_two_ranks_have_the_gradients_of_one_process(train, tmp_path):
+    """One step at lr 1 without momentum and decay moves the weights by their gradients."""
+    flags = ("--epochs", 1, "--batch_size", 24, "--momentum", 0, "--weight_decay", 0)
+    runs = {"start": (1, 0), "alone": (1, 1), "together": (2, 1)}
+    for name, (ranks, lr) in runs.items():
+        outcomes = train(*flags, "--lr", lr, ranks=ranks, fault="frozen_bn=1", folder=tmp_path / name)
+        assert {each.status for each in outcomes} == {0}, outcomes
+    start, alone, together = (weights(tmp_path / name / f"{NAME}_Final.pth") for name in runs)
+    largest = 0.0
+    for key in start:
+        gradient = alone[key] - start[key]
+        largest = max(largest, gradient.abs().max().item())
+        torch.testing.assert_close(together[key] - start[key], gradient, rtol=1e-5, atol=1e-5)
+    assert largest > 0.1
+
+
 def test_no_picture_is_seen_twice_and_one_rank_speaks(train, tmp_path):
     seen = tmp_path / "seen.txt"
     first, second = train("--log_every", 1, env={"SEEN": str(seen)})

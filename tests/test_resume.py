@@ -229,6 +229,20 @@ def test_ctrl_c_that_ends_the_listener_of_a_pipe_first_writes_a_checkpoint_too(t
     assert_same(folder, undisturbed())
 
 
+def test_a_worker_outlives_one_sigterm_however_long_its_parent_takes():
+    code = """
+import os, signal
+from engine.stopping import outlive_the_first_signal
+outlive_the_first_signal()
+os.kill(os.getpid(), signal.SIGTERM)
+print(signal.alarm(0), flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "0\n"), done.stderr
+
+
 def test_sigterm_while_it_scores_ends_a_run_too(train, folder, undisturbed, dev_label):
     flags = ("--val_dataset", dev_label, "--val_every", 1)
     assert_stopped(train(*flags, fault="term_scoring=2"), folder, 15)
@@ -465,8 +479,14 @@ def test_flags_that_need_others_find_them_in_the_checkpoint(train, folder):
 
 def test_phase_two_can_be_left_out_of_a_run_that_goes_on(train, folder, undisturbed):
     assert train("--finetune_epochs", 1, "--finetune_lr", 1e-6, fault="term_step=2").status == 143
-    assert train("--resume", "--finetune_epochs", 0).status == 0
+    more = ("--finetune_epochs", 0)
+    train("--resume", *more, "--finetune_lr", 1e-6).refuses("--finetune_lr 1e-06", "--finetune_epochs")
+    assert train("--resume", *more).status == 0
     assert_same(folder, undisturbed())
+
+
+def test_flags_of_a_phase_two_that_there_is_not_are_refused_before_a_first_checkpoint_too(train):
+    train("--resume", "--finetune_lr", 1e-6).refuses("--finetune_lr 1e-06", "--finetune_epochs")
 
 
 def test_phase_two_that_begins_in_the_middle_of_an_epoch_learns_every_picture(train, folder, tmp_path):
