@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
 from engine.loading import Batch, MatchedCollate, build_loader, close_loader
 from engine.log import TensorBoard, draw_curves, write_log
 from engine.optimization import Average, Phase, build_optimizer, build_scheduler, restore_optimizer
+from engine.parallel import spread
 from engine.progress import Progress, gpu_memory, report_mended, say, show_losses
 from engine.state import Checkpoint, EpochTotals, RunState
 from engine.stopping import Stop, StopRequest
@@ -30,7 +29,7 @@ from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_checkpoint, save_state_dict
-from utils.devices import describe_computer, visible_cards
+from utils.devices import describe_computer
 from utils.drawing import draw_boxes
 from utils.errors import UserError
 from utils.pixels import normalize
@@ -98,7 +97,8 @@ class Training:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self.network = network.to(device, memory_format=torch.channels_last).train()
         # The batches have two sizes at most: a kernel for each is quicker than one for any.
-        self.model = self._spread(torch.compile(self.network, dynamic=False) if flags.compile else self.network)
+        model = torch.compile(self.network, dynamic=False) if flags.compile else self.network
+        self.model = spread(model, device, ranks)
         self.scaler = torch.amp.GradScaler(device.type, enabled=flags.amp == "fp16")
 
         self.state = RunState(epoch=flags.resume_epoch, start=flags.resume_epoch)
@@ -111,15 +111,6 @@ class Training:
         self.saved_at = time.monotonic()
         self.stop = StopRequest()  # which nobody makes, until run() is given another
         self.named: set[str] = set()
-
-    def _spread(self, model: nn.Module) -> nn.Module:
-        if self.ranks.size > 1:
-            model = DistributedDataParallel(model)
-            if self.device.type == "cpu":  # GPUs round differently each time anyway
-                model.register_comm_hook(self.ranks.size, _average_one_by_one)
-            return model
-        # One process with several cards, as the original's command starts it.
-        return nn.DataParallel(model) if len(visible_cards(self.device)) > 1 else model
 
     def _begin(self, phase: Phase) -> None:
         """Make a new optimizer, schedule and average for a phase, which start where the state says."""
@@ -584,19 +575,6 @@ class _Pending:
     def losses(self) -> Tensor:
         """Return (steps, 3) box, class and landmark losses."""
         return torch.stack(self.rows)
-
-
-def _average_one_by_one(ranks: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """Average gradients over the ranks, each tensor for itself.
-
-    DistributedDataParallel puts many into one tensor, and others after its first step. Where in a tensor a number lies
-    decides in which order those of three ranks or more are added, so that a run that goes on would round otherwise.
-    """
-    for gradient in bucket.gradients():
-        dist.all_reduce(gradient)
-    averaged = torch.futures.Future()
-    averaged.set_result(bucket.buffer().div_(ranks))
-    return averaged
 
 
 @contextmanager
