@@ -38,4 +38,4 @@ demo: setup
 	@echo "pictures with faces:  " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:
-	rm -rf .venv build $(DEMO) data/*.c data/*.so evaluation/*.c evaluation/*.so
+	rm -rf .venv build $(DEMO) data/*.c data/*.so evaluation/*.c evaluation/*.so utils/*.c utils/*.so

@@ -7,7 +7,7 @@ from setuptools import Extension, setup
 
 # Without fused multiply-add, which compilers for some processors choose by default: it rounds unlike NumPy and OpenCV.
 FLAGS = ["/O2"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
-PACKAGES = ("data", "evaluation")
+PACKAGES = ("data", "evaluation", "utils")
 KERNELS = [Extension(f"{package}.*", [f"{package}/*.pyx"], extra_compile_args=FLAGS) for package in PACKAGES]
 
 setup(

@@ -31,10 +31,10 @@ from data.config import NETWORKS  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
 from engine.progress import gpu_memory, show_versions  # noqa: E402
 from engine.stopping import StopRequest  # noqa: E402
-from engine.training import HALF_PRECISION, Training  # noqa: E402
+from engine.training import Training  # noqa: E402
 from engine.training_flags import fill_in, parse_flags  # noqa: E402
 from models.retinaface import RetinaFace  # noqa: E402
-from utils.devices import choose_device, keep_freed_memory  # noqa: E402
+from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory  # noqa: E402
 from utils.pixels import normalize  # noqa: E402
 from utils.processes import Ranks  # noqa: E402
 

@@ -1,23 +1,12 @@
 """Scaling a picture and changing a channel: the compiled loops where they are faster and built, OpenCV's elsewhere."""
 
-import sys
 from functools import lru_cache
-from importlib import import_module
-from multiprocessing import parent_process
+from types import ModuleType
 
 import cv2
 import numpy as np
 
-try:
-    _compiled = import_module("data._kernel")
-except ImportError:
-    _compiled = None
-    if parent_process() is None:  # which its workers need not repeat
-        print(
-            "warning: the compiled loops over pixels are missing, making training samples with OpenCV alone, which is"
-            " slower; build them with: python setup.py build_ext --inplace",
-            file=sys.stderr,
-        )
+from utils.compiled import load_compiled
 
 
 def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
@@ -29,13 +18,13 @@ def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
     """
     size = [round(length * scale) for length in image.shape[:2]]
     is_copy = tuple(size) == image.shape[:2]  # OpenCV scales nothing then
-    if _compiled and min(size) > 0 and not is_copy and _is_slow_in_opencv(scale, interpolation):
+    if (module := _compiled()) and min(size) > 0 and not is_copy and _is_slow_in_opencv(scale, interpolation):
         if image.strides[1:] != (3, 1):
             image = np.ascontiguousarray(image)
         rows, columns = (
             _windows(interpolation, *lengths, 1 / scale) for lengths in zip(image.shape[:2], size, strict=True)
         )
-        return _compiled.resample(image, *rows, *columns)
+        return module.resample(image, *rows, *columns)
     if interpolation == cv2.INTER_LANCZOS4:  # which OpenCV computes in half the time, and unrounded, in float32
         image = image.astype(np.float32)
     if min(size) > 0:
@@ -47,10 +36,17 @@ def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
 
 def look_up(image: np.ndarray, channel: int, table: np.ndarray) -> None:
     """Replace every value of one channel of an (H, W, 3) uint8 picture by table[value], (256,) uint8."""
-    if _compiled:
-        _compiled.look_up(image[..., channel], table)
+    if module := _compiled():
+        module.look_up(image[..., channel], table)
     else:  # in half the time of cv2.LUT with a table for each
         cv2.insertChannel(cv2.LUT(cv2.extractChannel(image, channel), table), image, channel)
+
+
+def _compiled() -> ModuleType | None:
+    return load_compiled(
+        "data._kernel",
+        "the compiled loops over pixels are missing, making training samples with OpenCV alone, which is slower",
+    )
 
 
 def _is_slow_in_opencv(scale: float, interpolation: int) -> bool:

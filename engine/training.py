@@ -29,13 +29,12 @@ from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_checkpoint, save_state_dict
-from utils.devices import describe_computer
+from utils.devices import HALF_PRECISION, describe_computer
 from utils.drawing import draw_boxes
 from utils.errors import UserError
 from utils.pixels import normalize
 from utils.processes import Ranks
 
-HALF_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 SHOWN_SAMPLES = 8
 
 

@@ -69,7 +69,7 @@ def score_dev_set(
     """Detect and score the dev set as val_tvface.py and eval.py do with their defaults.
 
     Args:
-        model: a RetinaFace; it is left in the mode that it had.
+        model: a RetinaFace, which is left as it is.
         stop: asked before each picture whether to give up.
 
     Returns:
@@ -78,11 +78,9 @@ def score_dev_set(
     Raises:
         UserError: a picture that cannot be read, unless the dev set leaves such pictures out; or no other is left.
     """
-    training = model.training
     detector = Detector(model, cfg, device)
     mine = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
     share = ranks.agree(lambda: _detect(detector, mine, dev_set.skip_unreadable, ranks.first, stop))
-    model.train(training)
     shares = ranks.gather(None if share is None else share[0])
     if share is None or None in shares:
         return None

@@ -1,20 +1,27 @@
 """The way from pixels to faces."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
-from torchvision.ops import nms
 
 from data.config import NETWORKS
 from layers.functions.prior_box import PriorBox
+from models.folding import fold_batch_norm
 from models.retinaface import RetinaFace
 from utils.box_utils import decode, decode_landm
 from utils.checkpoint import load_into, read_state_dict
+from utils.devices import HALF_PRECISION, available_memory
+from utils.errors import UserError
+from utils.nms import suppress
 from utils.pixels import normalize
+
+# What a picture takes while it goes through the network in float32, measured and rounded up.
+BYTES_PER_PIXEL = {"mobilenet0.25": 80, "Resnet50": 320}
 
 
 @dataclass
@@ -24,12 +31,12 @@ class Detections:
     Attributes:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the picture, not clipped to it.
         scores: (N,) float32, 0 to 1.
-        landmarks: (N, 5, 2) float32, x y in pixels; meaningless where the network was trained without landmarks.
+        landmarks: (N, 5, 2) float32, x y in pixels; None where the network has not learnt any.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
-    landmarks: np.ndarray
+    landmarks: np.ndarray | None
 
 
 @dataclass
@@ -50,17 +57,18 @@ class Scaling:
 
 
 class Detector:
-    """Finds the faces in a picture.
+    """Finds the faces in pictures.
 
     Args:
-        model: a RetinaFace of phase "train", which gives logits; it is moved to the device and put in evaluation mode.
+        model: a RetinaFace of phase "train", which gives logits; it is copied.
         cfg: its configuration.
         device: where it computes.
         scaling: None detects at the picture's own size.
         confidence_threshold: only scores above it are kept.
         nms_threshold: of two boxes that overlap more than this, the one with the lower score goes.
-        top_k: how many of the best candidates reach NMS; 0: all.
+        top_k: how many of a picture's best candidates reach NMS; 0: all.
         keep_top_k: how many of the best are kept after NMS; 0: all.
+        amp: "float32", or the precision of the network, "bf16" or "fp16"; boxes and scores are float32 in any case.
     """
 
     def __init__(
@@ -74,10 +82,13 @@ class Detector:
         nms_threshold: float = 0.4,
         top_k: int = 0,
         keep_top_k: int = 0,
+        amp: str = "float32",
     ):
         if model.phase != "train":
             raise ValueError("a Detector takes a RetinaFace of phase 'train': it turns logits into scores itself")
-        self.model = model.to(device, memory_format=torch.channels_last).eval()
+        self.dtype = HALF_PRECISION.get(amp, torch.float32)
+        self.network = fold_batch_norm(model).to(device, self.dtype, memory_format=torch.channels_last)
+        self.has_landmarks = model.has_learnt_landmarks()
         self.cfg = cfg
         self.device = device
         self.scaling = scaling
@@ -85,6 +96,7 @@ class Detector:
         self.nms_threshold = nms_threshold
         self.top_k = top_k
         self.keep_top_k = keep_top_k
+        self._at_once: dict[tuple[int, int], int] = {}
 
     @classmethod
     def load(cls, weights: str | Path, network: str, device: torch.device, **options) -> "Detector":
@@ -102,37 +114,85 @@ class Detector:
         load_into(model, read_state_dict(weights), weights)
         return cls(model, cfg, device, **options)
 
+    def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Detections | list[Detections]:
+        """Detect the faces of one picture, or of a list of pictures; those of the same size go through together.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each.
+
+        Raises:
+            ValueError: an array that is no such picture.
+            UserError: a picture that takes more memory than there is.
+        """
+        if isinstance(images, np.ndarray):
+            return self([images])[0]
+        by_size = {}
+        for index, image in enumerate(images):
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+                raise ValueError(f"found an array of {image.dtype} {image.shape}; expected uint8 (H, W, 3), BGR")
+            by_size.setdefault(image.shape[:2], []).append(index)
+        found = [None] * len(images)
+        for (height, width), indices in by_size.items():
+            together = self.pictures_at_once(height, width)
+            for start in range(0, len(indices), together):
+                some = indices[start : start + together]
+                for index, detections in zip(some, self._detect([images[index] for index in some]), strict=True):
+                    found[index] = detections
+        return found
+
+    def pictures_at_once(self, height: int, width: int) -> int:
+        """Return how many pictures of a size fit into the memory that was free when the first of them came.
+
+        Raises:
+            UserError: not one.
+        """
+        if (height, width) not in self._at_once:
+            factor = 1.0 if self.scaling is None else self.scaling.factor(height, width)
+            needed = BYTES_PER_PIXEL[self.cfg["name"]] * self.dtype.itemsize / 4 * factor**2 * height * width
+            available = available_memory(self.device)
+            if available is not None and available < needed:
+                raise UserError(
+                    f"{width} x {height} pixels take {needed / 1e9:.3g} GB of memory, of which"
+                    f" {available / 1e9:.3g} GB are free; cut the picture up, or scale it with --origin_size false"
+                )
+            self._at_once[height, width] = sys.maxsize if available is None else int(available / needed)
+        return self._at_once[height, width]
+
     @torch.inference_mode()
-    def __call__(self, image: np.ndarray) -> Detections:
-        """Detect the faces of a picture, (H, W, 3) uint8 BGR."""
-        factor = 1.0 if self.scaling is None else self.scaling.factor(*image.shape[:2])
+    def _detect(self, images: list[np.ndarray]) -> list[Detections]:
+        """Detect the faces of pictures of one size."""
+        factor = 1.0 if self.scaling is None else self.scaling.factor(*images[0].shape[:2])
         if factor != 1.0:
             # In bytes: resized as float, the published weights score half a point of AP less on enlarged pictures.
-            image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(self.device)
-        loc, logits, landm = (output[0] for output in self.model(normalize(pixels)))
-        scores = logits.softmax(dim=-1)[:, 1]
-        priors = PriorBox(self.cfg, image.shape[:2], self.device).forward()
+            images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR) for image in images]
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+        outputs = self.network(normalize(pixels.to(self.device)).to(self.dtype))
+        loc, logits, landm = (output.float() for output in outputs)
+        scores = logits.softmax(dim=-1)[..., 1]
+        priors = PriorBox(self.cfg, pixels.shape[2:], self.device).forward()
+        size = torch.tensor([pixels.shape[3], pixels.shape[2]], dtype=torch.float32, device=self.device) / factor
 
-        chosen = self._candidates(scores)
-        size = torch.tensor([image.shape[1], image.shape[0]], dtype=torch.float32, device=self.device) / factor
-        boxes = decode(loc[chosen], priors[chosen], self.cfg["variance"]) * size.repeat(2)
+        # Only what passes the threshold is decoded, all pictures at once, for a GPU waits between small steps.
+        picture, prior = (scores > self.confidence_threshold).nonzero(as_tuple=True)
+        boxes = decode(loc[picture, prior], priors[prior], self.cfg["variance"]) * size.repeat(2)
         finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which a half-trained network overflows
-        chosen, boxes = chosen[finite], boxes[finite]
-        landmarks = decode_landm(landm[chosen], priors[chosen], self.cfg["variance"]).unflatten(1, (5, 2)) * size
-        kept = self._suppress(boxes, scores[chosen])
-        found = (boxes[kept], scores[chosen][kept], landmarks[kept])
-        return Detections(*(values.cpu().numpy() for values in found))
-
-    def _candidates(self, scores: Tensor) -> Tensor:
-        """Return the indices of the scores over the threshold, best first, at most top_k."""
-        over = (scores > self.confidence_threshold).nonzero()[:, 0]
-        order = over[scores[over].argsort(descending=True, stable=True)]
-        return order[: self.top_k] if self.top_k else order
-
-    def _suppress(self, boxes: Tensor, scores: Tensor) -> Tensor:
-        """Return the indices that non-maximum suppression keeps, best first, at most keep_top_k."""
-        # The published figures count a box's last pixel as inside it: width = x2 - x1 + 1.
-        last_pixel = torch.tensor([0, 0, 1, 1], device=boxes.device)
-        kept = nms(boxes + last_pixel, scores, self.nms_threshold)
-        return kept[: self.keep_top_k] if self.keep_top_k else kept
+        picture, prior, boxes = picture[finite], prior[finite], boxes[finite]
+        scores = scores[picture, prior]
+        order = scores.argsort(descending=True, stable=True)
+        order = order[picture[order].argsort(stable=True)]
+        kept = []
+        for candidates in order.split(picture.bincount(minlength=len(images)).tolist()):
+            candidates = candidates[: self.top_k] if self.top_k else candidates
+            # The published figures count a box's last pixel as inside it: width = x2 - x1 + 1.
+            enlarged = boxes[candidates] + boxes.new_tensor([0, 0, 1, 1])
+            chosen = suppress(enlarged, self.nms_threshold)
+            kept.append(candidates[chosen[: self.keep_top_k] if self.keep_top_k else chosen])
+        index = torch.cat(kept)
+        found = [boxes[index], scores[index]]
+        if self.has_landmarks:
+            picture, prior = picture[index], prior[index]
+            codes = decode_landm(landm[picture, prior], priors[prior], self.cfg["variance"])
+            found.append(codes.unflatten(1, (5, 2)) * size)
+        ends = np.cumsum([len(indices) for indices in kept])[:-1]
+        parts = zip(*(np.split(values.cpu().numpy(), ends) for values in found), strict=True)
+        return [Detections(*part, *(() if self.has_landmarks else (None,))) for part in parts]

@@ -21,7 +21,7 @@ class Head(nn.Module):
         self.conv1x1 = nn.Conv2d(channels, priors * values, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.conv1x1(features).permute(0, 2, 3, 1).reshape(len(features), -1, self.values)
+        return self.conv1x1(features).permute(0, 2, 3, 1).reshape(features.shape[0], -1, self.values)
 
 
 class RetinaFace(nn.Module):
@@ -65,3 +65,12 @@ class RetinaFace(nn.Module):
         if self.phase == "test":
             classes = classes.softmax(dim=-1)
         return boxes, classes, landmarks
+
+    def has_learnt_landmarks(self) -> bool:
+        """Whether the landmark heads were ever trained, as they are not on boxes alone.
+
+        PyTorch draws the first weights of a head within +-1 / sqrt(channels). Weight decay only brings them nearer to
+        zero; it takes the gradients of landmarks to push one beyond.
+        """
+        convs = [head.conv1x1 for head in self.LandmarkHead]
+        return any(bool((conv.weight.abs() > conv.in_channels**-0.5).any()) for conv in convs)

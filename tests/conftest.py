@@ -2,6 +2,8 @@
 
 import runpy
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torch
 
 from data.config import NETWORKS
 from models.retinaface import RetinaFace
+from utils import compiled
 from utils.checkpoint import save_state_dict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +62,18 @@ def script(monkeypatch, capfd):
         return Outcome(status, captured.out, captured.err)
 
     return call
+
+
+@contextmanager
+def without_compiled(*modules: str) -> Iterator[None]:
+    """Make compiled modules impossible to import within the block, as where they are not built."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules:
+            patch.setitem(sys.modules, module, None)
+        compiled.load_compiled.cache_clear()
+        compiled._warn.cache_clear()
+        yield
+    compiled.load_compiled.cache_clear()
 
 
 def draw_picture(path: Path, boxes: list[tuple[int, int, int, int]], size=(96, 128), seed: int = 0) -> None:

@@ -1,15 +1,13 @@
 """Augmentation: what stays true of a sample whatever is drawn, and that the quick way is the method."""
 
-import importlib
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import slow_augmentation
+from conftest import without_compiled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -47,22 +45,14 @@ def gradient_image(height: int, width: int) -> np.ndarray:
     return image
 
 
-@contextmanager
-def hidden_extension() -> Iterator[None]:
-    """Leave everything to OpenCV within the block, as where the extension is not built."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "_compiled", None)
-        yield
-
-
 @pytest.fixture(params=["compiled", "opencv"])
 def either_way(request) -> Iterator[None]:
     """Run the test twice: with the extension and without."""
     if request.param == "compiled":
-        assert kernel._compiled, "build the extension first: python setup.py build_ext --inplace"
+        assert kernel._compiled(), "build the extension first: python setup.py build_ext --inplace"
         yield
     else:
-        with hidden_extension():
+        with without_compiled("data._kernel"):
             yield
 
 
@@ -362,7 +352,7 @@ def test_real_samples_are_those_of_the_method(shared, size):
 
 def by_opencv(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
     """Resize by what the compiled loops must be equal to."""
-    with hidden_extension():
+    with without_compiled("data._kernel"):
         return resize(image, scale, interpolation)
 
 
@@ -437,7 +427,7 @@ def test_one_colour_stays_that_colour(interpolation, value):
 
 
 def test_only_what_opencv_is_slow_at_is_resized_compiled(monkeypatch):
-    compiled, calls = kernel._compiled, []
+    compiled, calls = kernel._compiled(), []
 
     class Counted:
         @staticmethod
@@ -445,7 +435,7 @@ def test_only_what_opencv_is_slow_at_is_resized_compiled(monkeypatch):
             calls.append(len(arguments))
             return compiled.resample(*arguments)
 
-    monkeypatch.setattr(kernel, "_compiled", Counted)
+    monkeypatch.setattr(kernel, "_compiled", lambda: Counted)
     image = np.zeros((120, 90, 3), np.uint8)
     used = set()
     for interpolation in INTERPOLATIONS:
@@ -470,14 +460,15 @@ def test_a_table_changes_its_channel_alone(channel):
 
 
 def test_a_missing_extension_is_told_once_and_by_no_worker(capsys):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "data._kernel", None)
-        importlib.reload(kernel)
-        assert kernel._compiled is None
+    image = np.zeros((9, 9, 3), np.uint8)
+    with without_compiled("data._kernel"):
+        for _ in range(2):
+            kernel.look_up(image, 0, np.arange(256, dtype=np.uint8))
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and "build_ext --inplace" in error
-        patch.setattr("multiprocessing.parent_process", lambda: "a process")
-        importlib.reload(kernel)
+    with without_compiled("data._kernel"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("utils.compiled.parent_process", lambda: "a process")
+        kernel.look_up(image, 0, np.arange(256, dtype=np.uint8))
         assert capsys.readouterr().err == ""
-    importlib.reload(kernel)
-    assert kernel._compiled and capsys.readouterr().err == ""
+    kernel.look_up(image, 0, np.arange(256, dtype=np.uint8))
+    assert kernel._compiled() and capsys.readouterr().err == ""

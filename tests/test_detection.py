@@ -1,18 +1,12 @@
-"""Detector, val_tvface.py and test_tvface.py: reference detections, published AP, flags and bad input."""
+"""val_tvface.py and test_tvface.py: reference detections, published AP, flags and bad input."""
 
 import json
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from conftest import draw_picture
 
-from data import cfg_mnet
-from layers.functions.prior_box import PriorBox
-from models.detector import Detector, Scaling
-from models.retinaface import RetinaFace
-from utils.box_utils import decode
 from utils.drawing import draw_detections
 
 SCRIPTS = ("val_tvface.py", "test_tvface.py")
@@ -181,67 +175,6 @@ def test_a_linked_images_folder_has_its_list_beside_the_link(script, pictures, t
     (tmp_path / "images").rename(tmp_path / "elsewhere" / "pictures")
     (tmp_path / "images").symlink_to(tmp_path / "elsewhere" / "pictures")
     assert script("val_tvface.py", *pictures).status == 0
-
-
-def test_a_network_that_overflows_writes_finite_boxes_only():
-    model = RetinaFace(cfg_mnet)
-    torch.nn.init.constant_(model.BboxHead[0].conv1x1.bias, 1e3)
-    found = Detector(model, cfg_mnet, torch.device("cpu"))(np.zeros((64, 64, 3), np.uint8))
-    assert np.isfinite(found.boxes).all()
-
-
-def test_a_network_that_gives_probabilities_is_no_detector():
-    with pytest.raises(ValueError, match="phase 'train'"):
-        Detector(RetinaFace(cfg_mnet, "test"), cfg_mnet, torch.device("cpu"))
-
-
-def test_priors_of_a_detector_can_be_trained_with():
-    detector()(np.zeros((72, 88, 3), np.uint8))
-    priors = PriorBox(cfg_mnet, (72, 88)).forward()
-    loc = torch.zeros(len(priors), 4, requires_grad=True)
-    decode(loc, priors, cfg_mnet["variance"]).sum().backward()
-    assert loc.grad.any()
-
-
-def detector(**options) -> Detector:
-    torch.manual_seed(0)
-    return Detector(RetinaFace(cfg_mnet), cfg_mnet, torch.device("cpu"), **options)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (33, 57)])
-@pytest.mark.parametrize("scaling", [None, Scaling(64, 100)])
-def test_pictures_of_any_size_are_detected(shape, scaling):
-    found = detector(scaling=scaling)(np.zeros((*shape, 3), np.uint8))
-    assert found.boxes.shape == (len(found.scores), 4)
-    assert found.landmarks.shape == (len(found.scores), 5, 2)
-
-
-def test_a_blank_picture_above_every_score_gives_empty_arrays():
-    found = detector(confidence_threshold=1.0)(np.zeros((40, 40, 3), np.uint8))
-    assert found.boxes.shape == (0, 4) and found.scores.shape == (0,) and found.landmarks.shape == (0, 5, 2)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "factor"),
-    [(1080, 1920, 2150 / 1920), (1000, 1000, 1.6), (1600, 2150, 1.0), (500, 640, 3.2), (1, 10000, 1.0)],
-)
-def test_scaling_is_the_published_rule(height, width, factor):
-    assert Scaling().factor(height, width) == pytest.approx(factor)
-    assert Scaling().factor(width, height) == pytest.approx(factor)
-
-
-def test_boxes_of_a_scaled_picture_are_in_pixels_of_the_original(shared):
-    weights = shared / "weights" / "mobilenet0.25_Final.pth"
-    image = cv2.imread(str(sorted((shared / "images").glob("*20.jpg"))[0]))
-    options = {"confidence_threshold": 0.9}
-    as_is = Detector.load(weights, "mobile0.25", torch.device("cpu"), **options)(image)
-    larger = Detector.load(weights, "mobile0.25", torch.device("cpu"), scaling=Scaling(1000), **options)(image)
-    assert len(as_is.boxes) > 3
-    for box, landmarks in zip(as_is.boxes[:3], as_is.landmarks[:3], strict=True):
-        nearest = np.abs(larger.boxes - box).max(axis=1).argmin()
-        size = box[2] - box[0]
-        assert np.abs(larger.boxes[nearest] - box).max() < 0.2 * size
-        assert np.abs(larger.landmarks[nearest] - landmarks).max() < 0.2 * size
 
 
 def test_drawing_leaves_its_input_and_takes_boxes_outside():

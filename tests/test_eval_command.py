@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 import pytest
 import scipy.io
-from conftest import ROOT, SHARED, draw_picture
+from conftest import ROOT, SHARED, draw_picture, without_compiled
 
-from evaluation import compiled
 from utils.version import VERSION
 
 WIDER = SHARED / "wider_val"
@@ -404,12 +403,8 @@ def test_rows_order_and_layout_do_not_matter(small, run_small):
 def test_without_the_extension(small, run_small, monkeypatch):
     before = run_small()[1]
     curve = (small / "result" / "pr_curve.csv").read_bytes()
-    for name in ("_kernel", "_rows"):
-        monkeypatch.setitem(sys.modules, f"evaluation.{name}", None)
-    compiled.compiled.cache_clear()
-    compiled._warn.cache_clear()
-    status, out, err = run_small()
-    compiled.compiled.cache_clear()
+    with without_compiled("evaluation._kernel", "evaluation._rows"):
+        status, out, err = run_small()
     assert (status, out) == (0, before)
     assert err.count("\n") == 1 and "build_ext --inplace" in err
     assert (small / "result" / "pr_curve.csv").read_bytes() == curve

@@ -1,21 +1,18 @@
 """The protocol and its metrics: hand-computed cases, and both kernels against an oracle in the words of the design."""
 
 import json
-import sys
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from conftest import SHARED, without_compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import Annotation, picture_key, read_annotations
-from evaluation import compiled, kernel, kernel_numpy
+from evaluation import kernel, kernel_numpy
 from evaluation.metrics import average_precision
 from evaluation.predictions import load_predictions
 from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalise
@@ -35,17 +32,6 @@ def score(detections: list, boxes: list, counts: list[bool] | None = None, iou: 
     """Return the result of a set of one picture."""
     predictions = {"a": np.array(detections, float).reshape(-1, 5)}
     return evaluate(predictions, [picture("a.jpg", boxes, counts)], iou).subsets["all"]
-
-
-@contextmanager
-def hidden_extension() -> Iterator[None]:
-    """Make the compiled kernel impossible to import within the block."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "evaluation._kernel", None)
-        compiled.compiled.cache_clear()
-        compiled._warn.cache_clear()
-        yield
-    compiled.compiled.cache_clear()
 
 
 FACE = [0, 0, 9, 9]
@@ -233,7 +219,7 @@ def test_both_kernels_equal_the_oracle(pictures, iou):
         annotation.attributes["crowd"] = np.array([crowd for _, _, crowd in faces])
         ground_truth.append(annotation)
     check_with_oracle(predictions, ground_truth, iou)
-    with hidden_extension():
+    with without_compiled("evaluation._kernel"):
         check_with_oracle(predictions, ground_truth, iou)
 
 
@@ -316,7 +302,7 @@ def test_kernels_agree_to_the_bit_in_a_crowd(grid):
 
 def test_numpy_path_warns_once(capsys):
     predictions = {"a": np.array([[*FACE, 0.5]])}
-    with hidden_extension():
+    with without_compiled("evaluation._kernel"):
         assert capsys.readouterr().err == ""
         for _ in range(2):
             assert evaluate(predictions, [picture("a", [FACE])]).subsets["all"].ap == 1

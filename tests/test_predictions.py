@@ -2,17 +2,17 @@
 
 import json
 import random
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import without_compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import LARGEST, Annotation
-from evaluation import compiled
+from evaluation.compiled import compiled
 from evaluation.prediction_text import parse_text, parse_texts
 from evaluation.predictions import load_predictions
 from utils.errors import UserError
@@ -181,16 +181,10 @@ def test_plain_files_do_without_python(monkeypatch):
 
 
 def test_without_the_extension_there_is_one_warning(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "evaluation._rows", None)
-    monkeypatch.setitem(sys.modules, "evaluation._other", None)
-    compiled.compiled.cache_clear()
-    compiled._warn.cache_clear()
-    try:
+    with without_compiled("evaluation._rows", "evaluation._other"):
         for _ in range(2):
             assert parse_texts([ONE.encode()], ["one.txt"])[0].tolist() == parse_text(ONE.encode(), "one.txt").tolist()
-        assert compiled.compiled("_other") is None
-    finally:
-        compiled.compiled.cache_clear()
+        assert compiled("_other") is None
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1
     assert "python setup.py build_ext --inplace" in warning

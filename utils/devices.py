@@ -2,10 +2,20 @@
 
 import ctypes
 import os
+import re
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
 from utils.errors import UserError
+
+HALF_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
+CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_FILES = (  # version 2 and version 1: the limit, what is used, and what of it the system gives back when asked
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -44,6 +54,33 @@ def describe_computer(device: torch.device) -> str:
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Return how many bytes can still be had on a device, None where the system does not say.
+
+    On Linux the limits of containers and batch systems (control groups) count.
+    """
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    available = []
+    with suppress(OSError, ValueError, IndexError):
+        available.append(1024 * _number_after("MemAvailable:", Path("/proc/meminfo")))
+    with suppress(OSError):
+        groups = re.findall(r"^\d+:(memory|):/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)
+        for controller, path in groups:
+            folder = CGROUPS / controller / path
+            for group in (folder, *folder.parents):
+                for limit, used, cached in CGROUP_FILES:
+                    with suppress(OSError, ValueError, IndexError):  # of the other version, or without a limit
+                        free = int((group / limit).read_text()) - int((group / used).read_text())
+                        available.append(free + _number_after(cached, group / "memory.stat"))
+    return max(0, min(available)) if available else None
+
+
+def _number_after(name: str, file: Path) -> int:
+    return int(file.read_text().split(name, 1)[1].split()[0])
 
 
 def keep_freed_memory() -> None:
