@@ -1,82 +1,131 @@
-"""Detecting the pictures of a list: a text file per picture, which evaluation.predictions reads."""
+"""Detecting many pictures: reading, decoding and the network at the same time, and a bad picture stops no other."""
 
-from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-from data.annotations import picture_key
+from data.pictures import picture_size
+from engine.overlap import batches, overlapped
 from models.detector import Detections, Detector
-from utils.drawing import draw_detections
+from utils.devices import usable_cores
 from utils.errors import UserError
-from utils.files import join_inside, read_image, write_image, write_text
+from utils.files import read_image
 
-FARTHEST = 4e8
+READERS = 8  # threads at most: more decode faster than any network detects
+UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
+
+Source = TypeVar("Source")
 
 
-def detect_pictures(
-    detector: Detector,
-    names: Iterable[str],
-    images: Path,
-    save_folder: Path,
-    drawn_folder: Path | None = None,
-    vis_thres: float = 0.5,
-) -> None:
-    """Write a text file below save_folder for each picture, in the sub-folders of the names.
+class File(Protocol):
+    """A picture file."""
+
+    path: Path
+
+
+@dataclass
+class Picture(Generic[Source]):
+    """A picture on its way: read, then detected, or given up with an error.
+
+    Attributes:
+        source: what it was asked for by; a frame's or a file's name where it is shown as text.
+        image: (H, W, 3) uint8 BGR; None where it cannot be read.
+        found: its faces, once it is detected.
+        error: one line that names it and says what is wrong with it; None where nothing is.
+    """
+
+    source: Source
+    image: np.ndarray | None = None
+    found: Detections | None = None
+    error: str | None = None
+
+
+def read_each(files: Iterable[File], detector: Detector, upright: bool = False) -> Iterator[Picture[File]]:
+    """Read picture files in threads, in order and only a few ahead, however many there are.
 
     Args:
-        names: paths of the pictures below `images`.
-        drawn_folder: where the pictures with their boxes go, as JPEG; None: nowhere.
-        vis_thres: lowest score that is drawn.
+        detector: a picture for which it has not the memory is given up before it is decoded.
+        upright: turn pictures as their EXIF tag says; otherwise they stay as stored.
+    """
+
+    def read(file: File) -> Picture[File]:
+        try:
+            _refuse_too_large(file.path, detector)
+            return Picture(file, read_image(file.path, upright))
+        except UserError as error:
+            return Picture(file, error=str(error))
+
+    threads = min(READERS, usable_cores())
+    return overlapped(read, files, threads=threads, ahead=threads)
+
+
+def _refuse_too_large(path: Path, detector: Detector) -> None:
+    try:
+        height, width = picture_size(path)
+    except UserError:
+        return  # OpenCV may know it, or has better words
+    try:
+        detector.pictures_at_once(height, width)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def detect_each(detector: Detector, pictures: Iterable[Picture[Source]], batch_size: int) -> Iterator[Picture[Source]]:
+    """Detect the faces of pictures, in order; neighbours of one size go through the network together.
+
+    Args:
+        pictures: as they are read; they are taken while others are detected.
+    """
+
+    def detect(batch: list[Picture[Source]]) -> list[Picture[Source]]:
+        if batch[0].image is None:
+            return batch
+        try:
+            found = detector([picture.image for picture in batch])
+        except UserError as error:  # it takes too much memory
+            return [replace(picture, image=None, error=f"{picture.source}: {error}") for picture in batch]
+        return [replace(picture, found=detections) for picture, detections in zip(batch, found, strict=True)]
+
+    together = batches(pictures, batch_size, lambda picture: picture.image is not None and picture.image.shape)
+    if detector.device.type == "cpu":  # its threads are PyTorch's, which are those of the program's first thread
+        detected = map(detect, together)
+    else:  # a second thread gives a GPU its next batch while the boxes of the one before are sorted out
+        detected = overlapped(detect, together, threads=2, ahead=2)
+    for batch in detected:
+        yield from batch
+
+
+def write_each(
+    detector: Detector,
+    pictures: Iterable[Picture[Source]],
+    write: Callable[[Picture[Source]], None],
+    batch_size: int,
+    progress: tqdm,
+) -> tuple[int, list[str]]:
+    """Detect pictures and hand each to a function that writes its faces, while the next ones are detected.
+
+    Returns:
+        how many were written, and the error of each other.
 
     Raises:
-        UserError: a name that leads outside or is there twice, a picture that cannot be read, a file that cannot be
-            written; what was written before stays.
+        UserError: of the function.
     """
-    pictures = locate_pictures(names, images)
-    with tqdm(pictures.items(), desc="detecting", unit="picture", disable=None) as progress:
-        for key, path in progress:
-            image = read_image(path)
-            found = detector(image)
-            write_text(join_inside(save_folder, f"{key}.txt"), format_detections(PurePosixPath(key).name, found))
-            if drawn_folder is not None:
-                seen = found.scores >= vis_thres
-                drawn = draw_detections(image, found.boxes[seen], found.scores[seen])
-                write_image(join_inside(drawn_folder, f"{key}.jpg"), drawn)
 
+    def write_or_not(picture: Picture[Source]) -> str | None:
+        if picture.error is None:
+            write(picture)
+        return picture.error
 
-def locate_pictures(names: Iterable[str], images: Path) -> dict[str, Path]:
-    """Return picture_key(name) -> path below a folder, all looked at before the first is detected.
-
-    Raises:
-        UserError: a name that leads outside or is there twice, or a picture that does not exist.
-    """
-    pictures = {}
-    for name in names:
-        key, path = picture_key(name), join_inside(images, name)
-        if key in pictures:
-            raise UserError(f"{path}: the list has this picture twice, or another of the same name ({pictures[key]})")
-        if not path.is_file():
-            raise UserError(f"{path}: no such picture; correct the list or name its folder with --dataset_folder")
-        pictures[key] = path
-    return pictures
-
-
-def written_rows(found: Detections) -> np.ndarray:
-    """Return (N, 5) float64 x1 y1 x2 y2 score, as they are after they were written to a text file and read again.
-
-    Corners are cut to whole pixels, scores rounded to seven digits. An untrained network's boxes may pass every
-    integer, so that they end at a distance where no picture is.
-    """
-    corners = np.trunc(found.boxes.astype(np.float64).clip(-FARTHEST, FARTHEST))
-    return np.column_stack([corners, found.scores.astype(np.float64).round(7)])
-
-
-def format_detections(stem: str, found: Detections) -> str:
-    """Return the text of a detection file: base name, count, then `x y w h score` a line, best first."""
-    rows = [
-        f"{x1:.0f} {y1:.0f} {x2 - x1:.0f} {y2 - y1:.0f} {score:.7f}"
-        for x1, y1, x2, y2, score in written_rows(found).tolist()
-    ]
-    return "\n".join([stem, str(len(rows)), *rows]) + "\n"
+    detected = detect_each(detector, pictures, batch_size)
+    written, errors = 0, []
+    for error in overlapped(write_or_not, detected, threads=1, ahead=2 * batch_size):
+        if error is None:
+            written += 1
+        else:
+            errors.append(error)
+        progress.update()
+    return written, errors

@@ -1,4 +1,4 @@
-"""Ending a run in good order: SIGTERM, Ctrl-C and the end of its terminal let it write a checkpoint first."""
+"""Ending a run in good order: SIGTERM, Ctrl-C and the end of its terminal let it write what it has first."""
 
 import os
 import signal
@@ -22,13 +22,15 @@ class StopRequest:
 
     Args:
         quiet: say nothing when it happens, as ranks other than the first.
+        follows: what is done before the end.
 
     Attributes:
         signal: its number; 0: nobody did.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, follows: str = "a checkpoint follows") -> None:
         self.quiet = quiet
+        self.follows = follows
         self.signal = 0
 
     def __bool__(self) -> bool:
@@ -42,13 +44,13 @@ class StopRequest:
         self.signal = number
         if not self.quiet:  # past Python's buffers, which it may have interrupted; Ctrl-C ends a `| tee`, too
             with suppress(OSError):
-                os.write(2, f"\n{signal.Signals(number).name}: a checkpoint follows; Ctrl-C ends at once\n".encode())
+                os.write(2, f"\n{signal.Signals(number).name}: {self.follows}; Ctrl-C ends at once\n".encode())
 
 
 @contextmanager
-def stop_request(quiet: bool) -> Iterator[StopRequest]:
+def stop_request(quiet: bool, follows: str = "a checkpoint follows") -> Iterator[StopRequest]:
     """Catch signals in the block: the first is only noted, a second SIGINT is a KeyboardInterrupt."""
-    request = StopRequest(quiet)
+    request = StopRequest(quiet, follows)
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number, handler in before.items():
         # nohup has SIGHUP ignored. A shell has SIGINT ignored by what it starts with &; people send it all the same.

@@ -18,10 +18,10 @@ from engine.validation import DevSet
 from models.backbones import load_backbone_weights
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
-from utils.devices import choose_device, describe_computer, keep_freed_memory, usable_cores, visible_cards
+from utils.devices import describe_computer, keep_freed_memory, usable_cores, visible_cards
 from utils.errors import UserError
 from utils.files import make_folder
-from utils.processes import Ranks, joined_ranks
+from utils.processes import Ranks, device_of_rank, joined_ranks
 
 
 def main(description: str) -> None:
@@ -36,12 +36,12 @@ def main(description: str) -> None:
     """
     given = parse_flags(description)
     warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores: see below
-    device = _device_of_rank(given.device)
+    device = device_of_rank(given.device)
     if device.type == "cpu":
         keep_freed_memory()
     elif device.index is not None:
         torch.cuda.set_device(device)  # else the thread that pins memory would take a part of the first GPU's
-    with joined_ranks(device, given.rank_timeout) as ranks:
+    with joined_ranks(device, given.rank_timeout, "--rank_timeout") as ranks:
         checkpoint = ranks.from_first(lambda: _checkpoint_to_resume(given))
         if checkpoint is not None:
             given = parse_flags(description, kept=checkpoint.flags)
@@ -90,16 +90,6 @@ def _build_network(flags: Namespace, cfg: dict, is_new: bool) -> RetinaFace:
     elif is_new and cfg["pretrain"] and not flags.no_pretrain:
         load_backbone_weights(network, cfg, flags.backbone_weights)
     return network
-
-
-def _device_of_rank(name: str | None) -> torch.device:
-    """Return the device that is asked for; with torchrun and GPUs, each process of a machine has one of its own."""
-    device, ranks = choose_device(name), Ranks.of_torchrun()
-    if ranks.local_rank is not None and device.type == "cuda":
-        if device.index is not None:
-            raise UserError(f"--device {name}: torchrun gives each rank its own GPU; choose by CUDA_VISIBLE_DEVICES")
-        return choose_device(f"cuda:{ranks.local_rank}")
-    return device
 
 
 def _checkpoint_to_resume(given: Namespace) -> Checkpoint | None:

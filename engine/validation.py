@@ -11,7 +11,7 @@ from torch import nn
 from tqdm import tqdm
 
 from data.annotations import Annotation, read_annotations
-from engine.detection import locate_pictures, written_rows
+from engine.listed import check_pictures, locate_pictures, written_rows
 from engine.progress import say
 from evaluation.protocol import evaluate
 from models.detector import Detector
@@ -51,7 +51,9 @@ class DevSet:
         annotations = read_annotations(label_file)
         if not any(len(annotation.boxes) for annotation in annotations):
             raise UserError(f"{label_file}: has no faces; --val_dataset needs boxes to score with")
-        paths = locate_pictures([each.name for each in annotations], label_file.parent / "images")
+        names, images = [each.name for each in annotations], label_file.parent / "images"
+        check_pictures(names, images)
+        paths = {listed.key: listed.path for listed in locate_pictures(names, images)}
         return cls(annotations, paths, skip_unreadable)
 
 
@@ -117,6 +119,6 @@ def _detect(
         detections = detector(image)
         found[key] = written_rows(detections)
         if is_first and len(drawn) < SHOWN:
-            seen = detections.scores >= SHOWN_SCORE
-            drawn.append(draw_detections(image, detections.boxes[seen], detections.scores[seen]))
+            seen = detections.where(detections.scores >= SHOWN_SCORE)
+            drawn.append(draw_detections(image, seen.boxes, seen.scores, seen.landmarks))
     return found, drawn

@@ -38,6 +38,10 @@ class Detections:
     scores: np.ndarray
     landmarks: np.ndarray | None
 
+    def where(self, mask: np.ndarray) -> "Detections":
+        """Return those that a (N,) bool mask chooses."""
+        return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
+
 
 @dataclass
 class Scaling:

@@ -11,15 +11,19 @@ TEXT_COLOR = (0, 40, 0)
 # Left eye, right eye, nose, left and right corner of the mouth, as they lie in the picture: mirrored wrongly, it shows.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
 SHEET_COLOR = (32, 32, 32)
+BLOCKS = 6  # across a face that is pixelated: too few for people and programs to know it
 
 
-def draw_detections(image: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return a copy of a picture with a box and a score for each face, the best on top.
+def draw_detections(
+    image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a copy of a picture with a box and a score for each face, the best on top, and five dots.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; however far outside the picture.
         scores: (N,) 0 to 1, best first.
+        landmarks: (N, 5, 2) x y in pixels; None: no dots.
     """
     drawn = image.copy()
     height, width = image.shape[:2]
@@ -37,6 +41,8 @@ def draw_detections(image: np.ndarray, boxes: np.ndarray, scores: np.ndarray) ->
         corner = (left + text_width, bottom + 2)
         cv2.rectangle(drawn, (left, bottom - text_height - 2), corner, BOX_COLOR, cv2.FILLED)
         cv2.putText(drawn, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOR, 1, cv2.LINE_AA)
+    if landmarks is not None:
+        _draw_landmarks(drawn, corners, landmarks.clip(-margin, [width + margin, height + margin]), thickness)
     return drawn
 
 
@@ -62,10 +68,36 @@ def draw_boxes(
         return drawn
     if landmark_mask is not None:
         boxes, landmarks = boxes[landmark_mask], landmarks[landmark_mask]
+    _draw_landmarks(drawn, boxes, landmarks, thickness)
+    return drawn
+
+
+def _draw_landmarks(drawn: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray, thickness: int) -> None:
     for box, points in zip(boxes, np.rint(landmarks).astype(int).tolist(), strict=True):
         radius = max(thickness, round((box[2] - box[0]) / 40))  # grows with the face, which it must not hide
         for point, color in zip(points, LANDMARK_COLORS, strict=True):
             cv2.circle(drawn, point, radius, color, cv2.FILLED, cv2.LINE_AA)
+
+
+def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return a copy of a picture in which each face is made of a few squares of one colour.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; an eighth of their size around them is covered, too.
+    """
+    drawn = image.copy()
+    height, width = image.shape[:2]
+    margin = np.tile((boxes[:, 2:] - boxes[:, :2]) / 8, 2) * [-1, -1, 1, 1]
+    corners = (boxes + margin).clip(0, [width, height] * 2)
+    corners = np.hstack([np.floor(corners[:, :2]), np.ceil(corners[:, 2:])]).astype(int)
+    for x1, y1, x2, y2 in corners.tolist():
+        part = image[y1:y2, x1:x2]
+        if part.size:
+            side = max(1.0, min(part.shape[:2]) / BLOCKS)
+            blocks = [max(1, round(length / side)) for length in (x2 - x1, y2 - y1)]
+            coarse = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
+            drawn[y1:y2, x1:x2] = cv2.resize(coarse, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
     return drawn
 
 

@@ -27,10 +27,12 @@ def read_text(path: str | Path) -> str:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     """Read a picture of any kind that OpenCV knows.
 
-    The stored pixels are returned: an EXIF rotation is not applied, since labels refer to the stored pixels.
+    Args:
+        upright: turn it as its EXIF tag says, so that it is as people see it; otherwise the pixels are returned as
+            stored, which is what labels refer to.
 
     Returns:
         (H, W, 3) uint8, BGR. Grey pictures get three equal channels, transparency is dropped.
@@ -46,7 +48,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
     _silence_opencv()
     try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     except cv2.error as error:
         raise UserError(f"{path}: OpenCV cannot decode the picture ({error.err})") from error

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from utils.devices import choose_device
 from utils.errors import UserError
 
 # gloo has no class for its errors. It says "[...gloo/transport/tcp/pair.cc:...] Connection closed by peer", "Timed out
@@ -115,6 +116,20 @@ class Ranks:
         raise SystemExit(2)
 
 
+def device_of_rank(name: str | None) -> torch.device:
+    """Return the device that is asked for; with torchrun and GPUs, each process of a machine has one of its own.
+
+    Raises:
+        UserError: not a device's name, one that this machine lacks, or one GPU for all ranks.
+    """
+    device, ranks = choose_device(name), Ranks.of_torchrun()
+    if ranks.local_rank is not None and device.type == "cuda":
+        if device.index is not None:
+            raise UserError(f"--device {name}: torchrun gives each rank its own GPU; choose by CUDA_VISIBLE_DEVICES")
+        return choose_device(f"cuda:{ranks.local_rank}")
+    return device
+
+
 def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
     """Return what a function returns, or the message of its error."""
     try:
@@ -126,12 +141,13 @@ def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
 
 
 @contextmanager
-def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
+def joined_ranks(device: torch.device, minutes: float, flag: str = "") -> Iterator[Ranks]:
     """Connect the processes that torchrun started, over NCCL where they compute on GPUs, else over gloo.
 
     Args:
         device: where this rank computes.
         minutes: how long a rank waits for the others before it gives up.
+        flag: by which the user sets the minutes, for the error.
 
     Raises:
         UserError: a rank that ended or does not answer.
@@ -160,8 +176,8 @@ def joined_ranks(device: torch.device, minutes: float) -> Iterator[Ranks]:
             raise
         *_, reason = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UserError(
-            f"rank {ranks.rank}: another rank ended, or did not answer within {minutes:g} minutes (--rank_timeout);"
-            f" see what that one says, then go on with --resume ({reason})"
+            f"rank {ranks.rank}: another rank ended, or did not answer within {minutes:g} minutes"
+            f"{f' ({flag})' if flag else ''}; see what that one says, then go on with --resume ({reason})"
         ) from error
 
 

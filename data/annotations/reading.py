@@ -1,11 +1,12 @@
 """Which format a file or folder is in, and its reader."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from data.annotations.coco import read_coco
 from data.annotations.record import Annotation
-from data.annotations.text import read_counted, read_label, read_list, recognise_text, refuse_unknown
+from data.annotations.text import iterate_list, read_counted, read_label, read_list, recognise_text, refuse_unknown
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
 from data.annotations.yolo import CLASSES, read_yolo
@@ -65,6 +66,24 @@ def read_annotations(
         raise UserError(f"{path}: has no classes of objects to choose from; leave --category out")
     # A list of names that look like something else is one if the user says so.
     return _read(path, kind if kind == "list" else found, images, category)
+
+
+class PictureNames:
+    """The names of an annotation file's pictures, as often as they are iterated over.
+
+    A list of names is read anew each time and never held in memory; other formats are read once.
+
+    Raises:
+        UserError: as `read_annotations`, for a list when it is iterated over.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        is_list = self.path.is_file() and _recognise(self.path) == "list"
+        self.names = None if is_list else [annotation.name for annotation in read_annotations(path)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iterate_list(self.path) if self.names is None else iter(self.names)
 
 
 def _read(path: Path, kind: str | None, images: str | Path | None, category: str | None) -> list[Annotation]:

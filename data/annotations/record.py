@@ -79,6 +79,11 @@ def value_name(attributes_present: Collection[str], attribute: str, value: float
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
+def clean_name(name: str) -> str:
+    """Return a picture's name with forward slashes; WIDER FACE's lists mean the images folder by a first slash."""
+    return name.replace("\\", "/").lstrip("/")
+
+
 def make_annotations(
     names: Sequence[str],
     counts: Sequence[int],
@@ -117,8 +122,7 @@ def make_annotations(
         faces = slice(end - count, end)
         annotations.append(
             Annotation(
-                # Lists of WIDER FACE begin their names with a slash that means the images folder.
-                name=name.replace("\\", "/").lstrip("/"),
+                name=clean_name(name),
                 boxes=corners[faces],
                 landmarks=landmarks[faces],
                 attributes={key: values[faces] for key, values in (attributes or {}).items()},

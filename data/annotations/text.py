@@ -7,15 +7,17 @@ list      a picture's name a line, no boxes
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotation, make_annotations
+from data.annotations.record import WIDER_VALUES, Annotation, clean_name, make_annotations
 from utils.errors import UserError
 from utils.files import read_text
 
+EMPTY = "the file is empty; expected picture names or labels"
 COUNTED_ATTRIBUTES = {
     "wider": tuple(WIDER_VALUES),
     "laboro": ("blur", "shakiness", "occlusion", "pose"),
@@ -107,8 +109,29 @@ def read_counted(path: Path, kind: str) -> list[Annotation]:
 
 def read_list(path: Path) -> list[Annotation]:
     """Read a list of names: pictures without boxes."""
-    names = [line for line in _read_lines(path) if line]
+    names = list(iterate_list(path))
     return make_annotations(names, [0] * len(names), [])
+
+
+def iterate_list(path: Path) -> Iterator[str]:
+    """Give the names of a list as they are read, however long it is.
+
+    Raises:
+        UserError: the file cannot be read, is not text, or has no name.
+    """
+    is_empty = True
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            for line in file:
+                if name := line.strip():
+                    is_empty = False
+                    yield clean_name(name)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text") from error
+    if is_empty:
+        raise UserError(f"{path}: {EMPTY}")
 
 
 def parse_numbers(line: str) -> list[float] | None:
@@ -123,7 +146,7 @@ def parse_numbers(line: str) -> list[float] | None:
 def _read_lines(path: Path) -> list[str]:
     lines = [line.strip() for line in read_text(path).split("\n")]
     if not any(lines):
-        raise UserError(f"{path}: the file is empty; expected picture names or labels")
+        raise UserError(f"{path}: {EMPTY}")
     return lines
 
 

@@ -1,0 +1,85 @@
+"""What detect.py is asked to look at: pictures, folders and patterns of them, videos, cameras."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from data.pictures import PICTURE_SUFFIXES, files_below
+from data.video import VIDEO_SUFFIXES
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture or a video.
+
+    Attributes:
+        name: by which its outputs are called: a path below the output folder.
+        path: its file; None: a camera.
+        camera: its number.
+    """
+
+    name: str
+    path: Path | None = None
+    camera: int | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        return self.path is not None and not _is_video(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def find_sources(arguments: Sequence[str], leave_out: Sequence[Path]) -> list[Source]:
+    """Return what the arguments name, in their order and sorted within a folder or a pattern.
+
+    Args:
+        leave_out: folders whose files are not taken, for they are outputs.
+
+    Raises:
+        UserError: something that does not exist, or a folder or pattern without pictures and videos.
+    """
+    outputs = [folder.resolve() for folder in leave_out]
+    sources = []
+    for argument in arguments:
+        found = [
+            source
+            for source in _find(argument)
+            if source.path is None
+            or Path(argument).is_file()
+            or not any(source.path.resolve().is_relative_to(folder) for folder in outputs)
+        ]
+        if not found:
+            raise UserError(f"{argument}: has no pictures and no videos, by their suffixes")
+        sources += found
+    return sources
+
+
+def _find(argument: str) -> list[Source]:
+    path = Path(argument)
+    if path.is_file():
+        return [Source(path.name, path)]
+    if path.is_dir():
+        return [Source(name, path / name) for name in files_below(path, PICTURE_SUFFIXES | VIDEO_SUFFIXES)]
+    if argument.isdecimal():
+        return [Source(f"camera_{argument}", camera=int(argument))]
+    if has_magic(argument):
+        plain = []  # the folders before the first that is a pattern
+        for part in path.parts[:-1]:
+            if has_magic(part):
+                break
+            plain.append(part)
+        below = Path(*plain)
+        matches = sorted(match for match in map(Path, glob(argument, recursive=True)) if match.is_file())
+        return [Source(match.relative_to(below).as_posix(), match) for match in matches if _is_known(match)]
+    raise UserError(f"{argument}: no such picture, video or folder; a number is a camera, a pattern needs quotes")
+
+
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES or _is_video(path)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES

@@ -1,0 +1,147 @@
+"""The command line that val_tvface.py and test_tvface.py share."""
+
+import argparse
+import os
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+
+from data.annotations import PictureNames
+from data.splits import Split
+from engine.detection import UNREADABLE
+from engine.detector_flags import add_detector_flags, load_detector, weights_file
+from engine.listed import Output, begin_output, check_pictures, detect_listed
+from engine.stopping import Stop, stop_request
+from utils.errors import UserError
+from utils.files import make_folder
+from utils.flags import fraction
+from utils.processes import Ranks, joined_ranks
+from utils.version import VERSION
+
+DECIDING = (  # flags that change what is written
+    *("network", "amp", "origin_size", "target_size", "max_size"),
+    *("confidence_threshold", "nms_threshold", "top_k", "keep_top_k"),
+)
+MINUTES = 7 * 24 * 60  # for a rank that is done to wait for the others
+
+
+def detect_split(split: Split) -> None:
+    """Read the flags of sys.argv and detect the split's pictures.
+
+    Raises:
+        UserError: whatever the user can mend.
+        SystemExit: with status UNREADABLE, all is written but for pictures that cannot be read.
+    """
+    flags = _parse_flags(split)
+    images = Path(flags.dataset_folder)
+    if not images.is_dir():
+        raise UserError(
+            f"{images}: no such folder of pictures; put the dataset there, name another with --dataset_folder, or draw"
+            " a small one with: python -m data.sample"
+        )
+    list_file = Path(flags.list_file) if flags.list_file else Path(os.path.abspath(images)).parent / split.list_name
+    if not list_file.is_file():
+        raise UserError(
+            f"{list_file}: no such list of pictures; name one with --list_file, or another folder of pictures with"
+            " --dataset_folder"
+        )
+    names = PictureNames(list_file)
+    detector = load_detector(flags)
+    # The ranks say nothing to each other that a GPU need know of.
+    with joined_ranks(torch.device("cpu"), MINUTES) as ranks:
+        count = ranks.from_first(lambda: check_pictures(names, images))
+        begun = ranks.from_first(lambda: _begin(flags, images))
+        save_folder = Path(flags.save_folder).resolve()
+        drawn_folder = save_folder.with_name(f"{save_folder.name}_drawn") if flags.save_image else None
+        output = Output(save_folder, begun, drawn_folder, flags.vis_thres)
+        with stop_request(quiet=not ranks.first, follows="--resume goes on with the rest") as stop:
+            written, errors = detect_listed(
+                detector, names, images, output, batch_size=flags.batch_size, ranks=ranks, stop=lambda: bool(stop)
+            )
+        if stop:
+            raise Stop(stop.signal)
+        _report(ranks, output, count, written, errors)
+
+
+def _begin(flags: argparse.Namespace, images: Path) -> int:
+    """Make the output folder and note what decides about its files."""
+    try:
+        weights = sha256(weights_file(flags).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise UserError(f"{weights_file(flags)}: cannot be read ({error.strerror})") from error
+    settings = {
+        "--dataset_folder": str(images.resolve()),
+        "weights of hash": weights,
+        **{f"--{flag}": getattr(flags, flag) for flag in DECIDING},
+        "version": VERSION,
+    }
+    return begin_output(make_folder(flags.save_folder), settings, flags.resume)
+
+
+def _report(ranks: Ranks, output: Output, count: int, written: int, errors: list[str]) -> None:
+    """Say what all ranks did."""
+    written = round(sum(ranks.total([written])))
+    errors = [error for share in ranks.gather(errors) for error in share]
+    if ranks.first:
+        before = count - written - len(errors)
+        print(f"{count - len(errors)} detection files: {output.folder}{f' ({before} of them before)' * bool(before)}")
+        if output.drawn_folder is not None:
+            print(f"pictures with boxes: {output.drawn_folder}")
+        for error in errors:
+            print(f"error: {error}", file=sys.stderr)
+        if errors:
+            print(
+                f"{len(errors)} of {count} pictures could not be read and have no detection file; mend them and go on"
+                " with --resume",
+                file=sys.stderr,
+            )
+    if errors:
+        raise SystemExit(UNREADABLE)
+
+
+def _parse_flags(split: Split) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=f"Detect the faces in the {split.name} pictures and write a text file for each: its base name,"
+        " the number of faces, then 'x y w h score' a line, in the pixels that the file stores: an EXIF rotation is not"
+        f" applied, as in the labels. torchrun shares the pictures among several GPUs: torchrun --nproc_per_node=4"
+        f" {split.detection_script} ...",
+        epilog=f"{split.evaluation_folder}/eval.py scores what is written by default. Exit status: 0, 2 for a mistake,"
+        f" {UNREADABLE} where all is done but for pictures that cannot be read, which are named at the end.",
+    )
+    add = parser.add_argument
+    add(
+        "--dataset_folder",
+        default=split.images,
+        metavar="DIR",
+        help="folder of the pictures (default: %(default)s)",
+    )
+    add(
+        "--list_file",
+        metavar="FILE",
+        help=f"names of the pictures, or their labels in any known format (default: {split.list_name} beside the"
+        " folder of the pictures)",
+    )
+    add(
+        "--save_folder",
+        default=f"{split.evaluation_folder}/tvface_txt",
+        metavar="DIR",
+        help="where the text files go (default: %(default)s)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was interrupted: keep the text files that it has written with the same settings",
+    )
+    add_detector_flags(parser, confidence_threshold=0.02, why="AP needs the low ones too")
+    add(
+        "-s",
+        "--save_image",
+        action="store_true",
+        help="also write the pictures with their boxes, to the folder SAVE_FOLDER_drawn",
+    )
+    add(
+        "--vis_thres", type=fraction, default=0.5, metavar="S", help="lowest score that is drawn (default: %(default)s)"
+    )
+    return parser.parse_args()
