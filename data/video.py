@@ -9,6 +9,7 @@ from time import perf_counter
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from utils.errors import UserError
 
@@ -20,6 +21,7 @@ VIDEO_SUFFIXES = {
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
 SAFE = {"movflags": "hybrid_fragmented"}  # in parts, which become one when the file is closed
 BORDER = cv2.BORDER_REPLICATE
+BT709 = 1  # in ITU-T H.273, tables 2 to 4
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,11 @@ class VideoWriter:
         self.container = av.open(str(path), "w", format="mp4", options=SAFE)
         self.stream = self.container.add_stream("libx264", rate=rate, options=QUALITY)
         self.stream.pix_fmt = "yuv420p"
-        self.stream.codec_context.time_base = Fraction(1, self.TICKS)
+        codec = self.stream.codec_context
+        codec.time_base = Fraction(1, self.TICKS)
+        # The colours of high definition, and said so, else players guess.
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+        codec.color_range = ColorRange.MPEG
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Append a picture, (H, W, 3) uint8 BGR; all of one size.
@@ -190,7 +196,9 @@ class VideoWriter:
             self.stream.height, self.stream.width = height + height % 2, width + width % 2
         # Half the resolution of its colours makes the picture even: a last row or column is repeated.
         image = cv2.copyMakeBorder(image, 0, self.stream.height - height, 0, self.stream.width - width, BORDER)
-        frame = av.VideoFrame.from_ndarray(image, "bgr24")
+        frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         self.last = max(self.last + 1, round(time * self.TICKS))
         frame.pts, frame.time_base = self.last, Fraction(1, self.TICKS)
         self._mux(frame)

@@ -114,7 +114,7 @@ class _Run:
             lines = stack.enter_context(open(stack.enter_context(growing_file(listed)), "w", encoding="utf-8"))
             writer = None
             if self.shows:
-                writer = VideoWriter(stack.enter_context(growing_file(shown)), video.rate)
+                writer = VideoWriter(stack.enter_context(growing_file(shown)), video.rate / every)
                 stack.enter_context(closing(writer))
 
             def write(picture: Picture[Frame]) -> None:

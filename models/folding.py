@@ -7,12 +7,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Return a copy of a network, in evaluation mode, whose convolutions do what its batch normalisations did.
+    """Return a copy of a network whose convolutions do what its batch normalisations did, to be used, not trained.
 
     A normalisation belongs to the convolution that is registered before it in the same module, as in torchvision's
     ResNet and in models.blocks. The outputs are the same but for rounding.
     """
-    return _fold(copy.deepcopy(model).eval())
+    return _fold(copy.deepcopy(model).eval()).requires_grad_(False)
 
 
 def _fold(module: nn.Module) -> nn.Module:

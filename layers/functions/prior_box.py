@@ -1,7 +1,7 @@
 """Prior boxes: the fixed boxes against which faces are coded (SSD, section 2.2; RetinaFace, section 3.2)."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -40,16 +40,21 @@ def _prior_boxes(
     clip: bool,
     device: torch.device,
 ) -> Tensor:
+    return build_prior_boxes(image_size, min_sizes, steps, clip).to(device)
+
+
+def build_prior_boxes(
+    image_size: tuple[int, int], min_sizes: Sequence[Sequence[int]], steps: Sequence[int], clip: bool
+) -> Tensor:
+    """Return what PriorBox does, on the CPU and not cached; sizes may be those that torch.export traces."""
     height, width = image_size
-    extent = torch.tensor([width, height, width, height], dtype=torch.float64)
     maps = []
     for sizes, step in zip(min_sizes, steps, strict=True):
-        y = (torch.arange(ceil(height / step), dtype=torch.float64) + 0.5) * step
-        x = (torch.arange(ceil(width / step), dtype=torch.float64) + 0.5) * step
+        rows, columns = (height + step - 1) // step, (width + step - 1) // step  # rounded up
+        y = (torch.arange(rows, dtype=torch.float64) + 0.5) * step
+        x = (torch.arange(columns, dtype=torch.float64) + 0.5) * step
         size = torch.tensor(sizes, dtype=torch.float64)
         cy, cx, size = torch.meshgrid(y, x, size, indexing="ij")
-        maps.append(torch.stack([cx, cy, size, size], dim=-1).reshape(-1, 4))
-    priors = (torch.cat(maps) / extent).to(torch.float32)
-    if clip:
-        priors.clamp_(0, 1)
-    return priors.to(device)
+        maps.append(torch.stack([cx / width, cy / height, size / width, size / height], dim=-1).reshape(-1, 4))
+    priors = torch.cat(maps).to(torch.float32)
+    return priors.clamp(0, 1) if clip else priors

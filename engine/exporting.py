@@ -1,0 +1,146 @@
+"""A network written as one file for deployment, and whether that file finds what PyTorch finds."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from models.deployment import PicturesToFaces, non_max_suppression
+from models.detector import Detector
+from utils.errors import UserError
+
+OPSET = 18
+PIXELS = 0.5  # that a box may differ by
+RAW = 1e-3  # that a value of a head may differ by, relative to the head's largest
+
+Outputs = list[np.ndarray]
+Run = Callable[[np.ndarray], Outputs]
+
+
+def output_names(network: nn.Module) -> list[str]:
+    """Return what a network of models.deployment gives, in its order."""
+    if not isinstance(network, PicturesToFaces):
+        return ["loc", "conf", "landm"]
+    return ["boxes", "scores", *(["landmarks"] if network.has_landmarks else []), "picture"]
+
+
+def export_onnx(network: nn.Module, path: Path) -> Run:
+    """Write a network of models.deployment as ONNX, and return how ONNX Runtime runs that file.
+
+    Raises:
+        UserError: packages are missing.
+    """
+    try:
+        import onnxruntime
+        from onnxscript import FLOAT, INT64
+        from onnxscript import opset18 as op
+    except ImportError as error:
+        raise UserError(f"{error.name}: not installed; pip install onnx onnxscript onnxruntime") from error
+
+    def suppress(boxes: FLOAT, scores: FLOAT, iou: float, score: float) -> INT64:
+        one_class = op.Unsqueeze(scores, op.Constant(value_ints=[1]))
+        limits = op.Constant(value_int=2**62), op.Constant(value_float=iou), op.Constant(value_float=score)
+        chosen = op.NonMaxSuppression(boxes, one_class, *limits)  # picture, class, prior
+        return op.Gather(chosen, op.Constant(value_ints=[0, 2]), axis=1)
+
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            (_example(),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["pictures"],
+            output_names=output_names(network),
+            dynamic_shapes=(_DYNAMIC,),
+            custom_translation_table={non_max_suppression._opoverload: suppress},
+        )
+        program.save(str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda pictures: session.run(None, {"pictures": pictures})
+
+
+def export_torch(network: nn.Module, path: Path) -> Run:
+    """Write a network of models.deployment for torch.export.load, and return how PyTorch runs that file."""
+    with _quiet():
+        program = torch.export.export(network, (_example(),), dynamic_shapes=(_DYNAMIC,))
+        buffer = io.BytesIO()  # given a path, PyTorch insists on a suffix
+        torch.export.save(program, buffer)
+    path.write_bytes(buffer.getvalue())
+    module = torch.export.load(buffer).module()
+
+    def run(pictures: np.ndarray) -> Outputs:
+        with torch.inference_mode():
+            return [output.numpy() for output in module(torch.from_numpy(pictures))]
+
+    return run
+
+
+# Below 33 pixels the coarsest map is one cell high or wide, which torch.export takes for another network.
+_DYNAMIC = {0: Dim("batch"), 1: Dim("height", min=33), 2: Dim("width", min=33)}
+
+
+def _example() -> Tensor:
+    """Return pictures whose batch, height and width no network can take for constants."""
+    return torch.zeros(2, 96, 160, 3, dtype=torch.uint8)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep the exporter's progress and its warnings about itself off the terminal."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def compare_faces(run: Run, detector: Detector, pictures: Sequence[np.ndarray]) -> str:
+    """Detect pictures with an exported file and with a Detector, each alone and twice in one batch.
+
+    Returns:
+        what was compared, for people.
+
+    Raises:
+        UserError: another number of faces, or a box that is more than PIXELS off.
+    """
+    faces, off = 0, 0.0
+    for picture in pictures:
+        expected = detector(picture).boxes
+        for copies in (1, 2):
+            boxes, *_, owner = run(np.stack([picture] * copies))
+            for copy in range(copies):
+                found = boxes[owner == copy]
+                if len(found) != len(expected):
+                    raise UserError(
+                        f"the exported network finds {len(found)} faces of {len(expected)} in a picture of"
+                        f" {picture.shape[1]} x {picture.shape[0]}; it is not kept"
+                    )
+                if len(expected):  # in another order where scores are equal
+                    distances = np.abs(found[:, None] - expected[None]).max(axis=2)
+                    off = max(off, distances.min(axis=0).max(), distances.min(axis=1).max())
+        faces += len(expected)
+    if off > PIXELS:
+        raise UserError(f"the exported network's boxes are up to {off:.2f} pixels off; it is not kept")
+    return f"the same {faces} faces as PyTorch in {len(pictures)} pictures, boxes within {off:.4f} px"
+
+
+def compare_heads(run: Run, network: nn.Module, pictures: Sequence[np.ndarray]) -> str:
+    """Compare the raw heads of an exported file with those of the network, each picture twice in one batch.
+
+    Raises:
+        UserError: a value that is off by more than RAW of the largest.
+    """
+    off = 0.0
+    for picture in pictures:
+        batch = np.stack([picture] * 2)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(batch))
+        for one, other in zip(run(batch), expected, strict=True):
+            off = max(off, float((torch.from_numpy(one) - other).abs().max() / other.abs().max()))
+    if off > RAW:
+        raise UserError(f"the exported heads are up to {off:.2g} of their largest value off; the file is not kept")
+    return f"the same heads as PyTorch's in {len(pictures)} pictures, within {off:.1e} of the largest value"
