@@ -151,6 +151,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
         detector.network.register_forward_hook(lambda *_: mark("choose")),
     ]
     rows = []
+    detector([read_image(path) for path in paths[:batch]])  # finds algorithms and memory
     detector_module.suppress = timed_suppress
     try:
         for start in range(0, len(paths), batch):

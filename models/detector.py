@@ -140,7 +140,16 @@ class Detector:
             together = self.pictures_at_once(height, width)
             for start in range(0, len(indices), together):
                 some = indices[start : start + together]
-                for index, detections in zip(some, self._detect([images[index] for index in some]), strict=True):
+                try:
+                    detected = self._detect([images[index] for index in some])
+                except RuntimeError as error:
+                    if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+                        raise
+                    raise UserError(
+                        f"{len(some)} x {width} x {height} pixels: the memory is full; lower --batch_size, or scale"
+                        " pictures with --origin_size false"
+                    ) from error
+                for index, detections in zip(some, detected, strict=True):
                     found[index] = detections
         return found
 

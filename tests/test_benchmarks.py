@@ -1,6 +1,7 @@
 """The benchmarks run: what they measure is for people to look at."""
 
 import cv2
+import pytest
 import torch
 from test_train_command import FAST
 
@@ -25,3 +26,17 @@ def test_samples_are_timed_by_stage_and_by_workers(script, dataset, monkeypatch)
     assert pictures.startswith("1 pictures of 1920 x 1080")
     assert all(float(value) >= 0 for value in stages.split())
     assert [line.split()[:2] for line in (none, one)] == [["64", "0"], ["64", "1"]]
+
+
+def test_detection_is_timed_beside_its_bare_network_and_the_usual_code(script):
+    small = ("--device", "cpu", "--sizes", "96x64", "--batches", 1, 2, "--count", 2, "--rounds", 1)
+    outcome = script("benchmarks/detection.py", *small, "--usual")
+    assert outcome.status == 0, outcome.err
+    _, head, *rows = outcome.out.splitlines()
+    assert [row.split()[:2] for row in rows] == [["96x64", "1"], ["96x64", "2"]]
+    for row in rows:
+        stages, whole, usual = row.split("|")
+        assert len(head.split("|")[0].split()) == len(stages.split()) == 8
+        bare, loop, ratio, rate = map(float, whole.split())
+        assert ratio == pytest.approx(loop / bare, rel=0.1) and rate == pytest.approx(1000 / loop, rel=0.1)
+        assert len(usual.split()) == 2

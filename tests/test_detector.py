@@ -148,6 +148,25 @@ def test_a_picture_beyond_the_memory_is_refused_and_a_batch_is_split(monkeypatch
     assert detector(scaling=Scaling(64, 96))(noise(960, 1280)).boxes.shape[1] == 4  # which is detected small
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+    ids=["gpu", "cpu"],
+)
+def test_memory_that_is_full_is_one_line_and_other_errors_stay(error):
+    detect = detector()
+
+    def fail(_):
+        raise error
+
+    detect.network.forward = fail
+    with pytest.raises(UserError, match="2 x 96 x 64 pixels: the memory is full; lower --batch_size"):
+        detect([noise(64, 96)] * 2)
+    error = RuntimeError("something else")
+    with pytest.raises(RuntimeError, match="something else"):
+        detect(noise(64, 96))
+
+
 def test_memory_is_what_the_system_and_its_control_groups_leave(tmp_path, monkeypatch):
     free = available_memory(CPU)
     assert free is None or 10**7 < free < 10**14
