@@ -14,13 +14,13 @@ from data.video import Camera, Frame, Video, VideoWriter
 from engine.detection import UNREADABLE, Picture, read_each, write_each
 from engine.detector_flags import add_detector_flags, load_detector
 from engine.faces_output import FacesOutput, describe_faces, growing_file, write_line
-from engine.overlap import ahead_of_use
 from engine.sources import Source, find_sources
 from engine.stopping import Stop, StopRequest, stop_request
 from models.detector import Detector
 from utils.errors import UserError
 from utils.files import make_folder, write_image
 from utils.flags import natural_int, positive_int
+from utils.overlap import ahead_of_use
 
 LINES = "detections.jsonl"
 

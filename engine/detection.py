@@ -9,11 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.pictures import picture_size
-from engine.overlap import batches, overlapped
 from models.detector import Detections, Detector
 from utils.devices import usable_cores
 from utils.errors import UserError
 from utils.files import read_image
+from utils.overlap import batches, overlapped
 
 READERS = 8  # threads at most: more decode faster than any network detects
 UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
