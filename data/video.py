@@ -12,13 +12,15 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from utils.errors import UserError
+from utils.files import silence_opencv
 
 VIDEO_SUFFIXES = {
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"),
     *(".ts", ".webm", ".wmv"),
 }
-# Of H.264: hardly a visible loss, quickly encoded. Without frames that refer to later ones, times begin with the first.
-QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0"}
+# Of H.264: hardly a visible loss, quickly encoded. Without frames that refer to later ones, times begin with the first;
+# every 50th refers to none, with which a part of the file begins.
+QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"}
 SAFE = {"movflags": "hybrid_fragmented"}  # in parts, which become one when the file is closed
 BORDER = cv2.BORDER_REPLICATE
 BT709 = 1  # in ITU-T H.273, tables 2 to 4
@@ -142,6 +144,7 @@ class Camera:
         self.every = every
         self.count = 0
         self.problem: str | None = None
+        silence_opencv()
         self.capture = cv2.VideoCapture(number)
         if not self.capture.isOpened():
             raise UserError(f"camera {number}: cannot be opened; is it connected, and may you use it?")
@@ -162,7 +165,7 @@ class Camera:
 
 
 class VideoWriter:
-    """An .mp4 file (H.264, no sound) that is playable up to its last second even if the program is killed.
+    """An .mp4 file (H.264, no sound) that is playable but for its last seconds even if the program is killed.
 
     Args:
         rate: frames a second that players are told.

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -34,6 +33,10 @@ def main(description: str) -> None:
     """
     flags = _parse_flags(description)
     folder, crops = Path(flags.save_folder), Path(flags.crops) if flags.crops else None
+    if crops is not None and crops.resolve() == folder.resolve():
+        raise UserError(f"--crops {crops}: is the --save_folder; crops need a folder of their own")
+    if flags.blur_faces and flags.min_size:
+        raise UserError("--min_size: would leave small faces recognisable; leave it out with --blur_faces")
     sources = find_sources(flags.sources, [folder] if crops is None else [folder, crops])
     inputs = frozenset(source.path.resolve() for source in sources if source.path is not None)
     output = FacesOutput(folder, flags.min_size, flags.blur_faces, crops, inputs)
@@ -49,7 +52,7 @@ def main(description: str) -> None:
             run.detect_pictures(pictures, stop)
         for video in videos:
             run.detect_video(video, flags.every, stop)
-    print(f"{run.faces} faces in {run.seen} pictures and frames: {folder}")
+    print(f"faces: {run.faces}; pictures and frames: {run.seen}; written to {folder}")
     if len(sources) == len(run.errors) == 1 and not run.seen:
         raise UserError(run.errors[0])
     for error in run.errors:
@@ -87,7 +90,7 @@ class _Run:
                 found = output.choose(picture.found)
                 if self.shows:
                     write_image(output.picture(name), output.show(picture.image, found))
-                output.cut_out(str(PurePosixPath(name).with_suffix("")), picture.image, found)
+                output.cut_out(name, picture.image, found)
                 height, width = picture.image.shape[:2]
                 record = {"picture": str(picture.source.path), "height": height, "width": width}
                 write_line(lines, record | {"faces": describe_faces(found)})
@@ -121,8 +124,7 @@ class _Run:
                 frame, found = picture.source, output.choose(picture.found)
                 if writer is not None:
                     writer.write(output.show(picture.image, found), frame.time)
-                stem = PurePosixPath(source.name).with_suffix("")
-                output.cut_out(f"{stem}_{frame.index:06}", picture.image, found)
+                output.cut_out(f"{source.name}_{frame.index:06}", picture.image, found)
                 record = {"frame": frame.index, "time": round(frame.time, 4), "faces": describe_faces(found)}
                 write_line(lines, record)
                 self.faces += len(found.scores)
@@ -158,12 +160,13 @@ def _check_outputs(pictures: Sequence[Source], videos: Sequence[Source], output:
     Raises:
         UserError: one is.
     """
-    paths = [output.picture(source.name) for source in pictures]
-    paths += [output.checked(output.folder / LINES)] * bool(pictures)
-    paths += [path for source in videos for path in _outputs_of_video(source, output)]
-    twice = next((path for path, count in Counter(paths).items() if count > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice}: two inputs would be written there; give each a --save_folder of its own")
+    owners = {output.checked(output.folder / LINES): "the lines of all pictures"} if pictures else {}
+    paths = [(output.picture(source.name), source) for source in pictures]
+    paths += [(path, source) for source in videos for path in _outputs_of_video(source, output)]
+    for path, source in paths:
+        if path in owners:
+            raise UserError(f"{path}: {owners[path]} and {source} would be written there; detect them one by one")
+        owners[path] = source
 
 
 def _parse_flags(description: str) -> argparse.Namespace:

@@ -34,7 +34,8 @@ def main(description: str) -> None:
     originals = [read_image(path) for path in flags.check] or [draw_picture(np.random.default_rng(0), (960, 540))[0]]
     pictures = [cv2.resize(image, None, fx=scale, fy=scale) for image in originals for scale in SCALES]
     suffix, export, suppress = FORMATS[flags.format]
-    path = Path(flags.output) if flags.output else weights.with_suffix(suffix)
+    beside = weights.with_name(f"{weights.stem}{'_heads' if flags.no_nms else ''}{suffix}")
+    path = Path(flags.output) if flags.output else beside
     if flags.no_nms:
         network = RawHeads(model)
     else:
@@ -53,7 +54,12 @@ def _parse_flags(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add_weights_flags(parser)
-    add("-o", "--output", metavar="FILE", help="what is written (default: beside the weights, as .onnx or .pt2)")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="what is written (default: beside the weights, .onnx or .pt2, with --no_nms _heads.onnx)",
+    )
     add(
         "--format",
         choices=list(FORMATS),

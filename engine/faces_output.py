@@ -1,6 +1,7 @@
 """What detect.py writes: drawn or pixelated pictures and videos, JSON lines, faces cut out."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,15 +52,15 @@ class FacesOutput:
         suffix = "" if Path(name).suffix.lower() in WRITABLE else ".png"
         return self.checked(self.folder / f"{name}{suffix}")
 
-    def cut_out(self, stem: str, image: np.ndarray, found: Detections) -> None:
-        """Write the part of each box that is inside the picture as `stem`_00.jpg and on, best first."""
+    def cut_out(self, name: str, image: np.ndarray, found: Detections) -> None:
+        """Write the part of each box that is inside the picture as `name`_00.jpg and on, best first."""
         if self.crops is None:
             return
         height, width = image.shape[:2]
         corners = np.rint(found.boxes.clip(0, [width, height] * 2)).astype(int)
         for number, (x1, y1, x2, y2) in enumerate(corners.tolist()):
             if x1 < x2 and y1 < y2:
-                write_image(self.checked(self.crops / f"{stem}_{number:02}.jpg"), image[y1:y2, x1:x2])
+                write_image(self.checked(self.crops / f"{name}_{number:02}.jpg"), image[y1:y2, x1:x2])
 
     def checked(self, path: Path) -> Path:
         """Return a path that is no input.
@@ -91,12 +92,25 @@ def _rounded(values: np.ndarray, digits: int) -> list | float:
 def growing_file(path: Path) -> Iterator[Path]:
     """Give the path of a file that grows while the block runs, called NAME.part.SUFFIX until the block has succeeded.
 
-    A run that fails or is killed leaves the part, and what was at `path` before.
+    A run that fails or is killed leaves the part, if there is anything in it, and what was at `path` before.
     """
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     part.parent.mkdir(parents=True, exist_ok=True)
-    yield part
-    part.replace(path)
+    try:
+        yield part
+    except BaseException:
+        if not _remove_if_empty(part):
+            print(f"unfinished: {part}", file=sys.stderr)
+        raise
+    if not _remove_if_empty(part):
+        part.replace(path)
+
+
+def _remove_if_empty(part: Path) -> bool:
+    if part.exists() and part.stat().st_size:
+        return False
+    part.unlink(missing_ok=True)
+    return True
 
 
 def write_line(file: TextIO, record: dict) -> None:

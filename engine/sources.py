@@ -29,7 +29,7 @@ class Source:
         return self.path is not None and not _is_video(self.path)
 
     def __str__(self) -> str:
-        return str(self.path)
+        return self.name if self.path is None else str(self.path)
 
 
 def find_sources(arguments: Sequence[str], leave_out: Sequence[Path]) -> list[Source]:
@@ -42,19 +42,21 @@ def find_sources(arguments: Sequence[str], leave_out: Sequence[Path]) -> list[So
         UserError: something that does not exist, or a folder or pattern without pictures and videos.
     """
     outputs = [folder.resolve() for folder in leave_out]
-    sources = []
+
+    def is_output(source: Source) -> bool:
+        return any(source.path.resolve().is_relative_to(folder) for folder in outputs)
+
+    sources = {}  # each once
     for argument in arguments:
-        found = [
-            source
-            for source in _find(argument)
-            if source.path is None
-            or Path(argument).is_file()
-            or not any(source.path.resolve().is_relative_to(folder) for folder in outputs)
-        ]
+        found = _find(argument)
         if not found:
-            raise UserError(f"{argument}: has no pictures and no videos, by their suffixes")
-        sources += found
-    return sources
+            raise UserError(f"{argument}: no pictures and no videos there, by their suffixes")
+        if not Path(argument).is_file() and found[0].path is not None:
+            found = [source for source in found if not is_output(source)]
+        if not found:
+            raise UserError(f"{argument}: all that is there belongs to the output; name another folder for that")
+        sources |= dict.fromkeys(found)
+    return list(sources)
 
 
 def _find(argument: str) -> list[Source]:

@@ -22,7 +22,7 @@ from utils.version import VERSION
 
 DECIDING = (  # flags that change what is written
     *("network", "amp", "origin_size", "target_size", "max_size"),
-    *("confidence_threshold", "nms_threshold", "top_k", "keep_top_k"),
+    *("confidence_threshold", "nms_threshold", "top_k", "keep_top_k", "save_image", "vis_thres"),
 )
 MINUTES = 7 * 24 * 60  # for a rank that is done to wait for the others
 
@@ -44,8 +44,8 @@ def detect_split(split: Split) -> None:
     list_file = Path(flags.list_file) if flags.list_file else Path(os.path.abspath(images)).parent / split.list_name
     if not list_file.is_file():
         raise UserError(
-            f"{list_file}: no such list of pictures; name one with --list_file, or another folder of pictures with"
-            " --dataset_folder"
+            f"{list_file}: no such list of pictures, a name a line; name one with --list_file, or another folder of"
+            " pictures with --dataset_folder, or use detect.py, which needs none"
         )
     names = PictureNames(list_file)
     detector = load_detector(flags)

@@ -1,7 +1,6 @@
 """The way from pixels to faces."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +78,7 @@ class Detector:
         self,
         model: RetinaFace,
         cfg: dict,
-        device: torch.device,
+        device: torch.device | str,
         *,
         scaling: Scaling | None = None,
         confidence_threshold: float = 0.02,
@@ -94,7 +93,7 @@ class Detector:
         self.network = fold_batch_norm(model).to(device, self.dtype, memory_format=torch.channels_last)
         self.has_landmarks = model.has_learnt_landmarks()
         self.cfg = cfg
-        self.device = device
+        self.device = torch.device(device)
         self.scaling = scaling
         self.confidence_threshold = confidence_threshold
         self.nms_threshold = nms_threshold
@@ -103,7 +102,7 @@ class Detector:
         self._at_once: dict[tuple[int, int], int] = {}
 
     @classmethod
-    def load(cls, weights: str | Path, network: str, device: torch.device, **options) -> "Detector":
+    def load(cls, weights: str | Path, network: str, device: torch.device | str, **options) -> "Detector":
         """Build a detector from a checkpoint.
 
         Args:
@@ -113,12 +112,14 @@ class Detector:
         Raises:
             UserError: a file that cannot be read, or the weights of another network.
         """
+        if network not in NETWORKS:
+            raise ValueError(f"found network {network!r}; expected one of {', '.join(NETWORKS)}")
         cfg = NETWORKS[network]
         model = RetinaFace(cfg)
         load_into(model, read_state_dict(weights), weights)
         return cls(model, cfg, device, **options)
 
-    def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Detections | list[Detections]:
+    def __call__(self, images: np.ndarray | list[np.ndarray] | tuple[np.ndarray, ...]) -> Detections | list[Detections]:
         """Detect the faces of one picture, or of a list of pictures; those of the same size go through together.
 
         Args:
@@ -128,10 +129,12 @@ class Detector:
             ValueError: an array that is no such picture.
             UserError: a picture that takes more memory than there is.
         """
-        if isinstance(images, np.ndarray):
+        if not isinstance(images, list | tuple):
             return self([images])[0]
         by_size = {}
         for index, image in enumerate(images):
+            if not isinstance(image, np.ndarray):
+                raise ValueError(f"found {type(image).__name__}; expected a picture, which cv2.imread gives if it can")
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
                 raise ValueError(f"found an array of {image.dtype} {image.shape}; expected uint8 (H, W, 3), BGR")
             by_size.setdefault(image.shape[:2], []).append(index)

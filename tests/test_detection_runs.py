@@ -111,6 +111,7 @@ def test_resume_with_other_settings_is_refused(script, flags, tmp_path, random_w
         return script("val_tvface.py", *flags, "--resume", *more)
 
     resume("--confidence_threshold", 0.3).refuses("out: its files were written with --confidence_threshold 0.02, not")
+    resume("--save_image").refuses("--save_image False, not True")
     resume("--network", "resnet50", "-m", random_weights["resnet50"]).refuses("weights of hash", "--network mobile0.25")
     resume("--dataset_folder", folder, "--list_file", folder / "tvval_list.txt").refuses("0/0.jpg: no such picture")
     (tmp_path / "out" / listed.RECORD).write_text("[]")

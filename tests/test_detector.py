@@ -93,6 +93,14 @@ def test_other_arrays_than_pictures_are_refused(array):
         detector()(array)
 
 
+def test_what_is_no_picture_and_no_network_is_said(random_weights):
+    for nothing in (None, "a.jpg", [None]):
+        with pytest.raises(ValueError, match=r"expected a picture, which cv2\.imread gives"):
+            detector()(nothing)
+    with pytest.raises(ValueError, match=r"found network 'mobilenet'; expected one of mobile0\.25, resnet50"):
+        Detector.load(random_weights["mobile0.25"], "mobilenet", "cpu")
+
+
 def test_half_precision_finds_about_the_same_faces(shared):
     image = cv2.imread(str(sorted((shared / "images").glob("*_20.jpg"))[0]))
     full, half = (

@@ -46,7 +46,7 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if _ends_early(content):
         raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
-    _silence_opencv()
+    silence_opencv()
     try:
         flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
@@ -85,8 +85,8 @@ def _start_of_scan(jpeg: bytes) -> int:
 
 
 @cache
-def _silence_opencv() -> None:
-    """Keep OpenCV's own words about a bad picture off stderr: the UserError says it in one line."""
+def silence_opencv() -> None:
+    """Keep OpenCV's own words about a bad picture or camera off stderr: the UserError says it in one line."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
