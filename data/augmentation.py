@@ -79,7 +79,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     """Cut out a random square that holds at least one whole face; faces whose centre is inside stay.
 
     The square's side is a random one of CROP_SCALES times the picture's short side. Where none of CROP_TRIES
-    squares holds a whole face, the picture stays as it is.
+    squares holds a whole face, the picture stays as it is; where there is no face, the first will do.
     """
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
@@ -87,7 +87,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     left, top, side = corners[:, :1], corners[:, 1:], sides[:, None]
     x1, y1, x2, y2 = faces.boxes.T
     fits = ((x1 >= left) & (y1 >= top) & (x2 <= left + side) & (y2 <= top + side)).any(axis=1)
-    if not fits.any():
+    if len(faces.boxes) and not fits.any():
         return image, faces
     first = fits.argmax()
     (x1, y1), side = corners[first], int(sides[first])

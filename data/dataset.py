@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, read_annotations
+from data.annotations.record import make_annotations
 from data.augmentation import Faces, augment
+from data.pictures import PICTURE_SUFFIXES, files_below
 from utils.box_utils import clip_boxes
 from utils.errors import UserError
 from utils.files import join_inside, read_image
@@ -18,15 +20,17 @@ from utils.pixels import MEAN_BGR
 
 
 class SampleInfo(NamedTuple):
-    """What the training loop reports of a sample: the picture's path, and how many of its boxes were mended.
+    """What the training loop knows of a sample: the picture's path, and how many of its boxes were mended.
 
-    An `unreadable` picture's sample is a stand-in without faces.
+    A `faceless` picture is known to have no face, and shows what is none. An `unreadable` picture's sample is a
+    stand-in, which shows nothing.
     """
 
     path: str
     clipped: int
     dropped: int
     unreadable: bool = False
+    faceless: bool = False
 
 
 class FaceDataset(Dataset):
@@ -36,14 +40,22 @@ class FaceDataset(Dataset):
         label_file: in any format of data.annotations that has boxes.
         image_size: side of the square samples in pixels.
         seed: with the epoch and the index it decides everything random in a sample.
+        negatives: folder of further pictures, in sub-folders, too, in which there is no face.
         skip_unreadable: whether a picture that cannot be read becomes a stand-in, all in the mean colour and without
             faces, which adds nothing to the loss. Otherwise asking for its sample raises a UserError.
 
     Raises:
-        UserError: no such file, a malformed one, a picture that does not exist, or no faces at all.
+        UserError: no such file, a malformed one, a picture that does not exist, no faces at all, or no negatives.
     """
 
-    def __init__(self, label_file: str | Path, image_size: int, seed: int = 0, skip_unreadable: bool = False):
+    def __init__(
+        self,
+        label_file: str | Path,
+        image_size: int,
+        seed: int = 0,
+        skip_unreadable: bool = False,
+        negatives: str | Path | None = None,
+    ):
         label_file = Path(label_file)
         if label_file.is_dir():
             found = [folder / "label.txt" for folder in (label_file, label_file.parent)]
@@ -64,6 +76,12 @@ class FaceDataset(Dataset):
             raise UserError(
                 f"{missing[0]}: no such picture ({len(missing)} of the {len(self.paths)} in {label_file} are missing)"
             )
+        if negatives is not None:
+            found = files_below(negatives, PICTURE_SUFFIXES)
+            if not found:
+                raise UserError(f"{negatives}: no folder with pictures in it; --negatives names pictures without faces")
+            self.annotations += make_annotations(found, [0] * len(found), [])
+            self.paths += [Path(negatives, name) for name in found]
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable
@@ -112,7 +130,8 @@ class FaceDataset(Dataset):
         target = np.concatenate([coordinates, labels], axis=1).astype(np.float32)
         # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
-        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped)
+        faceless = len(self.annotations[index].boxes) == 0
+        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, faceless=faceless)
 
 
 def _channels_first(image: np.ndarray) -> Tensor:

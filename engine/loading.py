@@ -49,7 +49,7 @@ class MatchedCollate:
 
     def __call__(self, samples: list[tuple[Tensor, Tensor, SampleInfo]]) -> Batch:
         images, targets, infos = detection_collate(samples)
-        return Batch(images, self.criterion.match(targets, self.priors), infos)
+        return Batch(images, self.criterion.match(targets, self.priors, [info.faceless for info in infos]), infos)
 
 
 def build_loader(

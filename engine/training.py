@@ -87,7 +87,7 @@ class Training:
         self.batches = EpochBatches(len(dataset), flags.batch_size, dataset.seed, ranks.rank, ranks.size)
         self.steps_per_epoch = math.ceil(len(self.batches) / flags.accumulate)
         priors = PriorBox(cfg, (dataset.image_size, dataset.image_size)).forward()
-        self.criterion = MultiBoxLoss(variances=cfg["variance"])
+        self.criterion = MultiBoxLoss(variances=cfg["variance"], faceless_negatives=flags.faceless_negatives)
         self.loss_weights = torch.tensor([cfg["loc_weight"], 1.0, 1.0], device=device)
         collate = MatchedCollate(self.criterion, priors)
         self.loader = build_loader(dataset, self.batches, collate, flags.num_workers, device)

@@ -77,7 +77,7 @@ def _filled_in(given: Namespace, device: torch.device, ranks: Ranks) -> Namespac
 
 
 def _read_data(flags: Namespace) -> tuple[FaceDataset, DevSet | None]:
-    dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed, flags.skip_unreadable)
+    dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed, flags.skip_unreadable, flags.negatives)
     return dataset, DevSet.read(flags.val_dataset, flags.skip_unreadable) if flags.val_dataset else None
 
 

@@ -19,6 +19,7 @@ from utils.flags import (
 from utils.processes import Ranks
 
 FINETUNE_LR = 1e-5
+FACELESS_NEGATIVES = 100
 MOMENTUM = 0.9
 # A flag alone says true; a resumed run can say false.
 SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
@@ -164,6 +165,19 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=positive_int,
         metavar="N",
         help="pictures in a batch, on all cards together (default: 32; 8 for resnet50 unless it has several cards)",
+    )
+    add(
+        "--negatives",
+        metavar="DIR",
+        help="folder of further pictures without faces, which teach what is none; those without rows in the label file"
+        " do so, too",
+    )
+    add(
+        "--faceless_negatives",
+        type=natural_int,
+        default=FACELESS_NEGATIVES,
+        metavar="N",
+        help="how many of its hardest prior boxes a picture without faces teaches, 0: none (default: %(default)s)",
     )
     add(
         "--skip_unreadable",

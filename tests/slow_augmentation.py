@@ -35,7 +35,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     """Cut out a random square that holds at least one whole face; faces whose centre is inside stay.
 
     The square's side is a random one of CROP_SCALES times the picture's short side. Where none of CROP_TRIES
-    squares holds a whole face, the picture stays as it is.
+    squares holds a whole face, the picture stays as it is; where there is no face, the first will do.
     """
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
@@ -43,7 +43,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     windows = np.concatenate([corners, corners + sides[:, None]], axis=1)[:, None, :]
     whole = (faces.boxes[:, :2] >= windows[..., :2]) & (faces.boxes[:, 2:] <= windows[..., 2:])
     fits = whole.all(axis=2).any(axis=1)
-    if not fits.any():
+    if len(faces.boxes) and not fits.any():
         return image, faces
     x1, y1, x2, y2 = windows[fits.argmax(), 0]
 

@@ -160,6 +160,30 @@ def test_an_unreadable_picture_can_be_skipped(dataset, kind):
     assert [info.unreadable for info in infos] == [False, False, True, False]
 
 
+def test_pictures_without_faces_are_known_and_may_come_from_a_folder(dataset, tmp_path):
+    draw_picture(tmp_path / "studio" / "deep" / "logo 名.png", [], size=(200, 300))
+    draw_picture(tmp_path / "studio" / "desk.jpg", [], size=(200, 300))
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n# 7.jpg\n-90 -90 20 20\n")
+    for name in ("6.jpg", "7.jpg"):
+        draw_picture(dataset.parent / "images" / name, [])
+    plain = FaceDataset(dataset, 64)
+    assert [plain[(0, index)][2].faceless for index in range(8)] == [False] * 6 + [True, False]
+    more = FaceDataset(dataset, 64, negatives=tmp_path / "studio")
+    assert [path.name for path in more.paths[8:]] == ["logo 名.png", "desk.jpg"]
+    assert more.fingerprint() != plain.fingerprint()
+    seen = set()
+    for epoch in range(20):
+        image, found, info = more[(epoch, 8)]
+        assert info.faceless and not info.unreadable and found.shape == (0, 15)
+        seen.add(int((image == torch.tensor(MEAN_BGR).view(3, 1, 1)).all(dim=0).sum()))
+    assert seen == {0}  # squares cut out of it, none padded
+    with pytest.raises(UserError, match="nowhere"):
+        FaceDataset(dataset, 64, negatives=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no folder with pictures in it"):
+        FaceDataset(dataset, 64, negatives=tmp_path / "empty")
+
+
 def test_the_fingerprint_is_that_of_the_labels(tmp_path):
     def fingerprint(rows: dict[str, list[str]], size: int = 64) -> str:
         for name in rows:

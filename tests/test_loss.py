@@ -144,6 +144,33 @@ def test_a_picture_without_faces_beside_one_with_a_face_changes_nothing():
     torch.testing.assert_close(both, alone)
 
 
+def test_a_picture_without_faces_teaches_its_hardest_priors_that_they_are_none():
+    boxes, logits, landmarks = random_predictions(2)
+    targets = [target(prior_at(100), 1), torch.zeros(0, 15)]
+    loss = MultiBoxLoss(faceless_negatives=30)
+    box, class_, landmark = loss((boxes, logits, landmarks), PRIORS, targets)
+    without = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, targets)
+    assert box == without[0] and landmark == without[2]
+    background = -logits[1].log_softmax(dim=1)[:, 0]
+    torch.testing.assert_close(class_, without[1] + background.topk(30).values.sum())
+    class_.backward()
+    assert (logits.grad[1].abs().sum(dim=1) > 0).sum() == 30
+    everything = MultiBoxLoss(faceless_negatives=10**6)((boxes, logits, landmarks), PRIORS, targets)
+    torch.testing.assert_close(everything[1], without[1] + background.sum())
+
+
+def test_only_pictures_known_to_be_without_faces_teach_that():
+    """A stand-in for a picture that cannot be read shows nothing, and faces too small to learn are faces."""
+    loss, targets = MultiBoxLoss(faceless_negatives=30), [torch.zeros(0, 15)] * 2
+    predictions = random_predictions(2)
+    taught = loss.sums(predictions, loss.match(targets, PRIORS, [False, True]))
+    alone = loss.sums([values[1:] for values in predictions], loss.match(targets[1:], PRIORS))
+    torch.testing.assert_close(taught, alone)
+    assert not any(loss.sums(predictions, loss.match(targets, PRIORS, [False, False])))
+    tiny = torch.cat([PRIORS[0, :2] - 1 / SIZE, PRIORS[0, :2] + 1 / SIZE])[None]
+    assert loss(predictions, PRIORS, [target(tiny, 1)] * 2)[1] == 0
+
+
 def test_a_face_without_landmarks_adds_to_the_box_and_class_losses_only():
     predictions = random_predictions(1)
     with_landmarks = MultiBoxLoss()(predictions, PRIORS, [target(prior_at(100), 1)])

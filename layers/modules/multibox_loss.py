@@ -47,6 +47,7 @@ class MultiBoxLoss(nn.Module):
     Args:
         overlap_threshold: IoU from which a prior is positive.
         negatives_per_positive: how many of the hardest background priors of a picture are learnt for each positive.
+        faceless_negatives: how many of them are learnt of a picture in which there is no face.
         variances: of the box coding, for centres and sizes.
     """
 
@@ -54,11 +55,13 @@ class MultiBoxLoss(nn.Module):
         self,
         overlap_threshold: float = 0.35,
         negatives_per_positive: int = 7,
+        faceless_negatives: int = 0,
         variances: tuple[float, float] = (0.1, 0.2),
     ):
         super().__init__()
         self.overlap_threshold = overlap_threshold
         self.negatives_per_positive = negatives_per_positive
+        self.faceless_negatives = faceless_negatives
         self.variances = variances
 
     def forward(
@@ -82,8 +85,15 @@ class MultiBoxLoss(nn.Module):
         positives, with_landmarks = matches.counts.clamp(min=1)
         return boxes / positives, classes / positives, landmarks / with_landmarks
 
-    def match(self, targets: list[Tensor], priors: Tensor) -> Matches:
-        """Find and code what each prior of a batch learns; `targets` and `priors` as for the whole loss."""
+    def match(self, targets: list[Tensor], priors: Tensor, faceless: list[bool] | None = None) -> Matches:
+        """Find and code what each prior of a batch learns; `targets` and `priors` as for the whole loss.
+
+        Args:
+            faceless: which pictures have no face in them, as opposed to none that can be learnt; None: those without
+                targets.
+        """
+        if faceless is None:
+            faceless = [len(target) == 0 for target in targets]
         corners = point_form(priors).T.contiguous()
         found, faces = [], []
         for target in targets:
@@ -94,7 +104,10 @@ class MultiBoxLoss(nn.Module):
         prior, face = priors[torch.cat(found)], torch.cat(faces)
         labelled = face[:, 14] > 0
 
-        negatives = [min(self.negatives_per_positive * len(it), len(priors) - len(it)) for it in found]
+        negatives = [
+            min(self.faceless_negatives if none else self.negatives_per_positive * len(it), len(priors) - len(it))
+            for it, none in zip(found, faceless, strict=True)
+        ]
         most = max(negatives)
         hardest = torch.cat([torch.arange(n, device=priors.device) + i * most for i, n in enumerate(negatives)])
         with_landmarks = positives[labelled]
