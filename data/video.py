@@ -65,7 +65,7 @@ class Video:
         self.every = every
         self.problem: str | None = None
         try:
-            self.container = av.open(str(path))
+            self.container = av.open(f"file:{path}")  # a colon in its name would be a protocol
         except (av.error.FFmpegError, ValueError) as error:
             raise UserError(
                 f"{path}: is no video that can be read, or its end is missing ({getattr(error, 'strerror', error)})"
@@ -75,15 +75,28 @@ class Video:
         self.stream = self.container.streams.video[0]
         self.stream.thread_type = "AUTO"
         self.height, self.width = self.stream.height, self.stream.width
+        if not self.height * self.width:
+            raise UserError(f"{path}: has no frame that can be decoded")
         self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         self.count = self.stream.frames
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration that the file's header tells, None where it does not."""
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        try:  # of Matroska and WebM: hours:minutes:seconds
+            hours, minutes, seconds = self.stream.metadata["DURATION"].split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        except (KeyError, ValueError):
+            return None
 
     def frames(self) -> Iterator[tuple[Frame, np.ndarray]]:
         """Give the frames and their pictures, (H, W, 3) uint8 BGR, upright as players show them.
 
         What cannot be decoded is left out, and `problem` names it in the end.
         """
-        index, broken, last = 0, 0, 0.0
+        index, end, broken = 0, 0.0, False
         with self.container:
             packets = self.container.demux(self.stream)
             while True:
@@ -91,36 +104,24 @@ class Video:
                     packet = next(packets, None)
                     if packet is None:
                         break
-                    broken += packet.is_corrupt
+                    broken |= packet.is_corrupt
+                    if packet.pts is not None:
+                        end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                     frames = packet.decode()
                 except av.error.FFmpegError:  # of one packet; behind the last one there is None
-                    broken += 1
+                    broken = True
                     continue
                 for frame in frames:
-                    last = float(index / self.rate if frame.time is None else frame.time)
+                    broken |= frame.is_corrupt
                     if index % self.every == 0:
-                        yield Frame(str(self.path), index, last), _upright(frame)
+                        time = index / self.rate if frame.time is None else frame.time
+                        yield Frame(str(self.path), index, float(time)), _upright(frame)
                     index += 1
-            start = float((self.stream.start_time or 0) * self.stream.time_base)
-            self.problem = self._problem(index, broken, last - start + float(1 / self.rate) if index else 0)
-
-    def _problem(self, index: int, broken: int, seconds: float) -> str | None:
-        declared = _declared_seconds(self.stream)
-        if declared and seconds < declared - max(0.25, 3 / self.rate):
-            return f"{self.path}: ends early, after {seconds:.2f} of {declared:.2f} s"
-        broken = max(broken, self.count - index)
-        return f"{self.path}: {broken} of its frames are broken and left out or damaged" if broken else None
-
-
-def _declared_seconds(stream: av.VideoStream) -> float | None:
-    """Return the duration that a file's header tells, None where it does not."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    try:  # of Matroska and WebM: hours:minutes:seconds
-        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except (KeyError, ValueError):
-        return None
+            seconds, declared = end - float((self.stream.start_time or 0) * self.stream.time_base), self.seconds
+            if declared and seconds < declared - max(0.25, 3 / self.rate):
+                self.problem = f"{self.path}: ends early, after {seconds:.2f} of {declared:.2f} s"
+            elif broken:
+                self.problem = f"{self.path}: some of its frames are broken, and left out or damaged"
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
@@ -176,7 +177,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: Fraction):
         self.path = path
         self.last = -1
-        self.container = av.open(str(path), "w", format="mp4", options=SAFE)
+        self.container = av.open(f"file:{path}", "w", format="mp4", options=SAFE)
         self.stream = self.container.add_stream("libx264", rate=rate, options=QUALITY)
         self.stream.pix_fmt = "yuv420p"
         codec = self.stream.codec_context
@@ -186,7 +187,7 @@ class VideoWriter:
         codec.color_range = ColorRange.MPEG
 
     def write(self, image: np.ndarray, time: float) -> None:
-        """Append a picture, (H, W, 3) uint8 BGR; all of one size.
+        """Append a picture, (H, W, 3) uint8 BGR; one of another size than the first is scaled to that.
 
         Args:
             time: in seconds, later than that of the picture before.
@@ -194,7 +195,11 @@ class VideoWriter:
         Raises:
             UserError: it cannot be written, on a full disk for one.
         """
-        height, width = image.shape[:2]
+        if self.last < 0:
+            self.size = image.shape[1::-1]
+        elif image.shape[1::-1] != self.size:  # as in a broadcast, where programmes follow each other
+            image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
+        width, height = self.size
         if self.last < 0:
             self.stream.height, self.stream.width = height + height % 2, width + width % 2
         # Half the resolution of its colours makes the picture even: a last row or column is repeated.

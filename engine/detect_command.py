@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
+from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from engine.sources import Source, find_sources
 from engine.stopping import Stop, StopRequest, stop_request
 from models.detector import Detector
 from utils.errors import UserError
-from utils.files import make_folder, write_image
+from utils.files import join_inside, make_folder, write_image
 from utils.flags import natural_int, positive_int
 from utils.overlap import ahead_of_use
 
 LINES = "detections.jsonl"
+SLOWEST = Fraction(1, 1000)  # frames a second that a player is told
 
 
 def main(description: str) -> None:
@@ -41,7 +43,7 @@ def main(description: str) -> None:
     inputs = frozenset(source.path.resolve() for source in sources if source.path is not None)
     output = FacesOutput(folder, flags.min_size, flags.blur_faces, crops, inputs)
     pictures, videos = [s for s in sources if s.is_picture], [s for s in sources if not s.is_picture]
-    _check_outputs(pictures, videos, output)
+    _check_outputs(pictures, videos, output, not flags.no_pictures)
     if flags.every > 1 and not videos:
         print("warning: --every does nothing without a video or a camera", file=sys.stderr)
     detector = load_detector(flags)
@@ -51,7 +53,8 @@ def main(description: str) -> None:
         if pictures:
             run.detect_pictures(pictures, stop)
         for video in videos:
-            run.detect_video(video, flags.every, stop)
+            if not stop:
+                run.detect_video(video, flags.every, stop)
     print(f"faces: {run.faces}; pictures and frames: {run.seen}; written to {folder}")
     if len(sources) == len(run.errors) == 1 and not run.seen:
         raise UserError(run.errors[0])
@@ -117,7 +120,8 @@ class _Run:
             lines = stack.enter_context(open(stack.enter_context(growing_file(listed)), "w", encoding="utf-8"))
             writer = None
             if self.shows:
-                writer = VideoWriter(stack.enter_context(growing_file(shown)), video.rate / every)
+                rate = max(video.rate / every, SLOWEST).limit_denominator(100_000)
+                writer = VideoWriter(stack.enter_context(growing_file(shown)), rate)
                 stack.enter_context(closing(writer))
 
             def write(picture: Picture[Frame]) -> None:
@@ -137,7 +141,7 @@ class _Run:
         if video.problem is not None:
             self.errors.append(video.problem)
         elif self.seen == before:
-            self.errors.append(f"{source.path}: has no frame that can be decoded")
+            self.errors.append(f"{source}: has no frame that can be decoded")
 
     def _detect(
         self, pictures: Iterable[Picture], write: Callable[[Picture], None], title: str, unit: str, total: int | None
@@ -150,18 +154,18 @@ class _Run:
 
 def _outputs_of_video(source: Source, output: FacesOutput) -> tuple[Path, Path]:
     """Return the files of the video that is shown and of its lines."""
-    path = output.folder / source.name
+    path = join_inside(output.folder, source.name)
     return output.checked(path.with_suffix(".mp4")), output.checked(path.with_suffix(".jsonl"))
 
 
-def _check_outputs(pictures: Sequence[Source], videos: Sequence[Source], output: FacesOutput) -> None:
+def _check_outputs(pictures: Sequence[Source], videos: Sequence[Source], output: FacesOutput, shows: bool) -> None:
     """Make sure, before anything is written, that no output is an input or another output.
 
     Raises:
         UserError: one is.
     """
     owners = {output.checked(output.folder / LINES): "the lines of all pictures"} if pictures else {}
-    paths = [(output.picture(source.name), source) for source in pictures]
+    paths = [(output.picture(source.name), source) for source in pictures if shows]
     paths += [(path, source) for source in videos for path in _outputs_of_video(source, output)]
     for path, source in paths:
         if path in owners:

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from data.pictures import picture_size
 from models.detector import Detections, Detector
-from utils.devices import usable_cores
-from utils.errors import UserError
+from utils.devices import available_memory, usable_cores
+from utils.errors import PictureError, UserError
 from utils.files import read_image
 from utils.overlap import batches, overlapped
 
+LARGE = 10**9  # bytes, from which on the free memory is looked at
 READERS = 8  # threads at most: more decode faster than any network detects
 UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
 
@@ -72,6 +74,9 @@ def _refuse_too_large(path: Path, detector: Detector) -> None:
         detector.pictures_at_once(height, width)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    decoded = 3 * height * width * 2 * READERS  # as many may wait at once
+    if decoded > LARGE and decoded > (available_memory(torch.device("cpu")) or decoded):
+        raise UserError(f"{path}: {width} x {height} pixels are more than the memory takes; cut the picture up")
 
 
 def detect_each(detector: Detector, pictures: Iterable[Picture[Source]], batch_size: int) -> Iterator[Picture[Source]]:
@@ -105,8 +110,12 @@ def write_each(
     write: Callable[[Picture[Source]], None],
     batch_size: int,
     progress: tqdm,
+    give_up: Callable[[Picture[Source]], None] | None = None,
 ) -> tuple[int, list[str]]:
     """Detect pictures and hand each to a function that writes its faces, while the next ones are detected.
+
+    Args:
+        give_up: called with each picture that has an error.
 
     Returns:
         how many were written, and the error of each other.
@@ -117,7 +126,12 @@ def write_each(
 
     def write_or_not(picture: Picture[Source]) -> str | None:
         if picture.error is None:
-            write(picture)
+            try:
+                write(picture)
+            except PictureError as error:
+                return str(error)
+        elif give_up is not None:
+            give_up(picture)
         return picture.error
 
     detected = detect_each(detector, pictures, batch_size)

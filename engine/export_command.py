@@ -15,6 +15,7 @@ from models.deployment import PicturesToFaces, RawHeads, suppress_by_onnx, suppr
 from models.detector import Detector
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
+from utils.errors import UserError
 from utils.files import atomic_path, read_image
 
 SCALES = (1.0, 0.75, 0.4)  # of the pictures that are compared
@@ -36,6 +37,8 @@ def main(description: str) -> None:
     suffix, export, suppress = FORMATS[flags.format]
     beside = weights.with_name(f"{weights.stem}{'_heads' if flags.no_nms else ''}{suffix}")
     path = Path(flags.output) if flags.output else beside
+    if path.resolve() in {Path(file).resolve() for file in (weights, *flags.check)}:
+        raise UserError(f"{path}: is an input, which the output would overwrite; name another with --output")
     if flags.no_nms:
         network = RawHeads(model)
     else:

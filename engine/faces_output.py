@@ -13,7 +13,7 @@ import numpy as np
 from models.detector import Detections
 from utils.drawing import draw_detections, pixelate
 from utils.errors import UserError
-from utils.files import write_image
+from utils.files import join_inside, write_image
 
 WRITABLE = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}  # by OpenCV
 
@@ -50,7 +50,7 @@ class FacesOutput:
     def picture(self, name: str) -> Path:
         """Return where the shown picture goes, as PNG where its own format cannot be written."""
         suffix = "" if Path(name).suffix.lower() in WRITABLE else ".png"
-        return self.checked(self.folder / f"{name}{suffix}")
+        return self.checked(join_inside(self.folder, f"{name}{suffix}"))
 
     def cut_out(self, name: str, image: np.ndarray, found: Detections) -> None:
         """Write the part of each box that is inside the picture as `name`_00.jpg and on, best first."""
@@ -60,7 +60,7 @@ class FacesOutput:
         corners = np.rint(found.boxes.clip(0, [width, height] * 2)).astype(int)
         for number, (x1, y1, x2, y2) in enumerate(corners.tolist()):
             if x1 < x2 and y1 < y2:
-                write_image(self.checked(self.crops / f"{name}_{number:02}.jpg"), image[y1:y2, x1:x2])
+                write_image(self.checked(join_inside(self.crops, f"{name}_{number:02}.jpg")), image[y1:y2, x1:x2])
 
     def checked(self, path: Path) -> Path:
         """Return a path that is no input.
@@ -115,5 +115,10 @@ def _remove_if_empty(part: Path) -> bool:
 
 def write_line(file: TextIO, record: dict) -> None:
     """Append a record as a line that is on its way to the disk when this returns."""
-    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is no text
+        text = json.dumps(record)
+    file.write(text + "\n")
     file.flush()

@@ -107,6 +107,10 @@ class Output:
             write_image(join_inside(self.drawn_folder, f"{picture.source.key}.jpg"), drawn)
         write_text(self.text(picture.source), format_detections(PurePosixPath(picture.source.key).name, picture.found))
 
+    def remove(self, picture: Picture[Listed]) -> None:
+        """Remove the text that an older run wrote for a picture that cannot be read now."""
+        self.text(picture.source).unlink(missing_ok=True)
+
 
 def begin_output(folder: Path, settings: Mapping[str, object], resume: bool) -> int:
     """Note in a folder what its text files are written with, and return the time of that note in ns.
@@ -160,7 +164,9 @@ def detect_listed(
     missing = takewhile(lambda _: not stop(), (listed for listed in share if not output.has(listed)))
     total = _count_missing(names, images, output, ranks.size) if ranks.first else None
     with tqdm(total=total, desc="detecting", unit="picture", disable=None if ranks.first else True) as progress:
-        return write_each(detector, read_each(missing, detector), output.write, batch_size, progress)
+        return write_each(
+            detector, read_each(missing, detector), output.write, batch_size, progress, give_up=output.remove
+        )
 
 
 def _count_missing(names: Iterable[str], images: Path, output: Output, ranks: int) -> int:

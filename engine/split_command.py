@@ -96,8 +96,10 @@ def _report(ranks: Ranks, output: Output, count: int, written: int, errors: list
                 f"{len(errors)} of {count} pictures could not be read and have no detection file; mend them and go on"
                 " with --resume",
                 file=sys.stderr,
+                flush=True,
             )
     if errors:
+        ranks.gather(None)  # torchrun ends all ranks with the first that ends like this
         raise SystemExit(UNREADABLE)
 
 

@@ -38,7 +38,7 @@ class Detections:
     landmarks: np.ndarray | None
 
     def where(self, mask: np.ndarray) -> "Detections":
-        """Return those that a (N,) bool mask chooses."""
+        """Return those that a (N,) bool mask, or indices, choose."""
         return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
 
 
@@ -143,16 +143,7 @@ class Detector:
             together = self.pictures_at_once(height, width)
             for start in range(0, len(indices), together):
                 some = indices[start : start + together]
-                try:
-                    detected = self._detect([images[index] for index in some])
-                except RuntimeError as error:
-                    if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
-                        raise
-                    raise UserError(
-                        f"{len(some)} x {width} x {height} pixels: the memory is full; lower --batch_size, or scale"
-                        " pictures with --origin_size false"
-                    ) from error
-                for index, detections in zip(some, detected, strict=True):
+                for index, detections in zip(some, self._detect_some([images[i] for i in some]), strict=True):
                     found[index] = detections
         return found
 
@@ -166,6 +157,8 @@ class Detector:
             factor = 1.0 if self.scaling is None else self.scaling.factor(height, width)
             needed = BYTES_PER_PIXEL[self.cfg["name"]] * self.dtype.itemsize / 4 * factor**2 * height * width
             available = available_memory(self.device)
+            if available is not None and self.device.type == "cuda":
+                available /= 2  # two batches may be under way
             if available is not None and available < needed:
                 raise UserError(
                     f"{width} x {height} pixels take {needed / 1e9:.3g} GB of memory, of which"
@@ -173,6 +166,24 @@ class Detector:
                 )
             self._at_once[height, width] = sys.maxsize if available is None else int(available / needed)
         return self._at_once[height, width]
+
+    def _detect_some(self, images: list[np.ndarray]) -> list[Detections]:
+        """Detect pictures of one size, one by one where the memory is too full for all.
+
+        Raises:
+            UserError: it is too full for one.
+        """
+        try:
+            return self._detect(images)
+        except RuntimeError as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
+                raise
+            if len(images) == 1:
+                height, width = images[0].shape[:2]
+                raise UserError(
+                    f"{width} x {height} pixels: the memory is full; scale pictures with --origin_size false"
+                ) from error
+        return [self._detect_some([image])[0] for image in images]
 
     @torch.inference_mode()
     def _detect(self, images: list[np.ndarray]) -> list[Detections]:

@@ -1,6 +1,7 @@
 """detect.py: pictures, videos and cameras in; drawn pictures, videos, crops and JSON lines out."""
 
 import json
+import os
 import re
 import signal
 import struct
@@ -336,7 +337,7 @@ def test_videos_of_odd_sizes_and_turned_ones_are_shown_upright(detect, tmp_path)
     ("damage", "problem"),
     [
         ("cut", r"ends early, after 0\.\d\d of 0\.67 s"),
-        ("broken", r"\d of its frames are broken and left out or damaged"),
+        ("broken", "some of its frames are broken, and left out or damaged"),
     ],
 )
 def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, problem):
@@ -357,6 +358,51 @@ def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, 
     records = lines(tmp_path / "out" / "film.jsonl")
     assert 6 < len(records) < 20
     assert len(list(Video(tmp_path / "out" / "film.mp4").frames())) == len(records)
+
+
+def test_a_last_frame_that_stays_is_no_early_end(tmp_path):
+    writer = VideoWriter(tmp_path / "slides.mp4", Fraction(25))
+    for time_ in (0, 0.04, 5, 5.04):
+        writer.write(np.zeros((48, 64, 3), np.uint8), time_)
+    writer.close()
+    video = Video(tmp_path / "slides.mp4")
+    assert [frame.time for frame, _ in video.frames()] == [0, 0.04, 5, 5.04]
+    assert video.problem is None
+
+
+def test_a_video_whose_frames_change_their_size_keeps_that_of_the_first(detect, tmp_path):
+    for name, size in (("large", (96, 128)), ("small", (64, 96))):
+        make_video(tmp_path / f"{name}.ts", frames=8, size=size)
+    for first, second, shape in (("large", "small", (96, 128, 3)), ("small", "large", (64, 96, 3))):
+        film = tmp_path / f"{first}_first.ts"
+        film.write_bytes((tmp_path / f"{first}.ts").read_bytes() + (tmp_path / f"{second}.ts").read_bytes())
+        assert detect(film).status in (0, 3)
+        frames = list(Video(tmp_path / "out" / f"{first}_first.mp4").frames())
+        assert len(frames) > 10 and {image.shape for _, image in frames} == {shape}
+
+
+def test_a_stream_that_ends_before_its_first_frame_is_named(detect, tmp_path):
+    make_video(tmp_path / "film.ts")
+    (tmp_path / "film.ts").write_bytes((tmp_path / "film.ts").read_bytes()[: 188 * 4])
+    detect(tmp_path / "film.ts").refuses("film.ts: ")
+
+
+def test_names_that_are_no_text_or_hold_colons_are_detected(detect, tmp_path, monkeypatch):
+    draw_picture(tmp_path / "in" / "a.jpg", [])
+    os.rename(tmp_path / "in" / "a.jpg", os.fsencode(tmp_path / "in") + b"/\xe9.jpg")
+    assert detect(tmp_path / "in").status == 0
+    assert lines(tmp_path / "out" / "detections.jsonl")[0]["picture"].endswith("in/\udce9.jpg")
+    make_video(tmp_path / "12.mp4", frames=3)
+    (tmp_path / "12.mp4").rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert detect(tmp_path / "12:30.mp4", "--every", 3 * 10**9).status == 0
+    assert len(lines(tmp_path / "out" / "12:30.jsonl")) == 1
+
+
+def test_a_pattern_does_not_lead_outside_the_output(detect, tmp_path):
+    for name in ("a/x.jpg", "b/secret.jpg"):
+        draw_picture(tmp_path / "in" / name, [])
+    detect(f"{tmp_path}/in/a*/../b/*.jpg").refuses("must be a relative path that stays inside")
 
 
 def test_a_video_without_pictures_is_refused(detect, tmp_path):

@@ -140,6 +140,48 @@ def test_unreadable_pictures_are_named_at_the_end_and_stop_no_other(flags, folde
     assert texts(tmp_path / "out") == undisturbed
 
 
+def test_what_an_older_run_found_in_a_picture_that_cannot_be_read_now_is_removed(script, flags, folder, tmp_path):
+    assert script("val_tvface.py", *flags).status == 0
+    damaged = folder / "images" / "1" / "1.jpg"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"no picture")
+    try:
+        assert script("val_tvface.py", *flags).status == 3
+    finally:
+        damaged.write_bytes(whole)
+    assert not (tmp_path / "out" / "1" / "1.txt").exists()
+    assert len(texts(tmp_path / "out")) == len(NAMES) - 1
+
+
+def test_a_picture_that_cannot_be_drawn_stops_no_other(script, flags, tmp_path):
+    names = ["wide.png", f"{81 * '名'}.jpg"]
+    draw_picture(tmp_path / "images" / names[0], [], size=(10, 70_000))
+    draw_picture(tmp_path / "images" / "plain.jpg", [])
+    (tmp_path / "images" / "plain.jpg").rename(tmp_path / "images" / names[1])
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    where = ("--dataset_folder", tmp_path / "images", "--list_file", tmp_path / "list.txt")
+    outcome = script("val_tvface.py", *flags, *where, "--save_image", "--confidence_threshold", 0.9)
+    assert outcome.status == 3, outcome.err
+    assert "wide.jpg: 70000 x 10 pixels cannot be written in this format" in outcome.err
+    assert list(texts(tmp_path / "out")) == [f"{81 * '名'}.txt"]
+
+
+def test_torchrun_prints_every_error_before_it_ends_the_ranks(flags, folder, tmp_path):
+    names = [f"{i}.jpg" for i in range(60)]
+    (tmp_path / "images").mkdir()
+    for name in names:
+        (tmp_path / "images" / name).write_bytes(b"no picture")
+    (tmp_path / "tvval_list.txt").write_text("\n".join(names))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "val_tvface.py"]
+    run = subprocess.run(
+        [*map(str, (*command, *flags, "--dataset_folder", tmp_path / "images"))],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert all(f"{name}: is not a picture" in run.stderr for name in names)
+    assert "60 of 60 pictures could not be read" in run.stderr
+
+
 def test_a_picture_beyond_the_memory_is_named_before_it_is_decoded(script, flags, tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "available_memory", lambda _: 10**6)
     big = tmp_path / "list.txt"

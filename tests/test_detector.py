@@ -168,11 +168,27 @@ def test_memory_that_is_full_is_one_line_and_other_errors_stay(error):
         raise error
 
     detect.network.forward = fail
-    with pytest.raises(UserError, match="2 x 96 x 64 pixels: the memory is full; lower --batch_size"):
+    with pytest.raises(UserError, match="96 x 64 pixels: the memory is full; scale pictures with --origin_size false"):
         detect([noise(64, 96)] * 2)
     error = RuntimeError("something else")
     with pytest.raises(RuntimeError, match="something else"):
         detect(noise(64, 96))
+
+
+def test_a_batch_for_which_the_memory_is_full_goes_through_one_by_one():
+    images = [noise(64, 96, seed) for seed in range(3)]
+    expected = [detector()(image) for image in images]
+    detect = detector()
+    forward = detect.network.forward
+
+    def only_one(batch):
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(batch)
+
+    detect.network.forward = only_one
+    for one, other in zip(expected, detect(images), strict=True):
+        assert_same(one, other)
 
 
 def test_memory_is_what_the_system_and_its_control_groups_leave(tmp_path, monkeypatch):

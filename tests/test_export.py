@@ -82,7 +82,13 @@ def test_raw_heads_are_those_of_the_network(script, small, tmp_path):
 
 @pytest.mark.parametrize(
     ("fault", "complaint"),
-    [("one more", "finds 2 faces of 1"), ("moved", "boxes are up to 0.60 pixels off"), ("none", "the same 3 faces")],
+    [
+        ("one more", "finds 2 faces of 1"),
+        ("moved", "is up to 0.60 pixels"),
+        ("unsure", "and 0.25 of a score off"),
+        ("no numbers", "nan pixels"),
+        ("none", "the same 3 faces"),
+    ],
 )
 def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, monkeypatch, fault, complaint):
     detect = Detector.load(small[1], "mobile0.25", CPU, confidence_threshold=0.4, keep_top_k=1)
@@ -90,10 +96,12 @@ def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, m
     def export(network, path):
         def run(pictures):
             boxes = np.concatenate([detect(picture).boxes for picture in pictures])
+            scores = np.concatenate([detect(picture).scores for picture in pictures])
             owner = np.arange(len(pictures))
             if fault == "one more":
-                boxes, owner = np.concatenate([boxes, boxes[:1]]), np.append(owner, 0)
-            return [boxes + 0.6 * (fault == "moved"), None, owner]
+                boxes, scores, owner = (np.concatenate([values, values[:1]]) for values in (boxes, scores, owner))
+            boxes += {"moved": 0.6, "no numbers": np.nan}.get(fault, 0)
+            return [boxes, scores - 0.25 * (fault == "unsure"), owner]
 
         path.write_bytes(b"whatever")
         return run
@@ -106,6 +114,33 @@ def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, m
     else:
         outcome.refuses(complaint, "it is not kept")
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", [0, np.nan])
+def test_raw_heads_that_differ_are_not_kept(script, small, tmp_path, monkeypatch, value):
+    def export(network, path):
+        path.write_bytes(b"whatever")
+        return lambda pictures: [value * output.numpy() for output in network(torch.from_numpy(pictures))]
+
+    monkeypatch.setitem(export_command.FORMATS, "onnx", (".onnx", export, None))
+    outcome = script("export_onnx.py", *small, "--no_nms", "-o", tmp_path / "m.onnx")
+    outcome.refuses("the exported heads are up to", "it is not kept")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_input_is_overwritten(script, small, tmp_path):
+    weights = tmp_path / "weights.onnx"
+    weights.write_bytes(small[1].read_bytes())
+    for flags in (("-m", weights), ("-o", small[-1])):
+        script("export_onnx.py", *small, *flags).refuses("is an input, which the output would overwrite")
+    assert weights.read_bytes() == small[1].read_bytes()
+
+
+def test_a_comparison_without_faces_is_said(script, small, tmp_path):
+    outcome = script(
+        "export_onnx.py", *small, "--confidence_threshold", 1, "-o", tmp_path / "m.onnx", "--format", "torch"
+    )
+    assert outcome.status == 0 and "no face was found to compare" in outcome.err
 
 
 def test_weights_of_another_network_and_missing_packages_are_refused(script, small, tmp_path, monkeypatch):

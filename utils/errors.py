@@ -10,6 +10,10 @@ class UserError(Exception):
     """Something that the user can mend. The message names the file, what was found and what to do."""
 
 
+class PictureError(UserError):
+    """What is wrong with one picture, and with no other."""
+
+
 def run(main: Callable[[], object]) -> None:
     """Call a script's main() and turn its outcome into an exit status.
 

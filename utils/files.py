@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 import cv2
 import numpy as np
 
-from utils.errors import UserError
+from utils.errors import PictureError, UserError
 
 
 def read_text(path: str | Path) -> str:
@@ -129,7 +129,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         UserError: the file cannot be written, a full disk for one.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # The longest names have 255 bytes, and a letter up to four.
+    temporary = path.with_name(f".{path.stem[:50]}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -152,7 +153,17 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
     Args:
         image: (H, W, 3) uint8, BGR.
+
+    Raises:
+        PictureError: the format cannot hold it.
+        UserError: the file cannot be written.
     """
-    _, content = cv2.imencode(Path(path).suffix, image)
+    try:
+        done, content = cv2.imencode(Path(path).suffix, image)
+    except cv2.error:
+        done = False
+    if not done:  # a JPEG has at most 65,535 pixels a side
+        height, width = image.shape[:2]
+        raise PictureError(f"{path}: {width} x {height} pixels cannot be written in this format")
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.tobytes())
