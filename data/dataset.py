@@ -1,6 +1,7 @@
 """Training samples: a labelled picture, augmented, and the faces in it."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +11,15 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, read_annotations
-from data.annotations.record import make_annotations
+from data.annotations.record import Names
 from data.augmentation import Faces, augment
 from data.pictures import PICTURE_SUFFIXES, files_below
 from utils.box_utils import clip_boxes
 from utils.errors import UserError
 from utils.files import join_inside, read_image
 from utils.pixels import MEAN_BGR
+
+NO_FACES = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
 
 
 class SampleInfo(NamedTuple):
@@ -67,38 +70,46 @@ class FaceDataset(Dataset):
                 " draw a small one with: python -m data.sample"
             )
         self.annotations = read_annotations(label_file)
-        if not any(len(annotation.boxes) for annotation in self.annotations):
+        if len(self.annotations.boxes) == 0:
             raise UserError(f"{label_file}: has no faces to learn from; a training needs boxes")
-        images = label_file.parent / "images"
-        self.paths = [join_inside(images, annotation.name) for annotation in self.annotations]
-        missing = [path for path in self.paths if not path.is_file()]
+        self.images = label_file.parent / "images"
+        missing = [index for index in range(len(self.annotations)) if not os.path.isfile(self.path(index))]
         if missing:
             raise UserError(
-                f"{missing[0]}: no such picture ({len(missing)} of the {len(self.paths)} in {label_file} are missing)"
+                f"{self.path(missing[0])}: no such picture ({len(missing)} of the {len(self.annotations)} in"
+                f" {label_file} are missing)"
             )
+        self.negative_names = Names.pack([])
         if negatives is not None:
             found = files_below(negatives, PICTURE_SUFFIXES)
             if not found:
                 raise UserError(f"{negatives}: no folder with pictures in it; --negatives names pictures without faces")
-            self.annotations += make_annotations(found, [0] * len(found), [])
-            self.paths += [Path(negatives, name) for name in found]
+            self.negatives, self.negative_names = Path(negatives), Names.pack(found)
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable
 
     def __len__(self) -> int:
-        return len(self.annotations)
+        return len(self.annotations) + len(self.negative_names)
+
+    def path(self, index: int) -> Path:
+        """Return the file of a picture; those of the folder of negatives come last."""
+        if index < len(self.annotations):
+            return join_inside(self.images, self.annotations.names[index])
+        return self.negatives / self.negative_names[index - len(self.annotations)]
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with the pictures' names, order, boxes or landmarks.
 
         Which faces have landmarks follows from the landmarks. A million faces take about a second.
         """
-        names = "\0".join(annotation.name for annotation in self.annotations)  # a name has no zero byte
+        labels = self.annotations
+        names = "\0".join([*labels.names, *self.negative_names])  # a name has no zero byte
         digest = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
-        digest.update(np.array([len(annotation.boxes) for annotation in self.annotations], "<i8"))
-        for values in ([one.boxes for one in self.annotations], [one.landmarks for one in self.annotations]):
-            digest.update(np.concatenate(values).astype("<f8", copy=False))
+        digest.update(np.append(np.diff(labels.ends, prepend=0), np.zeros(len(self.negative_names))).astype("<i8"))
+        for values in (labels.boxes, labels.landmarks):
+            for start in range(0, len(values), 1 << 16):  # landmarks that are none take no memory but here
+                digest.update(values[start : start + (1 << 16)].astype("<f8").tobytes())
         return digest.hexdigest()[:16]
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, SampleInfo]:
@@ -113,7 +124,7 @@ class FaceDataset(Dataset):
             UserError: the picture cannot be read, and `skip_unreadable` is off.
         """
         epoch, index = key
-        path = self.paths[index]
+        path = self.path(index)
         try:
             image = read_image(path)
         except UserError:
@@ -121,7 +132,9 @@ class FaceDataset(Dataset):
                 raise
             stand_in = np.full((self.image_size, self.image_size, 3), MEAN_BGR, np.uint8)
             return _channels_first(stand_in), torch.zeros(0, 15), SampleInfo(str(path), 0, 0, unreadable=True)
-        faces, clipped, dropped = faces_inside(self.annotations[index], image.shape[1], image.shape[0])
+        labelled = index < len(self.annotations)
+        annotation = self.annotations[index] if labelled else NO_FACES
+        faces, clipped, dropped = faces_inside(annotation, image.shape[1], image.shape[0])
         rng = np.random.default_rng((self.seed, epoch, index))
         image, faces = augment(image, faces, self.image_size, rng)
 
@@ -130,7 +143,7 @@ class FaceDataset(Dataset):
         target = np.concatenate([coordinates, labels], axis=1).astype(np.float32)
         # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
-        faceless = len(self.annotations[index].boxes) == 0
+        faceless = len(annotation.boxes) == 0
         return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, faceless=faceless)
 
 

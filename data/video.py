@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = {
 # Of H.264: hardly a visible loss, quickly encoded. Without frames that refer to later ones, times begin with the first;
 # every 50th refers to none, with which a part of the file begins.
 QUALITY = {"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"}
-SAFE = {"movflags": "hybrid_fragmented"}  # in parts, which become one when the file is closed
+SAFE = {"movflags": "hybrid_fragmented", "flush_packets": "1"}  # in parts, which become one when the file is closed
 BORDER = cv2.BORDER_REPLICATE
 BT709 = 1  # in ITU-T H.273, tables 2 to 4
 

@@ -149,7 +149,7 @@ def _describe(training: Training) -> str:
     """Return the first lines of a run: what runs where."""
     flags, cfg, ranks, dataset = training.flags, training.cfg, training.ranks, training.dataset
     weights = sum(parameter.numel() for parameter in training.network.parameters())
-    faces = sum(len(annotation.boxes) for annotation in dataset.annotations)
+    faces = len(dataset.annotations.boxes)
     state, phase = training.state, training.phase
     if state.iterations:
         start = f"resumed after epoch {state.epoch}" + (f" and {state.done} pictures" if state.done else "")

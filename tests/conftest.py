@@ -1,5 +1,6 @@
 """What the tests share: the reference material, small pictures, and running a script as a user would."""
 
+import json
 import runpy
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import pytest
 import torch
 
 from data.config import NETWORKS
+from models.detector import Detector
 from models.retinaface import RetinaFace
 from utils import compiled
 from utils.checkpoint import save_state_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+DETECT_FLAGS = ("--network", "mobile0.25", "--cpu", "--keep_top_k", 4, "--confidence_threshold", 0.3)
 
 
 @pytest.fixture(scope="session")
@@ -109,3 +112,27 @@ def random_weights(tmp_path_factory) -> dict[str, Path]:
         paths[network] = folder / f"{network}.pth"
         save_state_dict(RetinaFace(cfg), paths[network])
     return paths
+
+
+@pytest.fixture
+def detect(script, random_weights, tmp_path):
+    """Run detect.py with random weights: detect(source, ...) -> Outcome; it writes to tmp_path / "out"."""
+    flags = ("-m", random_weights["mobile0.25"], *DETECT_FLAGS, "--save_folder", tmp_path / "out")
+    return lambda *arguments: script("detect.py", *flags, *arguments)
+
+
+@pytest.fixture
+def detector(random_weights) -> Detector:
+    return Detector.load(random_weights["mobile0.25"], "mobile0.25", "cpu", keep_top_k=4, confidence_threshold=0.3)
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def assert_faces(found: list[dict], image: np.ndarray, detector: Detector) -> None:
+    """Assert that JSON has what the detector finds in a picture."""
+    expected = detector(image)
+    assert len(found) == len(expected.scores) > 0
+    np.testing.assert_allclose([face["box"] for face in found], expected.boxes, atol=0.02)
+    np.testing.assert_allclose([face["score"] for face in found], expected.scores, atol=1e-3)

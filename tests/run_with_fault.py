@@ -104,7 +104,7 @@ def full_disk(write, file: io.BufferedWriter, content) -> None:
 
 
 def truncate(run_epoch, self: training.Training) -> None:
-    picture = self.dataset.paths[2]
+    picture = self.dataset.path(2)
     os.truncate(picture, picture.stat().st_size // 2)
     run_epoch(self)
 

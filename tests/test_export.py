@@ -88,16 +88,18 @@ def test_raw_heads_are_those_of_the_network(script, small, tmp_path):
         ("unsure", "and 0.25 of a score off"),
         ("no numbers", "nan pixels"),
         ("none", "the same 3 faces"),
+        ("nothing", "the same 0 faces"),
     ],
 )
 def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, monkeypatch, fault, complaint):
-    detect = Detector.load(small[1], "mobile0.25", CPU, confidence_threshold=0.4, keep_top_k=1)
+    threshold = 1 if fault == "nothing" else 0.4
+    detect = Detector.load(small[1], "mobile0.25", CPU, confidence_threshold=threshold, keep_top_k=1)
 
     def export(network, path):
         def run(pictures):
             boxes = np.concatenate([detect(picture).boxes for picture in pictures])
             scores = np.concatenate([detect(picture).scores for picture in pictures])
-            owner = np.arange(len(pictures))
+            owner = np.arange(len(boxes))
             if fault == "one more":
                 boxes, scores, owner = (np.concatenate([values, values[:1]]) for values in (boxes, scores, owner))
             boxes += {"moved": 0.6, "no numbers": np.nan}.get(fault, 0)
@@ -109,8 +111,9 @@ def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, m
     monkeypatch.setitem(export_command.FORMATS, "onnx", (".onnx", export, None))
     monkeypatch.setattr(export_command, "Detector", lambda *_, **__: detect)
     outcome = script("export_onnx.py", *small, "-o", tmp_path / "m.onnx")
-    if fault == "none":
+    if fault in ("none", "nothing"):
         assert outcome.status == 0 and complaint in outcome.out and (tmp_path / "m.onnx").exists()
+        assert ("no face was found to compare" in outcome.err) == (fault == "nothing")
     else:
         outcome.refuses(complaint, "it is not kept")
         assert not list(tmp_path.iterdir())
@@ -134,13 +137,6 @@ def test_no_input_is_overwritten(script, small, tmp_path):
     for flags in (("-m", weights), ("-o", small[-1])):
         script("export_onnx.py", *small, *flags).refuses("is an input, which the output would overwrite")
     assert weights.read_bytes() == small[1].read_bytes()
-
-
-def test_a_comparison_without_faces_is_said(script, small, tmp_path):
-    outcome = script(
-        "export_onnx.py", *small, "--confidence_threshold", 1, "-o", tmp_path / "m.onnx", "--format", "torch"
-    )
-    assert outcome.status == 0 and "no face was found to compare" in outcome.err
 
 
 def test_weights_of_another_network_and_missing_packages_are_refused(script, small, tmp_path, monkeypatch):

@@ -84,17 +84,91 @@ def clean_name(name: str) -> str:
     return name.replace("\\", "/").lstrip("/")
 
 
+class Names(Sequence[str]):
+    """Names of pictures, packed: a million of them take their letters and 16 bytes each, and no Python object.
+
+    Args:
+        text: UTF-8, in which the names lie; a file name that is no text has surrogates.
+        starts, ends: (P,) where each name lies in it.
+    """
+
+    def __init__(self, text: bytes, starts: np.ndarray, ends: np.ndarray):
+        self.text = np.frombuffer(text, np.uint8)  # which a forked process never writes to, not even to count it
+        self.starts = starts
+        self.ends = ends
+
+    @classmethod
+    def pack(cls, names: Iterable[str]) -> "Names":
+        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+        ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
+        return cls(b"".join(encoded), np.concatenate([[0], ends[:-1]]).astype(np.int64), ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        name = self.text[self.starts[index] : self.ends[index]].tobytes().decode("utf-8", "surrogateescape")
+        return clean_name(name.strip())
+
+
+class Annotations(Sequence[Annotation]):
+    """The records of P pictures, made of arrays over all their F faces when they are asked for.
+
+    A million pictures then take the memory of their numbers, which processes that are forked share.
+
+    Attributes:
+        names: (P,) names.
+        ends: (P,) int64, where each picture's faces end among all.
+        boxes: (F, 4) float64 x1 y1 x2 y2.
+        landmarks: (F, 5, 2) float64.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        ends: np.ndarray,
+        boxes: np.ndarray,
+        landmarks: np.ndarray,
+        attributes: Mapping[str, np.ndarray],
+        subsets: Mapping[str, np.ndarray],
+        sizes: Sequence[tuple[int, int] | None] | None,
+        identities: Sequence[int | str] | None,
+    ):
+        self.names, self.ends, self.boxes, self.landmarks = names, ends, boxes, landmarks
+        self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        faces = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+        return Annotation(
+            name=self.names[index],
+            boxes=self.boxes[faces],
+            landmarks=self.landmarks[faces],
+            attributes={key: values[faces] for key, values in self._attributes.items()},
+            subsets={key: values[faces] for key, values in self._subsets.items()},
+            size=self._sizes[index] if self._sizes else None,
+            identity=self._identities[index] if self._identities else None,
+        )
+
+
 def make_annotations(
     names: Sequence[str],
-    counts: Sequence[int],
+    counts: Sequence[int] | np.ndarray,
     boxes: np.ndarray | Sequence[Sequence[float]],
     landmarks: np.ndarray | None = None,
     attributes: Mapping[str, np.ndarray] | None = None,
     subsets: Mapping[str, np.ndarray] | None = None,
     sizes: Sequence[tuple[int, int] | None] | None = None,
     identities: Sequence[int | str] | None = None,
-) -> list[Annotation]:
-    """Make the records of P pictures from arrays over all their F faces, which is faster than picture by picture.
+) -> Annotations:
+    """Make the records of P pictures from arrays over all their F faces.
 
     Args:
         names: (P,) as the file has them.
@@ -107,31 +181,18 @@ def make_annotations(
     Raises:
         UserError: a box reaches beyond LARGEST, or is not finite.
     """
+    names = names if isinstance(names, Names) else Names.pack(names)
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     with np.errstate(over="ignore"):
         corners[:, 2:] += corners[:, :2]
-    ends = np.cumsum(counts, dtype=int)
+    ends = np.cumsum(counts, dtype=np.int64)
     beyond = np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))
     if len(beyond):
         picture = names[np.searchsorted(ends, beyond[0], side="right")]
         raise UserError(f"{picture!r}: found a face at x1 y1 x2 y2 {corners[beyond[0]]}; expected numbers up to 1e9")
     if landmarks is None:
-        landmarks = np.full((len(corners), 5, 2), -1.0)
-    annotations = []
-    for i, (name, count, end) in enumerate(zip(names, counts, ends.tolist(), strict=True)):
-        faces = slice(end - count, end)
-        annotations.append(
-            Annotation(
-                name=clean_name(name),
-                boxes=corners[faces],
-                landmarks=landmarks[faces],
-                attributes={key: values[faces] for key, values in (attributes or {}).items()},
-                subsets={key: values[faces] for key, values in (subsets or {}).items()},
-                size=sizes[i] if sizes else None,
-                identity=identities[i] if identities else None,
-            )
-        )
-    return annotations
+        landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
+    return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities)
 
 
 def attribute_columns(

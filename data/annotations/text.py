@@ -7,16 +7,18 @@ list      a picture's name a line, no boxes
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotation, clean_name, make_annotations
+from data.annotations.record import WIDER_VALUES, Annotations, Names, clean_name, make_annotations
 from utils.errors import UserError
 from utils.files import read_text
 
+_IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
 EMPTY = "the file is empty; expected picture names or labels"
 COUNTED_ATTRIBUTES = {
     "wider": tuple(WIDER_VALUES),
@@ -54,12 +56,73 @@ def refuse_unknown(path: Path) -> NoReturn:
     )
 
 
-def read_label(path: Path) -> list[Annotation]:
+def read_plain_label(content: bytes) -> Annotations | None:
+    """Read '# picture' labels without a loop over lines, None where anything in them is unusual.
+
+    Usual is UTF-8 with a `#` line before the first row, and rows that all have 4, or all have 19 or 20, numbers
+    separated by blanks. Whatever else there is, or is wrong, the other way has the words for it.
+    """
+    content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if not content.startswith(b"#"):
+        return None
+    content += b"\n" * (not content.endswith(b"\n"))
+    text = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    is_title = text[starts] == ord("#")
+    is_row = ~is_title & (ends > starts)
+    of_rows = np.repeat(is_row, ends + 1 - starts)
+    row_bytes = text[of_rows]
+    if not _IN_ROWS[row_bytes].all():
+        return None
+    # A number begins where a blank does not, behind one that does.
+    blank = row_bytes <= ord(" ")
+    begins = ~blank & np.concatenate([[True], blank[:-1]])
+    lengths = (ends + 1 - starts)[is_row]
+    columns = np.add.reduceat(begins, np.cumsum(lengths) - lengths, dtype=np.int32) if len(lengths) else lengths
+    width = int(columns[0]) if len(columns) else 4
+    if width not in (4, 19, 20) or (columns != width).any():
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            values = np.fromstring(row_bytes.tobytes(), sep=" ")
+        except (DeprecationWarning, ValueError):  # something that is no number
+            return None
+    if len(values) != width * len(columns) or not np.isfinite(values).all():
+        return None
+    values = values.reshape(-1, width)
+    names = Names(content, starts[is_title] + 1, ends[is_title])
+    # Behind '#' or '# ' there is a name; the others are looked at one by one.
+    second = np.minimum(names.starts + 1, names.ends)
+    unclear = np.flatnonzero((text[names.starts] <= ord(" ")) & (text[second] <= ord(" ")))
+    if (values[:, 2:4] < 0).any() or not all(names[index] for index in unclear):
+        return None
+    title = np.cumsum(is_title)[is_row] - 1
+    counts = np.bincount(title, minlength=len(names))
+    landmarks = None if width == 4 else values[:, 4:19].reshape(-1, 5, 3)[:, :, :2]
+    return make_annotations(names, counts, values[:, :4], landmarks)
+
+
+def read_label(path: Path) -> Annotations:
     """Read '# picture' labels.
 
     Raises:
         UserError: a malformed row, named by its line.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    return read_plain_label(content) or read_any_label(path)
+
+
+def read_any_label(path: Path) -> Annotations:
+    """Read '# picture' labels line by line; as `read_label`."""
     expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
     names, counts, rows = [], [], []
     for number, line in enumerate(_read_lines(path), start=1):
@@ -77,7 +140,7 @@ def read_label(path: Path) -> list[Annotation]:
     return make_annotations(names, counts, [row[:4] for row in rows], landmarks)
 
 
-def read_counted(path: Path, kind: str) -> list[Annotation]:
+def read_counted(path: Path, kind: str) -> Annotations:
     """Read a text of kind "wider" or "laboro", which gives the number of faces behind each picture's name.
 
     Raises:
@@ -107,7 +170,7 @@ def read_counted(path: Path, kind: str) -> list[Annotation]:
     return make_annotations(names, counts, values[:, :4], attributes=columns)
 
 
-def read_list(path: Path) -> list[Annotation]:
+def read_list(path: Path) -> Annotations:
     """Read a list of names: pictures without boxes."""
     names = list(iterate_list(path))
     return make_annotations(names, [0] * len(names), [])

@@ -1,0 +1,108 @@
+"""Label files of the usual kind are read without a loop, to the same records, and large ones take little memory."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.annotations import read_annotations
+from data.annotations.record import Names
+from data.annotations.text import read_any_label, read_plain_label
+from utils.errors import UserError
+
+NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())
+NUMBERS = st.one_of(st.integers(0, 5000).map(str), st.floats(0, 1e4, allow_nan=False).map(repr))
+
+
+@st.composite
+def label_files(draw) -> bytes:
+    width = draw(st.sampled_from([4, 19, 20]))
+    blank = draw(st.sampled_from([" ", "  "]))
+    lines = []
+    for name in draw(st.lists(NAMES, min_size=1, max_size=5)):
+        lines.append(f"#{draw(st.sampled_from(['', ' ']))}{name}")
+        for _ in range(draw(st.integers(0, 3))):
+            lines.append(blank.join(draw(NUMBERS) for _ in range(width)) + draw(st.sampled_from(["", " "])))
+            lines += [""] * draw(st.integers(0, 1))
+    text = draw(st.sampled_from(["\n", "\r\n"])).join(lines) + draw(st.sampled_from(["", "\n"]))
+    return draw(st.sampled_from([b"", b"\xef\xbb\xbf"])) + text.encode()
+
+
+def assert_equal(found, expected) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.landmarks, other.landmarks)
+        np.testing.assert_array_equal(one.landmark_mask, other.landmark_mask)
+
+
+@settings(deadline=None, max_examples=300)
+@given(content=label_files())
+def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "label.txt"
+    path.write_bytes(content)
+    expected, found = read_any_label(path), read_plain_label(content)
+    if found is None:  # a line begins with a letter that Python takes for a blank
+        assert any(line[:1].isspace() for line in content.decode("utf-8-sig").split("\n") if line.strip())
+    else:
+        assert_equal(found, expected)
+    assert_equal(read_annotations(path, "label"), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("# a.jpg\n1 2 3\n", "a.txt:2: found '1 2 3'; expected"),
+        ("# a.jpg\n1 2 3 4\n# b.jpg\n1 2 x 4\n", "a.txt:4: found '1 2 x 4'; expected"),
+        ("# a.jpg\n1 2 3 e\n", "a.txt:2"),
+        ("# a.jpg\n1 2 -3 4\n", "a.txt:2: found '1 2 -3 4'; a face's width"),
+        ("# a.jpg\n1 2 3 1e999\n", "a.txt:2"),
+        ("# a.jpg\n1 2 3 4\n#\n1 2 3 4\n", "a.txt:3: found '#' alone"),
+        ("# a.jpg\n1 2 3 4\n#   \n", "a.txt:3: found '#' alone"),
+        ("# a.jpg\n1 2 3 2e9\n", "expected numbers up to 1e9"),
+    ],
+)
+def test_malformed_rows_are_named_by_their_line(tmp_path, text, problem):
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_annotations(tmp_path / "a.txt")
+    assert problem in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# a.jpg\n1,2,3,4\n", "# a.jpg\n1\t2\t3\t4\n", "# a.jpg\n1 2 3 4\n" + "1 " * 19 + "1\n", " # a.jpg\n1 2 3 4\n"],
+    ids=["commas", "tabs", "mixed widths", "indented"],
+)
+def test_unusual_files_are_read_line_by_line(tmp_path, text):
+    assert read_plain_label(text.encode()) is None
+    (tmp_path / "a.txt").write_text(text)
+    first = read_annotations(tmp_path / "a.txt")[0]
+    assert first.name == "a.jpg" and first.boxes[0].tolist() == [1, 2, 4, 6]
+
+
+def test_names_are_packed_and_come_back():
+    names = ["a.jpg", "日本/語.png", "with blank.jpg", "\udce9.jpg", "back\\slash.jpg", "/root.jpg"]
+    packed = Names.pack(names)
+    assert list(packed) == [*names[:4], "back/slash.jpg", "root.jpg"]
+    assert packed[-1] == "root.jpg" and packed[1:3] == names[1:3] and len(packed) == 6
+    assert list(Names.pack([])) == []
+
+
+def test_a_large_label_file_takes_little_memory(tmp_path):
+    count = 30_000
+    rows = "10 20 30 40\n50 60 70 80\n1 2 3 4\n"
+    Path(tmp_path, "label.txt").write_text("".join(f"# programme/{i:08}.jpg\n{rows}" for i in range(count)))
+    tracemalloc.start()
+    try:
+        annotations = read_annotations(tmp_path / "label.txt")
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert annotations[count - 1].name == f"programme/{count - 1:08}.jpg" and len(annotations[7].boxes) == 3
+    assert held < 300 * count  # the text, three boxes and where the name lies; an array object alone takes 112
+    assert peak < 1200 * count
