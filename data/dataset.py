@@ -16,7 +16,7 @@ from data.augmentation import Faces, augment
 from data.pictures import PICTURE_SUFFIXES, files_below
 from utils.box_utils import clip_boxes
 from utils.errors import UserError
-from utils.files import join_inside, read_image
+from utils.files import join_inside, path_inside, read_image
 from utils.pixels import MEAN_BGR
 
 NO_FACES = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
@@ -73,7 +73,8 @@ class FaceDataset(Dataset):
         if len(self.annotations.boxes) == 0:
             raise UserError(f"{label_file}: has no faces to learn from; a training needs boxes")
         self.images = label_file.parent / "images"
-        missing = [index for index in range(len(self.annotations)) if not os.path.isfile(self.path(index))]
+        names = self.annotations.names
+        missing = [i for i, name in enumerate(names) if not os.path.isfile(path_inside(self.images, name))]
         if missing:
             raise UserError(
                 f"{self.path(missing[0])}: no such picture ({len(missing)} of the {len(self.annotations)} in"

@@ -96,10 +96,15 @@ def join_inside(root: str | Path, name: str) -> Path:
     Raises:
         UserError: the name is absolute or leads outside root.
     """
+    return Path(path_inside(root, name))
+
+
+def path_inside(root: str | Path, name: str) -> str:
+    """Return what `join_inside` does as text, for those who ask a million times."""
     parts = name.replace("\\", "/").split("/")
-    if "\0" in name or ".." in parts or parts[0] == "" or PureWindowsPath(name).drive:
+    if "\0" in name or ".." in parts or parts[0] == "" or (":" in name and PureWindowsPath(name).drive):
         raise UserError(f"{name!r}: a picture's name must be a relative path that stays inside {root}")
-    return Path(root, *parts)
+    return os.path.join(root, *parts)
 
 
 def make_folder(path: str | Path) -> Path:

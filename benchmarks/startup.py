@@ -1,0 +1,94 @@
+"""Time the start of a training on a large label file, and the memory of its loader's workers.
+
+    python benchmarks/startup.py --pictures 1000000 --workers 8
+
+A label file with three faces a picture is drawn, whose names are those of a thousand small pictures again and again. It
+is parsed, in rows a second and beside counting its lines; a FaceDataset is built, which looks for each picture; workers
+begin. What a worker has to itself and what it shares is what Linux says in /proc/PID/smaps_rollup.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data import cfg_mnet  # noqa: E402
+from data.annotations import read_annotations  # noqa: E402
+from data.dataset import FaceDataset  # noqa: E402
+from data.sampler import EpochBatches  # noqa: E402
+from engine.loading import MatchedCollate, build_loader, close_loader  # noqa: E402
+from layers.functions.prior_box import PriorBox  # noqa: E402
+from layers.modules import MultiBoxLoss  # noqa: E402
+
+FACES = 3
+FILES = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=1_000_000, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=8, metavar="N", help="(default: %(default)s)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        label = draw_dataset(Path(folder), args.pictures)
+        rows = FACES * args.pictures
+        begun = time.perf_counter()
+        lines = label.read_bytes().count(b"\n")
+        print(f"counting {lines} lines: {time.perf_counter() - begun:.2f} s")
+        begun = time.perf_counter()
+        read_annotations(label)
+        seconds = time.perf_counter() - begun
+        print(f"parsing: {seconds:.2f} s, {rows / seconds / 1e6:.2f} million rows/s")
+        begun = time.perf_counter()
+        dataset = FaceDataset(label, 64)
+        print(f"dataset, with a look for each picture: {time.perf_counter() - begun:.2f} s")
+        begun = time.perf_counter()
+        dataset.fingerprint()
+        print(f"fingerprint: {time.perf_counter() - begun:.2f} s")
+        collate = MatchedCollate(MultiBoxLoss(), PriorBox(cfg_mnet, (64, 64)).forward())
+        begun = time.perf_counter()
+        loader = build_loader(dataset, EpochBatches(len(dataset), 8, 0), collate, args.workers, torch.device("cpu"))
+        batches = iter(loader)
+        for _ in range(4 * args.workers):
+            next(batches)
+        print(f"{4 * args.workers} batches of {args.workers} workers: {time.perf_counter() - begun:.2f} s")
+        print(f"this process: {memory(os.getpid())}")
+        for worker in batches._workers[:2]:
+            print(f"a worker: {memory(worker.pid)}")
+        close_loader(loader)
+
+
+def draw_dataset(folder: Path, pictures: int) -> Path:
+    (folder / "images").mkdir()
+    for number in range(min(FILES, pictures)):
+        cv2.imwrite(str(folder / "images" / f"programme_{number:08}.jpg"), np.zeros((64, 64, 3), np.uint8))
+    corners = np.random.default_rng(0).integers(1, 30, (pictures, FACES, 4)).tolist()
+    with open(folder / "label.txt", "w") as file:
+        for number, boxes in enumerate(corners):
+            file.write(f"# programme_{number % FILES:08}.jpg\n")
+            file.writelines(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes)
+    return folder / "label.txt"
+
+
+def memory(process: int) -> str:
+    """Return what a process has for itself and what it shares, as text."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return "not known on this system"
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
+    own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
+    return f"{own / 1000:.0f} MB its own, {(kilobytes['Rss'] - own) / 1000:.0f} MB shared"
+
+
+if __name__ == "__main__":
+    main()
