@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1_000_000, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--workers", type=int, default=8, metavar="N", help="(default: %(default)s)")
     args = parser.parse_args()
+    warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores are asked for
     with tempfile.TemporaryDirectory() as folder:
         label = draw_dataset(Path(folder), args.pictures)
         rows = FACES * args.pictures

@@ -93,6 +93,10 @@ class FaceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.annotations) + len(self.negative_names)
 
+    def count_faceless(self) -> int:
+        """Return the number of pictures that are known to have no face."""
+        return int((np.diff(self.annotations.ends, prepend=0) == 0).sum()) + len(self.negative_names)
+
     def path(self, index: int) -> Path:
         """Return the file of a picture; those of the folder of negatives come last."""
         if index < len(self.annotations):

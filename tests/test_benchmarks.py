@@ -40,3 +40,11 @@ def test_detection_is_timed_beside_its_bare_network_and_the_usual_code(script):
         bare, loop, ratio, rate = map(float, whole.split())
         assert ratio == pytest.approx(loop / bare, rel=0.1) and rate == pytest.approx(1000 / loop, rel=0.1)
         assert len(usual.split()) == 2
+
+
+def test_the_start_on_a_label_file_is_timed(script):
+    outcome = script("benchmarks/startup.py", "--pictures", 50, "--workers", 1)
+    assert outcome.status == 0, outcome.err
+    names = [line.split(":")[0].split(",")[0] for line in outcome.out.splitlines()]
+    assert names == ["counting 200 lines", "parsing", "dataset", "fingerprint", "4 batches of 1 workers", *names[5:]]
+    assert names[5:] == ["this process", "a worker"]

@@ -77,6 +77,24 @@ def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
     assert "\nepochs   2 to 3, lr 1e-05, seed 7\n" in resumed
 
 
+def test_pictures_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_path):
+    for number in range(4):
+        draw_picture(tmp_path / "studio" / f"{number}.jpg", [], seed=40 + number)
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_picture(dataset.parent / "images" / "6.jpg", [], seed=50)
+    flags = ("--epochs", 1, "--batch_size", 11, "--negatives", tmp_path / "studio")
+    learnt = {}
+    for count in (0, 1, 200):
+        outcome = train(*flags, "--faceless_negatives", count)
+        assert outcome.status == 0, outcome.err
+        assert "data     11 pictures with 9 faces, 5 without at 64 px" in outcome.out
+        mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
+        learnt[count] = {name: float(mean[mean.index(name) + 1]) for name in ("box", "class")}
+    assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
+    assert learnt[0]["class"] < learnt[1]["class"] < learnt[200]["class"]
+    train(*flags, "--negatives", tmp_path / "none").refuses("none: cannot be read")
+
+
 def test_training_lowers_the_loss(train):
     outcome = train("--epochs", 12, "--lr", 0.01)
     losses = [float(line.split(" class ")[1].split()[0]) for line in outcome.out.splitlines() if " mean " in line]

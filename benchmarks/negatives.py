@@ -1,0 +1,105 @@
+"""Measure what pictures without faces teach: false positives and AP with and without them.
+
+    python benchmarks/negatives.py --dataset ../shared/faces --weights mobilenet0.25_Final.pth --folder negatives_runs
+
+From the pictures of a dataset in the layout of TV Face, rectangles are cut that touch no face, widened by half its
+size. A detector is trained further from the weights, once on train/label.txt alone and once with the rectangles of its
+pictures as --negatives. On dev and test it gives AP, the score of best F1, and how many faces of at least that score
+are found in a rectangle of these pictures, in which there is none. Further flags go to train.py.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data.annotations import read_annotations  # noqa: E402
+from models.detector import Detector, Scaling  # noqa: E402
+from utils.errors import run  # noqa: E402
+from utils.files import join_inside, make_folder, read_image, write_image  # noqa: E402
+
+TRIES = 300
+SHORTEST = 96  # pixels
+SIZE = Scaling(640, 1100)  # at which pictures of half the size of television are detected best
+LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="with train/, val/ and test/")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="of MobileNet0.25, to start from")
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="for what is cut, trained and scored")
+    args, of_training = parser.parse_known_args()
+    make_folder(args.folder)
+    for split in LABELS:
+        count = cut_faceless(args.dataset / split, LABELS[split], args.folder / f"faceless_{split}")
+        print(f"{split}: {count} pictures without faces", flush=True)
+    for name, flags in {"without": (), "with": ("--negatives", args.folder / "faceless_train")}.items():
+        call(
+            *("train.py", "--training_dataset", args.dataset / "train" / LABELS["train"], "--resume_net", args.weights),
+            *("--save_folder", args.folder / name, "--tensorboard", "false", *flags, *of_training),
+        )
+        for split in ("val", "test"):
+            print(f"{name:8} {split:5} {score(args, name, split)}", flush=True)
+
+
+def call(*command: str | Path) -> None:
+    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def cut_faceless(split: Path, label: str, folder: Path) -> int:
+    """Write the largest of some random rectangles without faces of each picture, and return their number."""
+    rng = np.random.default_rng(0)
+    count = 0
+    for annotation in read_annotations(split / label):
+        image = read_image(join_inside(split / "images", annotation.name))
+        height, width = image.shape[:2]
+        margin = np.tile((annotation.boxes[:, 2:] - annotation.boxes[:, :2]) / 2, 2) * [-1, -1, 1, 1]
+        x1, y1, x2, y2 = (annotation.boxes + margin).T
+        sides = rng.uniform(0.2, 1, (TRIES, 2)) * [width, height]
+        left, top = (rng.uniform(0, 1, (TRIES, 2)) * ([width, height] - sides)).T[..., None]
+        right, bottom = left + sides[:, :1], top + sides[:, 1:]
+        free = ((x1 >= right) | (x2 <= left) | (y1 >= bottom) | (y2 <= top)).all(axis=1)
+        areas = np.where(free & (sides.min(axis=1) >= SHORTEST), sides.prod(axis=1), 0)
+        best = areas.argmax()
+        if areas[best]:
+            rows = slice(int(top[best, 0]), int(bottom[best, 0]))
+            columns = slice(int(left[best, 0]), int(right[best, 0]))
+            factor = SIZE.factor(height, width)  # as large as the whole picture is shown to the detector
+            part = cv2.resize(image[rows, columns], None, fx=factor, fy=factor)
+            write_image(folder / Path(annotation.name).with_suffix(".png").name, part)
+            count += 1
+    return count
+
+
+def score(args: argparse.Namespace, name: str, split: str) -> str:
+    weights, texts = args.folder / name / "mobilenet0.25_Final.pth", args.folder / f"{name}_{split}"
+    call(
+        *(f"{split}_tvface.py", "-m", weights, "--network", "mobile0.25", "--origin_size", "false"),
+        *("--target_size", str(SIZE.target_size), "--max_size", str(SIZE.max_size)),
+        *("--dataset_folder", args.dataset / split / "images", "--save_folder", texts),
+    )
+    call(
+        *(f"{split}_dataset_evaluate/eval.py", "-p", texts, "-g", args.dataset / split),
+        *("--result", args.folder / f"{name}_{split}_result"),
+    )
+    result = json.loads((args.folder / f"{name}_{split}_result" / "ap.json").read_text())
+    scores = result["models"][texts.name]["subsets"]["all"]
+    threshold = scores["best_f1"]["score"]
+    detector = Detector.load(weights, "mobile0.25", "cpu", confidence_threshold=threshold)
+    found = [len(detector(read_image(path)).scores) for path in sorted((args.folder / f"faceless_{split}").iterdir())]
+    return (
+        f"AP {100 * scores['ap']:.2f} %, best F1 at {threshold:.3f}, {sum(found)} false positives in {len(found)}"
+        f" pictures without faces ({sum(found) / len(found):.3f} each)"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
