@@ -3,9 +3,10 @@
     python benchmarks/negatives.py --dataset ../shared/faces --weights mobilenet0.25_Final.pth --folder negatives_runs
 
 From the pictures of a dataset in the layout of TV Face, rectangles are cut that touch no face, widened by half its
-size. A detector is trained further from the weights, once on train/label.txt alone and once with the rectangles of its
-pictures as --negatives. On dev and test it gives AP, the score of best F1, and how many faces of at least that score
-are found in a rectangle of these pictures, in which there is none. Further flags go to train.py.
+size. A detector is trained further from the weights: on train/label.txt alone; with the rectangles of its pictures as
+--negatives, of which nothing is learnt, for as many steps as with them; and with them. On dev and test it gives AP, the
+score of best F1, and how many faces of at least that score are found in a rectangle of these pictures, in which there
+is none. Further flags go to train.py.
 """
 
 import argparse
@@ -41,13 +42,15 @@ def main() -> None:
     for split in LABELS:
         count = cut_faceless(args.dataset / split, LABELS[split], args.folder / f"faceless_{split}")
         print(f"{split}: {count} pictures without faces", flush=True)
-    for name, flags in {"without": (), "with": ("--negatives", args.folder / "faceless_train")}.items():
+    negatives = ("--negatives", args.folder / "faceless_train")
+    runs = {"without": (), "not learnt": (*negatives, "--faceless_negatives", "0"), "learnt": negatives}
+    for name, flags in runs.items():
         call(
             *("train.py", "--training_dataset", args.dataset / "train" / LABELS["train"], "--resume_net", args.weights),
             *("--save_folder", args.folder / name, "--tensorboard", "false", *flags, *of_training),
         )
         for split in ("val", "test"):
-            print(f"{name:8} {split:5} {score(args, name, split)}", flush=True)
+            print(f"{name:10} {split:5} {score(args, name, split)}", flush=True)
 
 
 def call(*command: str | Path) -> None:
