@@ -32,7 +32,7 @@ class Frame:
 
     Attributes:
         video: its name.
-        index: from 0, counted with those that are left out.
+        index: from 0, among all frames that can be decoded.
         time: in seconds from the start of the video.
     """
 

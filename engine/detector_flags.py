@@ -109,7 +109,9 @@ def weights_file(flags: argparse.Namespace) -> Path:
 
 
 def load_detector(flags: argparse.Namespace) -> Detector:
-    """Build the detector of the flags of `add_detector_flags`, and fill in flags.batch_size.
+    """Build the detector of the flags of `add_detector_flags`, and fill in flags.batch_size where it is not given.
+
+    On the CPU the process keeps the memory that it frees, see utils.devices.keep_freed_memory.
 
     Raises:
         UserError: weights that cannot be read or are another network's, or no such device.

@@ -11,7 +11,7 @@ from data.config import NETWORKS
 from data.sample.picture import draw_picture
 from engine.detector_flags import add_threshold_flags, add_weights_flags, weights_file
 from engine.exporting import compare_faces, compare_heads, export_onnx, export_torch, output_names
-from models.deployment import PicturesToFaces, RawHeads, suppress_by_onnx, suppress_by_torchvision
+from models.deployment import PicturesToFaces, RawHeads, suppress_by_one_operator, suppress_by_torchvision
 from models.detector import Detector
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict
@@ -19,7 +19,10 @@ from utils.errors import UserError
 from utils.files import atomic_path, read_image
 
 SCALES = (1.0, 0.75, 0.4)  # of the pictures that are compared
-FORMATS = {"onnx": (".onnx", export_onnx, suppress_by_onnx), "torch": (".pt2", export_torch, suppress_by_torchvision)}
+FORMATS = {
+    "onnx": (".onnx", export_onnx, suppress_by_one_operator),
+    "torch": (".pt2", export_torch, suppress_by_torchvision),
+}
 
 
 def main(description: str) -> None:

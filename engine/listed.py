@@ -160,18 +160,14 @@ def detect_listed(
         UserError: a file that cannot be written; what was written before stays.
     """
 
-    share = islice(locate_pictures(names, images), ranks.rank, None, ranks.size)
-    missing = takewhile(lambda _: not stop(), (listed for listed in share if not output.has(listed)))
-    total = _count_missing(names, images, output, ranks.size) if ranks.first else None
+    def missing() -> Iterator[Listed]:
+        share = islice(locate_pictures(names, images), ranks.rank, None, ranks.size)
+        return (listed for listed in share if not output.has(listed))
+
+    total = sum(1 for _ in missing()) if ranks.first else None
+    pictures = read_each(takewhile(lambda _: not stop(), missing()), detector)
     with tqdm(total=total, desc="detecting", unit="picture", disable=None if ranks.first else True) as progress:
-        return write_each(
-            detector, read_each(missing, detector), output.write, batch_size, progress, give_up=output.remove
-        )
-
-
-def _count_missing(names: Iterable[str], images: Path, output: Output, ranks: int) -> int:
-    """Return the number of pictures in the first rank's share that are still to be detected."""
-    return sum(not output.has(listed) for listed in islice(locate_pictures(names, images), 0, None, ranks))
+        return write_each(detector, pictures, output.write, batch_size, progress, give_up=output.remove)
 
 
 def written_rows(found: Detections) -> np.ndarray:

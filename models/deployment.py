@@ -35,6 +35,7 @@ class RawHeads(nn.Module):
             boxes (N, P, 4) and landmarks (N, P, 10) coded as in utils.box_utils, and between them the probabilities
             of background and face (N, P, 2).
         """
+        # utils.pixels.normalize is quicker by a row of means, whose width an exported network does not know.
         boxes, logits, landmarks = self.network((pictures.float() - self.mean).permute(0, 3, 1, 2))
         return boxes, logits.softmax(dim=-1), landmarks
 
@@ -93,16 +94,16 @@ def suppress_by_torchvision(boxes: Tensor, scores: Tensor, iou: float, score: fl
     return picture[kept], prior[kept]
 
 
-def suppress_by_onnx(boxes: Tensor, scores: Tensor, iou: float, score: float) -> tuple[Tensor, Tensor]:
-    """Leave it to ONNX, in a network that is exported and not run."""
+def suppress_by_one_operator(boxes: Tensor, scores: Tensor, iou: float, score: float) -> tuple[Tensor, Tensor]:
+    """Suppress by a single operator, for which ONNX has one of its own."""
     chosen = non_max_suppression(boxes, scores, iou, score)
     return chosen[:, 0], chosen[:, 1]
 
 
 @torch.library.custom_op("retinaface::non_max_suppression", mutates_args=())
 def non_max_suppression(boxes: Tensor, scores: Tensor, iou: float, score: float) -> Tensor:
-    """Stand for ONNX's operator NonMaxSuppression: (M, 2) picture and prior."""
-    raise NotImplementedError
+    """Return (M, 2) int64: the picture and the prior of each box that stays, as ONNX's NonMaxSuppression does."""
+    return torch.stack(suppress_by_torchvision(boxes, scores, iou, score), dim=1)
 
 
 @non_max_suppression.register_fake

@@ -99,6 +99,15 @@ def test_pictures_of_one_pixel_and_of_other_kinds_are_detected(detect, tmp_path)
     assert read_image(folder / "deep.png")[15, 20].tolist() == [0x1E] * 3
 
 
+@pytest.mark.parametrize("bits", [12, 16])
+def test_a_jpeg_of_more_than_eight_bits_is_refused_in_a_line(detect, tmp_path, bits):
+    draw_picture(tmp_path / "deep.jpg", [])
+    content = bytearray((tmp_path / "deep.jpg").read_bytes())
+    content[content.index(b"\xff\xc0") + 4] = bits  # the precision, behind the frame header's length
+    (tmp_path / "deep.jpg").write_bytes(content)
+    detect(tmp_path / "deep.jpg").refuses("deep.jpg: is not a picture that OpenCV can decode")
+
+
 def test_wrong_sources_are_refused(detect, tmp_path):
     (tmp_path / "empty").mkdir()
     detect(tmp_path / "empty").refuses("empty: no pictures and no videos there")

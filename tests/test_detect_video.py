@@ -150,6 +150,21 @@ def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, 
     assert len(list(Video(tmp_path / "out" / "film.mp4").frames())) == len(records)
 
 
+def test_a_video_that_was_trimmed_is_whole(tmp_path):
+    """An edit list hides the first ten of its thirty frames, as players and cameras cut without encoding anew."""
+    with av.open(str(tmp_path / "trimmed.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "5", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        images = [av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * i, np.uint8), "bgr24") for i in range(30)]
+        for packet in [packet for image in [*images, None] for packet in stream.encode(image)]:
+            packet.pts = packet.dts = packet.pts - round(0.4 / packet.time_base)
+            container.mux(packet)
+    video = Video(tmp_path / "trimmed.mp4")
+    assert video.count == 30
+    assert [frame.time for frame, _ in video.frames()] == pytest.approx([i / 25 for i in range(20)])
+    assert video.problem is None
+
+
 def test_a_last_frame_that_stays_is_no_early_end(tmp_path):
     writer = VideoWriter(tmp_path / "slides.mp4", Fraction(25))
     for time_ in (0, 0.04, 5, 5.04):
@@ -228,7 +243,8 @@ class FakeCamera:
     """Stands for cv2.VideoCapture: gives frames until it is unplugged."""
 
     def __init__(self, number: int):
-        self.left = 6 if number == 0 else 0
+        self.left = 6 if number in (0, 5) else 0
+        self.number = number
 
     def isOpened(self) -> bool:
         return self.left > 0
@@ -239,6 +255,9 @@ class FakeCamera:
     def read(self) -> tuple[bool, np.ndarray | None]:
         self.left -= 1
         time.sleep(0.01)
+        if self.number == 5 and self.left == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C
+            self.left = 100
         return self.left >= 0, np.full((48, 64, 3), 100, np.uint8) if self.left >= 0 else None
 
     def release(self) -> None:
@@ -254,3 +273,12 @@ def test_a_camera_is_detected_until_it_ends(detect, tmp_path, monkeypatch):
     times = [frame.time for frame, _ in Video(tmp_path / "out" / "camera_0.mp4").frames()]
     assert len(times) == 6 and all(later > earlier for earlier, later in pairwise(times))
     detect("1").refuses("camera 1: cannot be opened")
+
+
+def test_ctrl_c_ends_a_camera_and_those_after_it(detect, tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    outcome = detect("5", "0")
+    assert outcome.status == 0
+    assert outcome.err.strip().splitlines() == ["SIGINT: what is begun is written to its end; Ctrl-C ends at once"]
+    assert 3 <= len(lines(tmp_path / "out" / "camera_5.jsonl")) < 50
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"camera_5.jsonl", "camera_5.mp4"}

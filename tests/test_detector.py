@@ -175,6 +175,15 @@ def test_memory_that_is_full_is_one_line_and_other_errors_stay(error):
         detect(noise(64, 96))
 
 
+def test_two_batches_share_the_memory_of_a_gpu(monkeypatch):
+    each = 64 * 96 * BYTES_PER_PIXEL["mobilenet0.25"]
+    monkeypatch.setattr(detector_module, "available_memory", lambda _: 7 * each)
+    detect = detector()
+    detect.device = torch.device("cuda")
+    assert detect.pictures_at_once(64, 96) == 3
+    assert detector().pictures_at_once(64, 96) == 7
+
+
 def test_a_batch_for_which_the_memory_is_full_goes_through_one_by_one():
     images = [noise(64, 96, seed) for seed in range(3)]
     expected = [detector()(image) for image in images]
