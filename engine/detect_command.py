@@ -8,12 +8,11 @@ from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
 
-from tqdm import tqdm
-
 from data.video import Camera, Frame, Video, VideoWriter
 from engine.detection import UNREADABLE, Picture, read_each, write_each
 from engine.detector_flags import add_detector_flags, load_detector
 from engine.faces_output import FacesOutput, describe_faces, growing_file, write_line
+from engine.progress import progress_bar
 from engine.sources import Source, find_sources
 from engine.stopping import Stop, StopRequest, stop_request
 from models.detector import Detector
@@ -146,7 +145,7 @@ class _Run:
     def _detect(
         self, pictures: Iterable[Picture], write: Callable[[Picture], None], title: str, unit: str, total: int | None
     ) -> None:
-        with tqdm(total=total, desc=title, unit=unit, disable=None) as progress:
+        with progress_bar(total=total, desc=title, unit=unit, disable=None) as progress:
             seen, errors = write_each(self.detector, pictures, write, self.batch_size, progress)
         self.seen += seen
         self.errors += errors

@@ -8,10 +8,10 @@ from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from tqdm import tqdm
 
 from data.annotations import picture_key
 from engine.detection import Picture, read_each, write_each
+from engine.progress import progress_bar
 from models.detector import Detections, Detector
 from utils.drawing import draw_detections
 from utils.errors import UserError
@@ -166,7 +166,7 @@ def detect_listed(
 
     total = sum(1 for _ in missing()) if ranks.first else None
     pictures = read_each(takewhile(lambda _: not stop(), missing()), detector)
-    with tqdm(total=total, desc="detecting", unit="picture", disable=None if ranks.first else True) as progress:
+    with progress_bar(total=total, desc="detecting", unit="picture", disable=None if ranks.first else True) as progress:
         return write_each(detector, pictures, output.write, batch_size, progress, give_up=output.remove)
 
 

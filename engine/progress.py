@@ -67,6 +67,15 @@ def gpu_memory(device: torch.device) -> float | None:
     return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else None
 
 
+def progress_bar(**options) -> tqdm:
+    """Return a tqdm as wide as the terminal, of 80 columns in one that does not know, where tqdm shows nothing.
+
+    Where stderr is no terminal, `disable=None` shows nothing.
+    """
+    columns, rows = shutil.get_terminal_size()
+    return tqdm(ncols=columns, nrows=rows, **options)
+
+
 class Progress:
     """The progress of one epoch.
 
@@ -100,16 +109,13 @@ class Progress:
         self.quiet = quiet
         self.step = done
         self.taken = 0
-        columns, rows = shutil.get_terminal_size()  # 80 x 24 in a terminal that does not know, where tqdm shows nothing
-        self.bar = tqdm(
+        self.bar = progress_bar(
             total=steps,
             initial=done,
             desc=title,
             unit="step",
             leave=False,
             disable=True if quiet else None,
-            ncols=columns,
-            nrows=rows,
             bar_format="{desc} {percentage:.0f} %|{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}",
         )
         self.begun = self.noted = time.perf_counter()

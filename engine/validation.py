@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from data.annotations import Annotation, read_annotations
 from engine.listed import check_pictures, locate_pictures, written_rows
-from engine.progress import say
+from engine.progress import progress_bar, say
 from evaluation.protocol import evaluate
 from models.detector import Detector
 from utils.drawing import draw_detections
@@ -104,9 +103,8 @@ def _detect(
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
     """Return the detections in some pictures and, on the first rank, drawings of them; None if told to give up."""
     found, drawn = {}, []
-    for key, path in tqdm(
-        paths.items(), desc="dev set", unit="picture", leave=False, disable=None if is_first else True
-    ):
+    bar = {"desc": "dev set", "unit": "picture", "leave": False, "disable": None if is_first else True}
+    for key, path in progress_bar(iterable=paths.items(), **bar):
         if stop():
             return None
         try:

@@ -1,7 +1,10 @@
 """What the tests share: the reference material, small pictures, and running a script as a user would."""
 
 import json
+import os
 import runpy
+import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +68,28 @@ def script(monkeypatch, capfd):
         return Outcome(status, captured.out, captured.err)
 
     return call
+
+
+def shown_in_terminal(columns: int, script: str, *arguments) -> str:
+    """Return what a script shows in a terminal of so many columns; one of 0 does not know its size."""
+    import fcntl  # here, since not every system has terminals of this kind
+    import pty
+    import termios
+
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    command = [sys.executable, script, *map(str, arguments)]
+    run = subprocess.Popen(command, cwd=ROOT, stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+    os.close(terminal)
+    assert run.wait() == 0, shown
+    return shown.decode()
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Long runs of val_tvface.py: interrupted, shared among processes, with bad pictures, over a list without end."""
 
-import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
-import termios
 import time
 import tracemalloc
 from array import array
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, draw_picture
+from conftest import ROOT, draw_picture, shown_in_terminal
 from test_detection import read_detections
 from test_distributed import environments
 
@@ -85,6 +84,13 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(script, flags, tmp_path
     assert outcome.status == 0, outcome.err
     assert f"40 detection files: {tmp_path / 'out'} ({len(written)} of them before)" in outcome.out
     assert texts(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.parametrize("columns", [0, 80])
+def test_a_terminal_has_a_bar_with_the_pictures_a_second(flags, columns):
+    bars = re.split("[\r\n]", shown_in_terminal(columns, "val_tvface.py", *flags))
+    assert any(re.search(r"detecting: 100%.*40/40.*picture/s\]", bar) for bar in bars), bars
+    assert max(map(len, bars[:-3])) <= 80
 
 
 def test_resume_keeps_what_the_same_run_wrote_and_nothing_else(script, flags, tmp_path):
@@ -186,6 +192,9 @@ def test_a_picture_that_cannot_be_drawn_stops_no_other(script, flags, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much a pipe holds")
 def test_torchrun_prints_every_error_before_it_ends_the_ranks(flags, tmp_path):
     """The pipe of stderr is full before all is printed: rank 0 has to wait, and the others for it."""
+    import fcntl
+    import termios
+
     names = [f"{i}.jpg" for i in range(800)]
     (tmp_path / "images").mkdir()
     for name in names:

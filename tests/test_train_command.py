@@ -1,20 +1,14 @@
 """train.py as a user runs it."""
 
-import fcntl
 import multiprocessing
 import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import sys
-import termios
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, draw_picture
+from conftest import draw_picture, shown_in_terminal
 from test_log import events, scalars
 
 FAST = ("--no_pretrain", "--device", "cpu", "--image_size", 64, "--batch_size", 4, "--num_workers", 0)
@@ -147,26 +141,14 @@ def test_tensorboard_has_a_point_of_every_short_epoch_with_the_lr_of_its_step(tr
 @pytest.mark.parametrize("columns", [80, 0])
 def test_a_terminal_has_a_bar_that_says_when_the_run_ends(dataset, tmp_path, columns):
     """A terminal of 0 columns does not know its size."""
-    terminal, end = pty.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
     flags = ("--training_dataset", dataset, "--save_folder", tmp_path, *FAST, "--batch_size", 1, "--epochs", 2)
-    command = [sys.executable, "train.py", *map(str, flags)]
-    run = subprocess.Popen(command, cwd=ROOT, stdin=end, stdout=end, stderr=end)
-    os.close(end)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(terminal, 65536)
-        except OSError:  # the other side is closed
-            break
-    os.close(terminal)
-    assert run.wait() == 0
-    bars = [part for part in re.split("[\r\n]", shown.decode()) if "ends in" in part]
+    shown = shown_in_terminal(columns, "train.py", *flags)
+    bars = [part for part in re.split("[\r\n]", shown) if "ends in" in part]
     assert any(
         re.search(r"epoch 1/2 .*/6 .*step/s, ends in 0:0\d:\d\d, box \d+\.\d{3} class \d", bar) for bar in bars
     ), shown
     assert max(map(len, bars)) <= 80
-    assert b"epoch 1/2 step" not in shown
+    assert "epoch 1/2 step" not in shown
 
 
 def test_a_log_gets_a_line_every_n_iterations_and_no_bar(train):
