@@ -6,7 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.record import LARGEST, Annotation, attribute_columns, face_category, make_annotations
+from data.annotations.record import (
+    LARGEST,
+    Annotations,
+    Places,
+    attribute_columns,
+    check_extent,
+    face_category,
+    leave_out,
+    make_annotations,
+)
 from utils.errors import UserError
 from utils.files import read_text
 
@@ -14,11 +23,12 @@ from utils.files import read_text
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
 
 
-def read_coco(path: Path, category: str | None = None) -> list[Annotation]:
+def read_coco(path: Path, category: str | None = None, problems: list[str] | None = None) -> Annotations:
     """Read the faces of a COCO ground truth; a picture without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
-    attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at.
+    attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at. `problems` is
+    as for `read_annotations`.
 
     Raises:
         UserError: not JSON, not laid out like that, or a record that is malformed or contradicts another, named by
@@ -30,29 +40,39 @@ def read_coco(path: Path, category: str | None = None) -> list[Annotation]:
         classes[_id(where, record, "id")] = _text(where, record, "name")
     chosen = face_category(path, classes.values(), category)
 
-    names, sizes, faces = [], [], {}
+    names, sizes, places, faces = [], [], [], {}
     for where, record in _records(path, content, "images", "image"):
-        identity = _id(where, record, "id")
-        if identity in faces:
-            raise UserError(f"{where}: is there twice; expected an id of its own for each image")
+        try:
+            identity, name = _id(where, record, "id"), _text(where, record, "file_name")
+            if identity in faces:
+                raise UserError(f"{where}: is there twice; expected an id of its own for each image")
+        except UserError as error:
+            leave_out(error, problems)
+            continue
         faces[identity] = []
-        names.append(_text(where, record, "file_name"))
+        names.append(name)
         sizes.append(_size(record))
+        places.append(where)
 
     for where, record in _records(path, content, "annotations", "annotation"):
-        image = _id(where, record, "image_id", faces, "images")
-        if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
-            faces[image].append((where, record))
+        try:
+            image = _id(where, record, "image_id", faces, "images")
+            if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
+                face = (where, _box(where, record), _landmarks(where, record), _attributes(where, record))
+                faces[image].append(face)
+        except UserError as error:
+            leave_out(error, problems)
 
     every = [face for group in faces.values() for face in group]
     return make_annotations(
         names,
         [len(group) for group in faces.values()],
-        [_box(where, record) for where, record in every],
-        np.array([_landmarks(where, record) for where, record in every]).reshape(-1, 5, 2),
-        attribute_columns([_attributes(where, record) for where, record in every], dict.fromkeys(FLAGS.values(), 0.0)),
+        [box for _, box, _, _ in every],
+        np.array([landmarks for _, _, landmarks, _ in every]).reshape(-1, 5, 2),
+        attribute_columns([attributes for _, _, _, attributes in every], dict.fromkeys(FLAGS.values(), 0.0)),
         sizes=sizes,
         identities=list(faces),
+        places=None if problems is None else Places(places, [where for where, _, _, _ in every]),
     )
 
 
@@ -104,6 +124,7 @@ def _box(where: str, record: dict) -> list[float]:
         raise UserError(f"{where}: found {_shown(record, 'bbox')}; expected four finite numbers, x y w h")
     if box[2] < 0 or box[3] < 0:
         raise UserError(f"{where}: found {_shown(record, 'bbox')}; a face's width and height cannot be negative")
+    check_extent(where, box)
     return box
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.annotations.coco import read_coco
-from data.annotations.record import Annotation
+from data.annotations.record import Annotations
 from data.annotations.text import iterate_list, read_counted, read_label, read_list, recognise_text, refuse_unknown
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
@@ -33,8 +33,13 @@ _HEAD = 1 << 16  # bytes by which a file is recognised
 
 
 def read_annotations(
-    path: str | Path, kind: str | None = None, *, images: str | Path | None = None, category: str | None = None
-) -> list[Annotation]:
+    path: str | Path,
+    kind: str | None = None,
+    *,
+    images: str | Path | None = None,
+    category: str | None = None,
+    problems: list[str] | None = None,
+) -> Annotations:
     """Read the ground truth of a set of pictures.
 
     A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
@@ -45,9 +50,23 @@ def read_annotations(
         images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
             else the only class.
+        problems: where a list is given, a malformed row or record is described in it and left out, and the places of
+            the others are noted. Otherwise the first one is an error.
 
     Raises:
         UserError: nothing to read, another format than `kind`, no known one, or a malformed row or record.
+    """
+    found, path = find_annotations(path, kind)
+    if category is not None and found not in _CLASSES_IN:
+        raise UserError(f"{path}: has no classes of objects to choose from; leave --category out")
+    return _read(path, found, images, category, problems)
+
+
+def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | None, Path]:
+    """Return the format and the file or folder that `read_annotations` reads; the format is None if it is not known.
+
+    Raises:
+        UserError: as `read_annotations`, before anything is read.
     """
     path = Path(path)
     if kind is not None and kind not in KINDS:
@@ -62,10 +81,8 @@ def read_annotations(
         raise UserError(f"{path}: no such annotation file or folder")
     if kind is not None and found not in (kind, None):
         raise UserError(f"{path}: is {_WORDS[found]}; --gt_format {kind} expects {_WORDS[kind]}")
-    if category is not None and found not in _CLASSES_IN:
-        raise UserError(f"{path}: has no classes of objects to choose from; leave --category out")
     # A list of names that look like something else is one if the user says so.
-    return _read(path, kind if kind == "list" else found, images, category)
+    return (kind if kind == "list" else found), path
 
 
 class PictureNames:
@@ -86,20 +103,22 @@ class PictureNames:
         return iterate_list(self.path) if self.names is None else iter(self.names)
 
 
-def _read(path: Path, kind: str | None, images: str | Path | None, category: str | None) -> list[Annotation]:
+def _read(
+    path: Path, kind: str | None, images: str | Path | None, category: str | None, problems: list[str] | None
+) -> Annotations:
     match kind:
         case "label":
-            return read_label(path)
+            return read_label(path, problems)
         case "wider" | "laboro":
-            return read_counted(path, kind)
+            return read_counted(path, kind, problems)
         case "wider_mat":
             return read_wider_mat(path)
         case "coco":
-            return read_coco(path, category)
+            return read_coco(path, category, problems)
         case "voc":
-            return read_voc(path, category)
+            return read_voc(path, category, problems)
         case "yolo":
-            return read_yolo(path, None if images is None else Path(images), category)
+            return read_yolo(path, None if images is None else Path(images), category, problems)
         case "list":
             return read_list(path)
     refuse_unknown(path)

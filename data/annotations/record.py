@@ -113,6 +113,30 @@ class Names(Sequence[str]):
         return clean_name(name.strip())
 
 
+class Lines(Sequence[str]):
+    """The places `file:line` of what was read from a text, made when they are asked for."""
+
+    def __init__(self, path: Path, numbers: Sequence[int]):
+        self.path = path
+        self.numbers = np.array(numbers, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return f"{self.path}:{self.numbers[index]}"
+
+
+@dataclass
+class Places:
+    """Where in its file each picture and each face is, in words: `file:line`, or what else the format names it by."""
+
+    pictures: Sequence[str]  # (P,)
+    faces: Sequence[str]  # (F,)
+
+
 class Annotations(Sequence[Annotation]):
     """The records of P pictures, made of arrays over all their F faces when they are asked for.
 
@@ -123,6 +147,7 @@ class Annotations(Sequence[Annotation]):
         ends: (P,) int64, where each picture's faces end among all.
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
+        places: where the pictures and faces are in the file, if the reader was asked to note problems.
     """
 
     def __init__(
@@ -135,8 +160,9 @@ class Annotations(Sequence[Annotation]):
         subsets: Mapping[str, np.ndarray],
         sizes: Sequence[tuple[int, int] | None] | None,
         identities: Sequence[int | str] | None,
+        places: Places | None,
     ):
-        self.names, self.ends, self.boxes, self.landmarks = names, ends, boxes, landmarks
+        self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
         self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
 
     def __len__(self) -> int:
@@ -167,6 +193,7 @@ def make_annotations(
     subsets: Mapping[str, np.ndarray] | None = None,
     sizes: Sequence[tuple[int, int] | None] | None = None,
     identities: Sequence[int | str] | None = None,
+    places: Places | None = None,
 ) -> Annotations:
     """Make the records of P pictures from arrays over all their F faces.
 
@@ -177,6 +204,7 @@ def make_annotations(
         landmarks: (F, 5, 2); None: there are none.
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
+        places: of the P pictures and F faces.
 
     Raises:
         UserError: a box reaches beyond LARGEST, or is not finite.
@@ -192,7 +220,25 @@ def make_annotations(
         raise UserError(f"{picture!r}: found a face at x1 y1 x2 y2 {corners[beyond[0]]}; expected numbers up to 1e9")
     if landmarks is None:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
-    return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities)
+    return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities, places)
+
+
+def leave_out(error: UserError, problems: list[str] | None) -> None:
+    """Note what is wrong with something that a reader then leaves out.
+
+    Raises:
+        UserError: the error itself, where there is nowhere to note it.
+    """
+    if problems is None:
+        raise error
+    problems.append(str(error))
+
+
+def check_extent(where: str, box: Sequence[float]) -> None:
+    """Raise UserError, which begins with `where`, if an x y w h box reaches beyond LARGEST."""
+    x, y, w, h = box
+    if not max(abs(x), abs(y), abs(x + w), abs(y + h)) <= LARGEST:
+        raise UserError(f"{where}: found a face at x y w h {x:g} {y:g} {w:g} {h:g}; expected numbers up to 1e9")
 
 
 def attribute_columns(

@@ -14,13 +14,24 @@ from typing import NoReturn
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotations, Names, clean_name, make_annotations
+from data.annotations.record import (
+    WIDER_VALUES,
+    Annotations,
+    Lines,
+    Names,
+    Places,
+    check_extent,
+    clean_name,
+    leave_out,
+    make_annotations,
+)
 from utils.errors import UserError
 from utils.files import read_text
 
 _IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
 _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
 EMPTY = "the file is empty; expected picture names or labels"
+EXPECTED_NAME = "expected '# relative/path.jpg'"
 COUNTED_ATTRIBUTES = {
     "wider": tuple(WIDER_VALUES),
     "laboro": ("blur", "shakiness", "occlusion", "pose"),
@@ -111,8 +122,8 @@ def read_plain_label(content: bytes) -> Annotations | None:
     return make_annotations(names, counts, values[:, :4], landmarks)
 
 
-def read_label(path: Path) -> Annotations:
-    """Read '# picture' labels.
+def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
+    """Read '# picture' labels; `problems` as for `read_annotations`.
 
     Raises:
         UserError: a malformed row, named by its line.
@@ -121,62 +132,94 @@ def read_label(path: Path) -> Annotations:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return read_plain_label(content) or read_any_label(path)
+    plain = read_plain_label(content) if problems is None else None
+    return plain or read_any_label(path, problems)
 
 
-def read_any_label(path: Path) -> Annotations:
+def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations:
     """Read '# picture' labels line by line; as `read_label`."""
     expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
-    names, counts, rows = [], [], []
+    names, titles, counts, rows, numbers = [], [], [], [], []
+    named = False
     for number, line in enumerate(_read_lines(path), start=1):
-        if line.startswith("#"):
-            names.append(line[1:].strip())
-            counts.append(0)
-            if not names[-1]:
-                raise UserError(f"{path}:{number}: found '#' alone; expected '# relative/path.jpg'")
-        elif line:
-            rows.append(_parse_row(path, number, line, (4, 19, 20), expected))
-            counts[-1] += 1
+        try:
+            if line.startswith("#"):
+                named = bool(line[1:].strip())
+                if not named:
+                    raise UserError(f"{path}:{number}: found '#' alone; {EXPECTED_NAME}")
+                names.append(line[1:].strip())
+                titles.append(number)
+                counts.append(0)
+            elif line and named:
+                rows.append(_parse_row(path, number, line, (4, 19, 20), expected))
+                numbers.append(number)
+                counts[-1] += 1
+            elif line:
+                raise UserError(f"{path}:{number}: found {line[:80]!r} before the name of its picture; {EXPECTED_NAME}")
+        except UserError as error:
+            leave_out(error, problems)
     landmarks = np.full((len(rows), 5, 2), -1.0)
     points = np.array([row[4:19] for row in rows if len(row) > 4])
     landmarks[[len(row) > 4 for row in rows]] = points.reshape(-1, 5, 3)[:, :, :2]
-    return make_annotations(names, counts, [row[:4] for row in rows], landmarks)
+    places = None if problems is None else Places(Lines(path, titles), Lines(path, numbers))
+    return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places)
 
 
-def read_counted(path: Path, kind: str) -> Annotations:
+def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:
     """Read a text of kind "wider" or "laboro", which gives the number of faces behind each picture's name.
 
+    `problems` is as for `read_annotations`. Behind a wrong count, reading goes on with the next picture's name.
+
     Raises:
-        UserError: a malformed row, named by its line.
+        UserError: a malformed row or a wrong count, named by its line.
     """
     attributes = COUNTED_ATTRIBUTES[kind]
-    numbered = ((number, line) for number, line in enumerate(_read_lines(path), start=1) if line)
-    names, counts, rows = [], [], []
-    waiting = next(numbered, None)
-    while waiting:
-        number, name = waiting
-        count_number, line = next(numbered, (number + 1, ""))
+    columns = 4 + len(attributes)
+    lines = [(number, line) for number, line in enumerate(_read_lines(path), start=1) if line]
+    names, titles, counts, rows, numbers = [], [], [], [], []
+    at = 0
+    while at < len(lines):
+        number, name = lines[at]
+        count_number, line = lines[at + 1] if at + 1 < len(lines) else (number + 1, "")
         count = _parse_count(line)
-        if count is None:
-            raise UserError(f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}")
-        expected = f"a face of {name} as 'x y w h {' '.join(attributes)}'"
-        for _ in range(count):
-            row_number, line = next(numbered, (count_number + 1, ""))
-            rows.append(_parse_row(path, row_number, line, (4 + len(attributes),), expected))
+        error = None
+        if len(parse_numbers(name) or ()) == columns:
+            error = f"{path}:{number}: found {name[:80]!r}; expected a picture: are there more faces than counted?"
+        elif count is None:
+            error = f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}"
+        if error:
+            leave_out(UserError(error), problems)
+            at += 1
+            continue
         names.append(name)
-        counts.append(count)
-        waiting = next(numbered, None)
-        if count == 0 and waiting and parse_numbers(waiting[1]) == [0.0] * 10:
-            waiting = next(numbered, None)  # WIDER FACE gives a picture without faces one row of zeros
-    values = np.array(rows).reshape(-1, 4 + len(attributes))
-    columns = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
-    return make_annotations(names, counts, values[:, :4], attributes=columns)
+        titles.append(number)
+        counts.append(0)
+        expected = f"a face of {name} as 'x y w h {' '.join(attributes)}'"
+        at += 2
+        for _ in range(count):
+            row_number, line = lines[at] if at < len(lines) else (lines[-1][0] + 1, "")
+            try:
+                rows.append(_parse_row(path, row_number, line, (columns,), expected))
+                numbers.append(row_number)
+                counts[-1] += 1
+            except UserError as error:
+                leave_out(error, problems)
+                if at == len(lines) or _looks_counted([line for _, line in lines[at : at + 3]]):
+                    break
+            at += 1
+        if count == 0 and at < len(lines) and parse_numbers(lines[at][1]) == [0.0] * 10:
+            at += 1  # WIDER FACE gives a picture without faces one row of zeros
+    values = np.array(rows).reshape(-1, columns)
+    places = None if problems is None else Places(Lines(path, titles), Lines(path, numbers))
+    by_name = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
+    return make_annotations(names, counts, values[:, :4], attributes=by_name, places=places)
 
 
 def read_list(path: Path) -> Annotations:
     """Read a list of names: pictures without boxes."""
-    names = list(iterate_list(path))
-    return make_annotations(names, [0] * len(names), [])
+    numbered = list(_numbered_names(path))
+    places = Places(Lines(path, [number for number, _ in numbered]), [])
+    return make_annotations([name for _, name in numbered], [0] * len(numbered), [], places=places)
 
 
 def iterate_list(path: Path) -> Iterator[str]:
@@ -185,13 +228,17 @@ def iterate_list(path: Path) -> Iterator[str]:
     Raises:
         UserError: the file cannot be read, is not text, or has no name.
     """
+    return (name for _, name in _numbered_names(path))
+
+
+def _numbered_names(path: Path) -> Iterator[tuple[int, str]]:
     is_empty = True
     try:
         with open(path, encoding="utf-8-sig") as file:
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 if name := line.strip():
                     is_empty = False
-                    yield clean_name(name)
+                    yield number, clean_name(name)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -235,4 +282,5 @@ def _parse_row(path: Path, number: int, line: str, columns: tuple[int, ...], exp
         raise UserError(f"{path}:{number}: found {line[:80]!r}; expected {expected}")
     if values[2] < 0 or values[3] < 0:
         raise UserError(f"{path}:{number}: found {line[:80]!r}; a face's width and height cannot be negative")
+    check_extent(f"{path}:{number}", values[:4])
     return values

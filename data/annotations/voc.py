@@ -5,7 +5,16 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
-from data.annotations.record import LARGEST, Annotation, attribute_columns, face_category, make_annotations
+from data.annotations.record import (
+    LARGEST,
+    Annotations,
+    Places,
+    attribute_columns,
+    check_extent,
+    face_category,
+    leave_out,
+    make_annotations,
+)
 from data.pictures import PICTURE_SUFFIXES, files_below
 from utils.errors import UserError
 
@@ -13,8 +22,8 @@ from utils.errors import UserError
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
 
 
-def read_voc(path: Path, category: str | None = None) -> list[Annotation]:
-    """Read one file, or all below a folder.
+def read_voc(path: Path, category: str | None = None, problems: list[str] | None = None) -> Annotations:
+    """Read one file, or all below a folder; `problems` as for `read_annotations`.
 
     A picture is named by the path of its XML file below the folder, with the suffix of the picture that <filename>
     tells: the name there is often that of before the picture was moved or renamed.
@@ -30,22 +39,36 @@ def read_voc(path: Path, category: str | None = None) -> list[Annotation]:
     files = files_below(path, {".xml"}) if path.is_dir() else [path.name]
     if not files:
         raise UserError(f"{path}: has no Pascal VOC files (*.xml); name the folder that has them")
-    names, sizes, objects = [], [], []
+    names, sizes, places, objects = [], [], [], []
     for file in files:
-        tree = _load(root / file)
+        try:
+            tree = _load(root / file)
+        except UserError as error:
+            leave_out(error, problems)
+            continue
         names.append(_name(file, tree))
         sizes.append(_size(tree))
-        objects.append(_objects(root / file, tree))
+        places.append(str(root / file))
+        objects.append(_objects(root / file, tree, problems))
     chosen = face_category(path, (name for group in objects for _, name, _ in group), category)
 
-    counts = [sum(name == chosen for _, name, _ in group) for group in objects]
-    faces = [(where, element) for group in objects for where, name, element in group if name == chosen]
+    counts, faces = [], []
+    for group in objects:
+        before = len(faces)
+        for where, name, element in group:
+            try:
+                if name == chosen:
+                    faces.append((where, _box(where, element), _attributes(where, element)))
+            except UserError as error:
+                leave_out(error, problems)
+        counts.append(len(faces) - before)
     return make_annotations(
         names,
         counts,
-        [_box(where, element) for where, element in faces],
-        attributes=attribute_columns([_attributes(where, element) for where, element in faces], DEFAULTS),
+        [box for _, box, _ in faces],
+        attributes=attribute_columns([attributes for _, _, attributes in faces], DEFAULTS),
         sizes=sizes,
+        places=None if problems is None else Places(places, [where for where, _, _ in faces]),
     )
 
 
@@ -83,14 +106,16 @@ def _size(root: Element) -> tuple[int, int] | None:
     return (height, width) if 0 < min(height, width) <= max(height, width) < LARGEST else None
 
 
-def _objects(path: Path, root: Element) -> list[tuple[str, str, Element]]:
+def _objects(path: Path, root: Element, problems: list[str] | None) -> list[tuple[str, str, Element]]:
     """Return, for each object, the words that name it in an error, its class and its element."""
     objects = []
     for number, element in enumerate(root.findall("object"), start=1):
         name = _text(element, "name")
-        if not name:
-            raise UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
-        objects.append((f"{path}: object {number} ({name[:40]})", name, element))
+        if name:
+            objects.append((f"{path}: object {number} ({name[:40]})", name, element))
+        else:
+            error = UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
+            leave_out(error, problems)
     return objects
 
 
@@ -100,7 +125,9 @@ def _box(where: str, element: Element) -> list[float]:
         raise UserError(
             f"{where}: found xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}; a maximum cannot be below its minimum"
         )
-    return [x1, y1, x2 - x1, y2 - y1]
+    box = [x1, y1, x2 - x1, y2 - y1]
+    check_extent(where, box)
+    return box
 
 
 def _attributes(where: str, element: Element) -> dict[str, float | str]:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotation, make_annotations
+from data.annotations.record import WIDER_VALUES, Annotations, make_annotations
 from utils.errors import UserError
 
 SUBSETS = ("easy", "medium", "hard")
 
 
-def read_wider_mat(path: Path) -> list[Annotation]:
+def read_wider_mat(path: Path) -> Annotations:
     """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
 
     In them gt_list holds, for each event and picture, the 1-based indices of the faces that count. The official boxes

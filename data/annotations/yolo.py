@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.record import Annotation, face_category, make_annotations
+from data.annotations.record import Annotations, Places, face_category, leave_out, make_annotations
 from data.annotations.text import parse_numbers
 from data.pictures import files_below, find_pictures, picture_size
 from utils.errors import UserError
@@ -16,7 +16,9 @@ CLASSES = "classes.txt"
 TOLERANCE = 0.001
 
 
-def read_yolo(folder: Path, images: Path | None = None, category: str | None = None) -> list[Annotation]:
+def read_yolo(
+    folder: Path, images: Path | None = None, category: str | None = None, problems: list[str] | None = None
+) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
 
     A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` in the folder names
@@ -25,6 +27,7 @@ def read_yolo(folder: Path, images: Path | None = None, category: str | None = N
     Args:
         images: folder of the pictures, whose sizes turn parts into pixels; None: the one whose path has `images` for
             the last `labels`, else `images` in or beside the folder, else the folder itself.
+        problems: as for `read_annotations`; a picture that cannot be read has no faces then.
 
     Raises:
         UserError: a malformed row, named by file and line, a label file without a picture, a picture that cannot be
@@ -38,29 +41,40 @@ def read_yolo(folder: Path, images: Path | None = None, category: str | None = N
     labels = _find_labels(folder)
     images = images or _images_folder(folder)
     pictures = find_pictures(images)
-    for key, path in labels.items():
-        if key not in pictures:
-            raise UserError(
-                f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
-            )
-
     classes = classes or _read_classes(folder / CLASSES)
-    rows = {key: _read_rows(path, classes) for key, path in labels.items()}
-    used = {int(row[0]) for group in rows.values() for row in group}
+    rows = {}
+    for key, path in labels.items():
+        if key in pictures:
+            rows[key] = _read_rows(path, classes, problems)
+        else:
+            message = f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
+            leave_out(UserError(message), problems)
+    used = {int(row[0]) for group in rows.values() for _, row in group}
     words = classes or {number: str(number) for number in sorted(used)}
     chosen = face_category(folder, words.values(), category)
-    faces = {key: [row for row in rows.get(key, []) if words[int(row[0])] == chosen] for key in pictures}
+    faces, sizes = {}, []
+    for key, path in pictures.items():
+        faces[key] = [(place, row) for place, row in rows.get(key, []) if words[int(row[0])] == chosen]
+        try:
+            sizes.append(picture_size(path))
+        except UserError as error:
+            leave_out(error, problems)
+            faces[key] = []
+            sizes.append(None)
 
-    sizes = [picture_size(path) for path in pictures.values()]
     counts = [len(group) for group in faces.values()]
-    scale = np.repeat([(width, height) for height, width in sizes], counts, axis=0)
-    every = [row for group in faces.values() for row in group]
+    scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
+    every = [row for group in faces.values() for _, row in group]
     boxes = np.array([row[1:5] for row in every]).reshape(-1, 2, 2) * scale[:, None]
     boxes[:, 0] -= boxes[:, 1] / 2
     landmarks = np.array([_landmarks(row) for row in every]).reshape(-1, 5, 3)
     points = np.where(landmarks[:, :, 2:] == 0, -1.0, landmarks[:, :, :2] * scale[:, None])
     names = [path.relative_to(images).as_posix() for path in pictures.values()]
-    return make_annotations(names, counts, boxes, points, sizes=sizes)
+    places = None
+    if problems is not None:
+        files = [str(labels.get(key, path)) for key, path in pictures.items()]
+        places = Places(files, [place for group in faces.values() for place, _ in group])
+    return make_annotations(names, counts, boxes, points, sizes=sizes, places=places)
 
 
 def _find_labels(folder: Path) -> dict[str, Path]:
@@ -86,15 +100,17 @@ def _read_classes(path: Path) -> dict[int, str]:
     return dict(enumerate(name.strip() for name in read_text(path).strip().split("\n")))
 
 
-def _read_rows(path: Path, classes: dict[int, str]) -> list[list[float]]:
+def _read_rows(path: Path, classes: dict[int, str], problems: list[str] | None) -> list[tuple[str, list[float]]]:
+    """Return the place and the numbers of each row."""
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             row = parse_numbers(line)
             problem = _problem(row, classes)
             if problem:
-                raise UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}")
-            rows.append(row)
+                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems)
+            else:
+                rows.append((f"{path}:{number}", row))
     return rows
 
 
