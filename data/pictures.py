@@ -1,15 +1,23 @@
 """Picture files: their names, finding them below a folder, and their sizes."""
 
+import io
 import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # A name without an extension may still hold a dot, so that only the suffixes of pictures are taken off.
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+WITH_EXIF = ("JPEG", "WEBP", "TIFF")
+EXIF_ORIENTATION = 0x0112
 
 
 def picture_key(name: str) -> str:
@@ -46,14 +54,35 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     Raises:
         UserError: the file cannot be read or is not a picture.
     """
+    with _header(path, path) as picture:
+        return picture.height, picture.width
+
+
+def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]:
+    """Return what the header of a picture, whose file has been read, tells of its size and of how it is shown.
+
+    Returns:
+        (height, width) in stored pixels, and the EXIF orientation: from 2 to 8, it is shown mirrored or turned.
+
+    Raises:
+        UserError: the file is not a picture.
+    """
+    with _header(path, io.BytesIO(content)) as picture:
+        # For PNG, in which it is rare, Pillow would have to decode the picture.
+        orientation = picture.getexif().get(EXIF_ORIENTATION, 1) if picture.format in WITH_EXIF else 1
+        return (picture.height, picture.width), orientation if orientation in range(1, 9) else 1
+
+
+@contextmanager
+def _header(path: str | Path, source: str | Path | io.BytesIO) -> "Iterator[Image.Image]":
     from PIL import Image  # here, since reading most annotation formats does without it
 
     Image.MAX_IMAGE_PIXELS = None  # a limit to what is decoded, while nothing but headers is read
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the UserError says it in one line
-            with Image.open(path, formats=PILLOW_FORMATS) as picture:
-                return picture.height, picture.width
+            with Image.open(source, formats=PILLOW_FORMATS) as picture:
+                yield picture
     except OSError as error:
         reason = f"cannot be read ({error.strerror})" if error.strerror else "is not a picture"
         raise UserError(f"{path}: {reason}") from error

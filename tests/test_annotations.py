@@ -184,7 +184,11 @@ def test_a_folder_gives_its_only_label_file(tmp_path):
         ("# a.jpg\n1 2 3 4 5 6\n", ":2: ", "20 columns"),
         ("#\n1 2 3 4\n", ":1: ", "expected '# relative/path.jpg'"),
         ("a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n", ":4: ", "found ''; expected a face of a.jpg"),
-        ("a.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n5 6 7 8 0 0 0 0 0 0\nb.jpg\n0\n", ":4: ", "are there more faces than counted?"),
+        (
+            "a.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n5 6 7 8 0 0 0 0 0 0\nb.jpg\n0\n",
+            ":4: ",
+            "are there more faces than counted?",
+        ),
         ("a.jpg\n1\n1 2 3 4 0 0 0 0 0 0\nb.jpg\n", ":5: ", "number of faces in b.jpg"),
         ("a.jpg\n1\n1 2 3\n", ":3: ", "found '1 2 3'; expected a face of a.jpg"),
         ("a.jpg\n1\n1 2 three 4 0 0 0 0 0 0\n", ":3: ", "found '1 2 three 4"),

@@ -40,15 +40,27 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     Raises:
         UserError: the file is missing, is not a picture, or ends early.
     """
+    return decode_image(path, read_bytes(path), cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
+    """Decode the picture that a file holds; `flags` are OpenCV's, the rest is as for `read_image`."""
     if _ends_early(content):
         raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
     silence_opencv()
     try:
-        flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     except cv2.error as error:
         raise UserError(f"{path}: OpenCV cannot decode the picture ({error.err})") from error

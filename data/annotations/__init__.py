@@ -1,6 +1,6 @@
 """Reading ground truth: one record per picture, whatever the format of the files."""
 
-from data.annotations.reading import KINDS, PictureNames, read_annotations
+from data.annotations.reading import KINDS, PictureNames, find_annotations, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, LARGEST, WIDER_VALUES, Annotation, value_name
 from data.pictures import picture_key
 
@@ -11,6 +11,7 @@ __all__ = [
     "WIDER_VALUES",
     "Annotation",
     "PictureNames",
+    "find_annotations",
     "picture_key",
     "read_annotations",
     "value_name",

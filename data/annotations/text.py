@@ -26,7 +26,7 @@ from data.annotations.record import (
     make_annotations,
 )
 from utils.errors import UserError
-from utils.files import read_text
+from utils.files import read_bytes, read_text
 
 _IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
 _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
@@ -128,11 +128,7 @@ def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
     Raises:
         UserError: a malformed row, named by its line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    plain = read_plain_label(content) if problems is None else None
+    plain = read_plain_label(read_bytes(path)) if problems is None else None
     return plain or read_any_label(path, problems)
 
 
