@@ -3,7 +3,7 @@
 LONGEST = 60
 
 
-def printable(text: str) -> str:
-    """Return a text without control characters and bytes that are no text, at most LONGEST characters of it."""
+def printable(text: str, longest: int = LONGEST) -> str:
+    """Return a text without control characters and bytes that are no text, at most `longest` characters of it."""
     clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "\u2026"
+    return clean if len(clean) <= longest else clean[: longest - 1] + "\u2026"
