@@ -66,9 +66,7 @@ def main() -> None:
     args, mode = _parse_flags()
     images = args.images or _images_of(args.labels)
     if args.out.resolve().is_relative_to(images.resolve()):
-        raise UserError(
-            f"--out {args.out}: lies below {images}, where the dataset's pictures are; choose another place"
-        )
+        raise UserError(f"--out {args.out}: lies below {images}, among the dataset's pictures; choose another place")
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:
@@ -103,7 +101,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     modes.add_argument("--statistics", action="store_true", help="plots of pictures' and faces' sizes, places, shapes")
     add("--count", type=positive_int, metavar="N", help="at most so many cells (default: 24)")
     add("--columns", type=positive_int, metavar="N", help="cells in a row (default: 6)")
-    add("--side", type=picture_side, metavar="PX", help="longer side of a picture in its cell (default: 320)")
+    add("--side", type=picture_side, metavar="PX", help="width of a cell (default: 320)")
     add("--seed", type=natural_int, metavar="N", help="of the random pictures, or of the training (default: 0)")
     add("--epoch", type=natural_int, metavar="N", help="of --augmented (default: 0)")
     add("--network", choices=list(NETWORKS), help="whose samples and prior boxes (default: mobile0.25)")
@@ -161,8 +159,8 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     _write_sheet(args, shown.cells, shown.errors)
     if args.priors:
         print(
-            f"{shown.priors:,} prior boxes match the {shown.faces:,} faces, {shown.priors - shown.forced:,} by an IoU of"
-            f" {threshold:g} or more and {shown.forced:,} only as a face's best, from {WORTH_LEARNING:g} on;"
+            f"{shown.priors:,} prior boxes match the {shown.faces:,} faces, {shown.priors - shown.forced:,} by an IoU"
+            f" of {threshold:g} or more and {shown.forced:,} only as a face's best, from {WORTH_LEARNING:g} on;"
             f" no prior box matches {shown.unmatched:,} of the faces"
         )
     return shown.errors

@@ -159,7 +159,7 @@ def _text_line(
 
 
 def _shorten(text: str, width: float, kept: int = 0) -> str:
-    """Return what fits of a text: its first `kept` letters, an ellipsis, and as much of its end as there is room for."""
+    """Return what fits of a text: its first `kept` letters, an ellipsis, and as much of its end as has room."""
     font = _font()
     if font.getlength(text) <= width:
         return text

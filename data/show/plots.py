@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from utils.files import atomic_path
 BLUE, GREY, MARK = "#3b6ea8", "#666666", "#c2542d"
 MOST_SIZES = 8  # of pictures, which bars can show
 MOST_FACES = 20  # in a picture; the last bar has those with as many or more
-FEWEST = (0.25, 4.0)  # aspect ratios beyond are in the outermost bars
+ASPECTS = (0.25, 4.0)  # aspect ratios beyond are in the outermost bars
 COLUMNS, ROWS = 3, 2
 
 
@@ -31,11 +32,12 @@ def draw_statistics(path: Path, name: str, values: Mapping[str, np.ndarray], pri
     from matplotlib.figure import Figure
 
     # Places by hand, in inches: matplotlib's own layout takes longer than the rest of the drawing.
-    panel_width, panel_height, left, gap_x, gap_y, bottom, header, right = 4.1, 3.1, 0.95, 0.95, 1.05, 0.65, 1.25, 0.3
+    panel_width, panel_height, left, gap_x, gap_y, bottom, header, right = 4.1, 3.1, 0.95, 0.95, 1.15, 0.65, 1.3, 0.75
     width = left + COLUMNS * panel_width + (COLUMNS - 1) * gap_x + right
     height = header + ROWS * panel_height + (ROWS - 1) * gap_y + bottom
     figure = Figure(figsize=(width, height), dpi=100)
-    panels = (_draw_sizes, _draw_counts, _draw_places, _draw_face_sizes, _draw_relative_sizes, _draw_aspects)
+    face_sizes = partial(_draw_face_sizes, prior_sizes=prior_sizes)
+    panels = (_draw_sizes, _draw_counts, _draw_places, face_sizes, _draw_relative_sizes, _draw_aspects)
     for index, draw in enumerate(panels):
         row, column = divmod(index, COLUMNS)
         x = left + column * (panel_width + gap_x)
@@ -46,13 +48,10 @@ def draw_statistics(path: Path, name: str, values: Mapping[str, np.ndarray], pri
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color("#888888")
         axes.tick_params(color="#888888", labelsize=9)
-        if draw is _draw_face_sizes:
-            draw(axes, values, prior_sizes)
-        else:
-            draw(axes, values)
-        axes.title.set(fontsize=11, fontweight="bold", ha="left", position=(0, 1))
+        title = draw(axes, values)
+        axes.set_title(title, loc="left", pad=16, fontsize=11, fontweight="bold")
     counts, empty = values["faces"], int((values["faces"] == 0).sum())
-    summary = f"{len(counts):,} pictures, {int(counts.sum()):,} faces, {empty:,} pictures without any"
+    summary = f"{len(counts):,} pictures, {int(counts.sum()):,} faces, {empty:,} pictures without faces"
     figure.text(left / width, 1 - 0.22 / height, name, va="top", fontsize=14, fontweight="bold", parse_math=False)
     figure.text(left / width, 1 - 0.54 / height, summary, va="top", color=GREY, fontsize=11)
     with atomic_path(path) as temporary, warnings.catch_warnings():
@@ -60,7 +59,7 @@ def draw_statistics(path: Path, name: str, values: Mapping[str, np.ndarray], pri
         figure.savefig(temporary)
 
 
-def _draw_sizes(axes, values: Mapping[str, np.ndarray]) -> None:
+def _draw_sizes(axes, values: Mapping[str, np.ndarray]) -> str:
     """Bars where the pictures have few sizes, else a circle for each size, as large as there are many of it."""
     known = ~np.isnan(values["width"])
     pairs = np.stack([values["width"][known], values["height"][known]], axis=1)
@@ -72,18 +71,18 @@ def _draw_sizes(axes, values: Mapping[str, np.ndarray]) -> None:
         axes.set_yticks(range(len(sizes)), labels)
         axes.set_ylim(-0.7, max(len(sizes), 3) - 0.3)
         axes.grid(visible=False, axis="y")
-        axes.set(title="Picture size in pixels", xlabel="pictures")
-        return
+        axes.set_xlabel("pictures")
+        return "Picture size in pixels"
     areas = 12 + 300 * counts / counts.max()
     axes.scatter(*sizes.T, s=areas, color=BLUE, alpha=0.45, linewidths=0)
     most = counts.argmax()
-    title = f"Picture size (most often {sizes[most, 0]:.0f} x {sizes[most, 1]:.0f})"
-    axes.set(title=title, xlabel="width, px", ylabel="height, px")
+    axes.set(xlabel="width, px", ylabel="height, px")
     axes.set_xlim(0, 1.1 * sizes[:, 0].max())
     axes.set_ylim(0, 1.1 * sizes[:, 1].max())
+    return f"Picture size (most often {sizes[most, 0]:.0f} x {sizes[most, 1]:.0f})"
 
 
-def _draw_counts(axes, values: Mapping[str, np.ndarray]) -> None:
+def _draw_counts(axes, values: Mapping[str, np.ndarray]) -> str:
     faces = values["faces"]
     highest = min(int(faces.max()), MOST_FACES)
     counts = np.bincount(np.minimum(faces, highest), minlength=highest + 1)
@@ -92,11 +91,11 @@ def _draw_counts(axes, values: Mapping[str, np.ndarray]) -> None:
     labels = [f"{tick}+" if tick == highest < faces.max() else str(tick) for tick in ticks]
     axes.set_xticks(ticks, labels)
     axes.grid(visible=False, axis="x")
-    title = f"Faces in a picture (mean {faces.mean():.1f}, most {faces.max():,})"
-    axes.set(title=title, xlabel="faces in a picture", ylabel="pictures")
+    axes.set(xlabel="faces in a picture", ylabel="pictures")
+    return f"Faces in a picture (mean {faces.mean():.1f}, most {faces.max():,})"
 
 
-def _draw_places(axes, values: Mapping[str, np.ndarray]) -> None:
+def _draw_places(axes, values: Mapping[str, np.ndarray]) -> str:
     known = ~np.isnan(values["x"])
     counts, _, _ = np.histogram2d(values["y"][known], values["x"][known], bins=(18, 32), range=((0, 1), (0, 1)))
     axes.grid(visible=False)
@@ -106,37 +105,30 @@ def _draw_places(axes, values: Mapping[str, np.ndarray]) -> None:
     bar.tick_params(labelsize=8, color="#888888")
     bar.spines[:].set_visible(False)
     bar.set_title("faces", fontsize=8, color=GREY)
-    axes.set(title="Where faces are", xlabel="centre, % of the width", ylabel="centre, % of the height")
+    axes.set(xlabel="centre, % of the width", ylabel="centre, % of the height")
+    return "Where faces are"
 
 
-def _draw_face_sizes(axes, values: Mapping[str, np.ndarray], prior_sizes: Sequence[float]) -> None:
+def _draw_face_sizes(axes, values: Mapping[str, np.ndarray], prior_sizes: Sequence[float]) -> str:
     sizes = values["size"]
     _draw_log_histogram(axes, sizes, sorted([*prior_sizes, sizes.min(), sizes.max()]))
-    title = f"Face size (median {np.median(sizes):.3g} px)"
-    axes.set(title=title, xlabel="square root of the area, px; dashed: prior boxes", ylabel="faces")
+    axes.set(xlabel="square root of the area, px; dashed: prior boxes", ylabel="faces")
+    place = axes.get_xaxis_transform()
     for size in prior_sizes:
         axes.axvline(size, color=MARK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(
-            size,
-            1.0,
-            f"{size:g}",
-            transform=axes.get_xaxis_transform(),
-            color=MARK,
-            fontsize=8,
-            ha="center",
-            va="bottom",
-        )
+        axes.text(size, 1, f"{size:g}", transform=place, color=MARK, fontsize=8, ha="center", va="bottom")
+    return f"Face size (median {np.median(sizes):.3g} px)"
 
 
-def _draw_relative_sizes(axes, values: Mapping[str, np.ndarray]) -> None:
+def _draw_relative_sizes(axes, values: Mapping[str, np.ndarray]) -> str:
     sizes = 100 * values["relative_size"][~np.isnan(values["relative_size"])]
     _draw_log_histogram(axes, sizes, [sizes.min(), sizes.max()])
-    title = f"Face size in the picture (median {np.median(sizes):.3g} %)"
-    axes.set(title=title, xlabel="size, % of the picture's short side", ylabel="faces")
+    axes.set(xlabel="size, % of the picture's short side", ylabel="faces")
+    return f"Face size in the picture (median {np.median(sizes):.3g} %)"
 
 
 def _draw_log_histogram(axes, values: np.ndarray, extent: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = extent[0] / 1.1, extent[-1] * 1.1
     axes.set_xscale("log")
@@ -144,20 +136,19 @@ def _draw_log_histogram(axes, values: np.ndarray, extent: Sequence[float]) -> No
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5) if high / low < 500 else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(visible=False, axis="x")
 
 
-def _draw_aspects(axes, values: Mapping[str, np.ndarray]) -> None:
-    from matplotlib.ticker import NullFormatter, NullLocator
+def _draw_aspects(axes, values: Mapping[str, np.ndarray]) -> str:
+    from matplotlib.ticker import NullLocator
 
     aspects = values["aspect"]
     axes.set_xscale("log")
-    axes.hist(aspects.clip(*FEWEST), np.geomspace(*FEWEST, 41), color=BLUE, rwidth=0.9)
+    axes.hist(aspects.clip(*ASPECTS), np.geomspace(*ASPECTS, 41), color=BLUE, rwidth=0.9)
     ticks = (0.25, 0.5, 0.75, 1, 1.5, 2, 4)
     axes.set_xticks(ticks, ["≤ ¼", "½", "¾", "1", "1½", "2", "≥ 4"])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=False, axis="x")
-    title = f"Shape of a face (median {np.median(aspects):.2f})"
-    axes.set(title=title, xlabel="width / height", ylabel="faces")
+    axes.set(xlabel="width / height", ylabel="faces")
+    return f"Shape of a face (median {np.median(aspects):.2f})"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
@@ -15,6 +16,8 @@ from utils.drawing import draw_boxes, fit
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
 # in the same form, (K,) bool which of them match only because they are a face's best, (N,) bool which faces have one.
 Matcher = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+
+OPACITY = 0.5  # of the many priors around a face, which must not hide it
 
 
 @dataclass
@@ -67,7 +70,8 @@ def show_samples(
         matched, marks = np.ones(len(target), bool), set()
         if matcher is not None:
             priors, forced, matched = (found.numpy() for found in matcher(target[:, :4]))
-            picture = draw_boxes(picture, side * priors[~forced], color=PRIOR_COLOR)
+            outlines = draw_boxes(picture, side * priors[~forced], color=PRIOR_COLOR)
+            picture = cv2.addWeighted(outlines, OPACITY, picture, 1 - OPACITY, 0)
             picture = draw_boxes(picture, side * priors[forced], color=FORCED_COLOR)
             shown.priors += len(priors)
             shown.forced += int(forced.sum())

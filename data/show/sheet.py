@@ -17,6 +17,7 @@ from utils.files import join_inside, read_image
 from utils.overlap import overlapped
 
 THREADS = 4
+HIGHEST = 0.75  # of a whole picture in parts of a cell's width: else one in portrait leaves its row half empty
 AROUND = 3  # sides of a face that the cut around it is wide
 
 
@@ -76,7 +77,7 @@ def show_pictures(
         pictures: (K,) indices.
         faces: (K,) the face of each picture that is cut out with what is around it; None: whole pictures.
         folder: of the pictures.
-        side: of a cell in pixels.
+        side: width of a cell in pixels.
 
     Returns:
         cells: (K,) in the order of the pictures.
@@ -114,7 +115,9 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
         box = annotation.boxes[face]
         left, top, right, bottom = window_around(box, right, bottom)
         note = " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
-    picture = fit(image[top:bottom, left:right], side)
+    height, width = bottom - top, right - left
+    highest = side if face is not None else HIGHEST * side
+    picture = fit(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
     height, width = picture.shape[:2]
     scale = np.array([width / (right - left), height / (bottom - top)])
     # What is far outside is moved, still out of sight, to where OpenCV's integers reach.
