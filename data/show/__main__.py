@@ -24,7 +24,7 @@ from data.annotations import read_annotations
 from data.annotations.record import Annotations
 from data.config import NETWORKS
 from data.dataset import FaceDataset
-from data.show.layout import Cell, check_size, contact_sheet
+from data.show.layout import Cell, check_size, contact_sheet, counted
 from data.show.plots import draw_statistics
 from data.show.samples import Matcher, first_samples, show_samples
 from data.show.sheet import choose_by_size, choose_named, choose_random, show_pictures
@@ -64,6 +64,8 @@ LONGEST_NAME = 4096
 
 def main() -> None:
     args, mode = _parse_flags()
+    if not args.labels.exists():
+        raise UserError(f"{args.labels}: no such label file; to draw a small dataset: python -m data.sample")
     images = args.images or _images_of(args.labels)
     if args.out.resolve().is_relative_to(images.resolve()):
         raise UserError(f"--out {args.out}: lies below {images}, among the dataset's pictures; choose another place")
@@ -189,7 +191,7 @@ def _show_statistics(args: argparse.Namespace, annotations: Annotations, images:
         raise UserError(f"{args.labels}: has no faces, whose statistics these would be")
     prior_sizes = [size for sizes in NETWORKS[args.network]["min_sizes"] for size in sizes]
     draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
-    print(f"{args.out}: {len(sizes):,} pictures, {len(values['size']):,} faces")
+    print(f"{args.out}: {counted(len(sizes), 'picture')}, {counted(len(values['size']), 'face')}")
     if len(errors) > 1:
         return [f"{len(errors):,} pictures cannot be read; the first: {errors[0]}"]
     return errors
@@ -200,12 +202,12 @@ def _write_sheet(args: argparse.Namespace, cells: Sequence[Cell], errors: Sequen
     write_image(args.out, contact_sheet(cells, args.columns, args.side))
     for number, cell in enumerate(cells, 1):
         print(f"{number:4}  {printable(cell.name, LONGEST_NAME)}  ({cell.note or 'cannot be read'})")
-    print(f"{args.out}: {len(cells):,} pictures")
+    print(f"{args.out}: {counted(len(cells), 'picture')}")
 
 
 def _check_readable(count: int, errors: Sequence[str]) -> None:
     if count == len(errors):
-        raise UserError(f"none of the {count:,} pictures can be read; are they in --images? The first: {errors[0]}")
+        raise UserError(f"none of {counted(count, 'picture')} can be read; are they in --images? First: {errors[0]}")
 
 
 if __name__ == "__main__":

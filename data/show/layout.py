@@ -25,7 +25,7 @@ LEGEND = {
     "prior box that matches only as its face's best": FORCED_COLOR,
     **dict(
         zip(
-            ("left eye", "right eye", "nose", "left corner of the mouth", "right corner of the mouth"),
+            ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner"),
             LANDMARK_COLORS,
             strict=True,
         )
@@ -56,6 +56,11 @@ class Cell:
     name: str
     note: str
     marks: frozenset[str] = frozenset()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 face", or "1,234 faces"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def unreadable_cell(name: str, side: int) -> Cell:

@@ -69,7 +69,8 @@ def _draw_sizes(axes, values: Mapping[str, np.ndarray]) -> str:
         labels = [f"{w:.0f} x {h:.0f}" for w, h in sizes[order]]
         axes.barh(range(len(sizes)), counts[order], color=BLUE, height=0.6)
         axes.set_yticks(range(len(sizes)), labels)
-        axes.set_ylim(-0.7, max(len(sizes), 3) - 0.3)
+        space = 0.7 + max(0, 4 - len(sizes)) / 2  # so that a few bars are no thicker than many
+        axes.set_ylim(-space, len(sizes) - 1 + space)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("pictures")
         return "Picture size in pixels"

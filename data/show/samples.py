@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from data.show.layout import FORCED_COLOR, LANDMARKS, PRIOR_COLOR, UNMATCHED_COLOR, Cell, unreadable_cell
+from data.show.layout import FORCED_COLOR, LANDMARKS, PRIOR_COLOR, UNMATCHED_COLOR, Cell, counted, unreadable_cell
 from utils.drawing import draw_boxes, fit
 
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
@@ -65,7 +65,7 @@ def show_samples(
             shown.cells.append(unreadable_cell(name, side))
             continue
         shown.faces += len(target)
-        note = "1 face" if len(target) == 1 else f"{len(target)} faces"
+        note = counted(len(target), "face")
         picture = fit(image.permute(1, 2, 0).numpy(), side)
         matched, marks = np.ones(len(target), bool), set()
         if matcher is not None:
@@ -76,7 +76,7 @@ def show_samples(
             shown.priors += len(priors)
             shown.forced += int(forced.sum())
             shown.unmatched += int((~matched).sum())
-            note += f", {len(priors)} prior" + "s" * (len(priors) != 1)
+            note += f", {counted(len(priors), 'prior')}"
             marks |= {"matching prior box"} if (~forced).any() else set()
             marks |= {"prior box that matches only as its face's best"} if forced.any() else set()
         picture = _draw_faces(picture, target.numpy(), matched, marks)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from data.annotations import Annotation, picture_key
 from data.annotations.record import Annotations
-from data.show.layout import IGNORED_COLOR, LANDMARKS, Cell, unreadable_cell
+from data.show.layout import LANDMARKS, LEGEND, Cell, counted, unreadable_cell
 from data.statistics import face_sizes
 from utils.drawing import draw_boxes, fit
 from utils.errors import UserError
@@ -109,31 +109,29 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
     The boxes are drawn after scaling, so that lines and dots are as thick in pictures of any size.
     """
     left, top, right, bottom = 0, 0, image.shape[1], image.shape[0]
-    count = len(annotation.boxes)
-    note = "1 face" if count == 1 else f"{count} faces"
+    highest, note = HIGHEST * side, counted(len(annotation.boxes), "face")
     if face is not None:
         box = annotation.boxes[face]
         left, top, right, bottom = window_around(box, right, bottom)
-        note = " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
+        highest, note = side, " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
     height, width = bottom - top, right - left
-    highest = side if face is not None else HIGHEST * side
     picture = fit(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
-    height, width = picture.shape[:2]
-    scale = np.array([width / (right - left), height / (bottom - top)])
+    size = np.array(picture.shape[1::-1])
     # What is far outside is moved, still out of sight, to where OpenCV's integers reach.
-    points = [
-        ((points - (left, top)) * scale).clip(-side, 2 * side)
+    boxes, landmarks = (
+        ((points - (left, top)) * (size / (width, height))).clip(-side, 2 * side)
         for points in (annotation.boxes.reshape(-1, 2, 2), annotation.landmarks)
-    ]
-    boxes, landmarks, mask = points[0].reshape(-1, 4), points[1], annotation.landmark_mask
-    marks = {"face"} if (~annotation.ignored).any() else set()
-    if annotation.ignored.any():
-        chosen = annotation.ignored
-        picture = draw_boxes(picture, boxes[chosen], landmarks[chosen], mask[chosen], IGNORED_COLOR)
-        marks.add("ignored face")
-    chosen = ~annotation.ignored
-    picture = draw_boxes(picture, boxes[chosen], landmarks[chosen], mask[chosen])
-    return Cell(picture, annotation.name, note, frozenset(marks) | (LANDMARKS if mask.any() else frozenset()))
+    )
+    ignored, has_landmarks, marks = annotation.ignored, annotation.landmark_mask, set()
+    for chosen, mark in ((ignored, "ignored face"), (~ignored, "face")):
+        if chosen.any():
+            with_dots = has_landmarks[chosen]
+            picture = draw_boxes(picture, boxes[chosen].reshape(-1, 4), landmarks[chosen], with_dots, LEGEND[mark])
+            marks.add(mark)
+    dots = landmarks[has_landmarks]
+    if ((dots >= 0) & (dots < size)).all(axis=-1).any():
+        marks |= LANDMARKS
+    return Cell(picture, annotation.name, note, frozenset(marks))
 
 
 def window_around(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
