@@ -50,7 +50,7 @@ GOES_WITH = {
     "side": SHEETS,
     "seed": (PICTURES, AUGMENTED),
     "epoch": (AUGMENTED,),
-    "network": (AUGMENTED, STATISTICS),
+    "network": (AUGMENTED,),
     "image_size": (AUGMENTED,),
     "priors": (AUGMENTED,),
 }
@@ -106,7 +106,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     add("--side", type=picture_side, metavar="PX", help="width of a cell (default: 320)")
     add("--seed", type=natural_int, metavar="N", help="of the random pictures, or of the training (default: 0)")
     add("--epoch", type=natural_int, metavar="N", help="of --augmented (default: 0)")
-    add("--network", choices=list(NETWORKS), help="whose samples and prior boxes (default: mobile0.25)")
+    add("--network", choices=list(NETWORKS), help="for which --augmented makes samples (default: mobile0.25)")
     add("--image_size", type=picture_side, metavar="PX", help="side of the samples (default: the network's)")
     add(
         "--priors", action="store_true", default=None,
