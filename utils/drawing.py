@@ -51,6 +51,7 @@ def draw_boxes(
     boxes: np.ndarray,
     landmarks: np.ndarray | None = None,
     landmark_mask: np.ndarray | None = None,
+    color: tuple[int, int, int] = BOX_COLOR,
 ) -> np.ndarray:
     """Return a copy of a picture with its labelled boxes, and five dots for each face that has landmarks.
 
@@ -59,11 +60,12 @@ def draw_boxes(
         boxes: (N, 4) x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) x y in pixels.
         landmark_mask: (N,) bool, the faces that have landmarks; None for all.
+        color: of the boxes, BGR.
     """
     drawn = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 400))
     for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
-        cv2.rectangle(drawn, (x1, y1), (x2, y2), BOX_COLOR, thickness, cv2.LINE_AA)
+        cv2.rectangle(drawn, (x1, y1), (x2, y2), color, thickness, cv2.LINE_AA)
     if landmarks is None:
         return drawn
     if landmark_mask is not None:
@@ -112,11 +114,17 @@ def tile(pictures: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
     """
     sheet = np.full((math.ceil(len(pictures) / columns) * side, columns * side, 3), SHEET_COLOR, np.uint8)
     for index, picture in enumerate(pictures):
+        picture = fit(picture, side)
         height, width = picture.shape[:2]
-        scale = side / max(height, width)
-        height, width = max(1, round(scale * height)), max(1, round(scale * width))
         row, column = divmod(index, columns)
         top, left = row * side + (side - height) // 2, column * side + (side - width) // 2
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        sheet[top : top + height, left : left + width] = cv2.resize(picture, (width, height), None, 0, 0, interpolation)
+        sheet[top : top + height, left : left + width] = picture
     return sheet
+
+
+def fit(picture: np.ndarray, side: int) -> np.ndarray:
+    """Return an (H, W, 3) uint8 picture whose longer side is scaled to `side` pixels; the shorter has one at least."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    height, width = max(1, round(scale * height)), max(1, round(scale * width))
+    return cv2.resize(picture, (width, height), None, 0, 0, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -1,0 +1,100 @@
+"""Training samples as the network sees them, drawn for a contact sheet."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from data.dataset import FaceDataset
+from data.sampler import EpochBatches
+from data.show.layout import FORCED_COLOR, LANDMARKS, PRIOR_COLOR, UNMATCHED_COLOR, Cell, counted, unreadable_cell
+from utils.drawing import draw_boxes, fit
+
+# Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
+# in the same form, (K,) bool which of them match only because they are a face's best, (N,) bool which faces have one.
+Matcher = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+
+OPACITY = 0.5  # of the many priors around a face, which must not hide it
+
+
+@dataclass
+class Shown:
+    """What the cells of a sheet of samples show.
+
+    Attributes:
+        cells: one for each sample.
+        errors: a line for each picture that cannot be read.
+        faces: in all samples.
+        priors, forced: how many prior boxes match, and how many of them only because they are a face's best.
+        unmatched: faces that no prior box matches.
+    """
+
+    cells: list[Cell] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    faces: int = 0
+    priors: int = 0
+    forced: int = 0
+    unmatched: int = 0
+
+
+def first_samples(dataset: FaceDataset, epoch: int, count: int) -> list[tuple[int, int]]:
+    """Return the keys (epoch, index) of the first samples that a training's epoch asks a dataset for."""
+    order = EpochBatches(len(dataset), len(dataset), dataset.seed)
+    order.epoch = epoch
+    return next(iter(order))[:count]
+
+
+def show_samples(
+    dataset: FaceDataset, keys: Sequence[tuple[int, int]], side: int, matcher: Matcher | None = None
+) -> Shown:
+    """Make samples and draw their faces, and the prior boxes that match them where there is a `matcher`.
+
+    Args:
+        dataset: one that skips unreadable pictures.
+        side: of a cell in pixels.
+    """
+    shown = Shown()
+    for key in tqdm(keys, desc="drawing", unit="sample", disable=None):
+        image, target, info = dataset[key]
+        name = dataset.annotations.names[key[1]]
+        if info.unreadable:
+            shown.errors.append(f"{info.path}: cannot be read")
+            shown.cells.append(unreadable_cell(name, side))
+            continue
+        shown.faces += len(target)
+        note = counted(len(target), "face")
+        picture = fit(image.permute(1, 2, 0).numpy(), side)
+        matched, marks = np.ones(len(target), bool), set()
+        if matcher is not None:
+            priors, forced, matched = (found.numpy() for found in matcher(target[:, :4]))
+            outlines = draw_boxes(picture, side * priors[~forced], color=PRIOR_COLOR)
+            picture = cv2.addWeighted(outlines, OPACITY, picture, 1 - OPACITY, 0)
+            picture = draw_boxes(picture, side * priors[forced], color=FORCED_COLOR)
+            shown.priors += len(priors)
+            shown.forced += int(forced.sum())
+            shown.unmatched += int((~matched).sum())
+            note += f", {counted(len(priors), 'prior')}"
+            marks |= {"matching prior box"} if (~forced).any() else set()
+            marks |= {"prior box that matches only as its face's best"} if forced.any() else set()
+        picture = _draw_faces(picture, target.numpy(), matched, marks)
+        shown.cells.append(Cell(picture, name, note, frozenset(marks)))
+    return shown
+
+
+def _draw_faces(picture: np.ndarray, target: np.ndarray, matched: np.ndarray, marks: set[str]) -> np.ndarray:
+    """Draw the faces of a target (N, 15) on a square picture, and add to `marks` what is drawn."""
+    side = len(picture)
+    boxes, landmarks = side * target[:, :4], side * target[:, 4:14].reshape(-1, 5, 2)
+    has_landmarks = target[:, 14] > 0
+    if has_landmarks.any():
+        marks |= LANDMARKS
+    if (~matched).any():
+        marks.add("face that no prior box matches")
+        lost = ~matched
+        picture = draw_boxes(picture, boxes[lost], landmarks[lost], has_landmarks[lost], UNMATCHED_COLOR)
+    if matched.any():
+        marks.add("face")
+    return draw_boxes(picture, boxes[matched], landmarks[matched], has_landmarks[matched])

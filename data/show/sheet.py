@@ -1,0 +1,146 @@
+"""Labelled pictures, chosen and drawn for a contact sheet."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.annotations import Annotation, picture_key
+from data.annotations.record import Annotations
+from data.show.layout import LANDMARKS, LEGEND, Cell, counted, unreadable_cell
+from data.statistics import face_sizes
+from utils.drawing import draw_boxes, fit
+from utils.errors import UserError
+from utils.files import join_inside, read_image
+from utils.overlap import overlapped
+
+THREADS = 4
+HIGHEST = 0.75  # of a whole picture in parts of a cell's width: else one in portrait leaves its row half empty
+AROUND = 3  # sides of a face that the cut around it is wide
+
+
+def choose_random(annotations: Annotations, count: int, seed: int) -> list[int]:
+    """Return the indices of at most `count` pictures in a random order."""
+    return np.random.default_rng(seed).permutation(len(annotations))[:count].tolist()
+
+
+def choose_named(annotations: Annotations, names: Iterable[str]) -> list[int]:
+    """Return the indices of pictures by their names in the label file, with or without suffix.
+
+    Raises:
+        UserError: a name that no picture has, or that two have without their suffixes.
+    """
+    whole = {name: index for index, name in enumerate(annotations.names)}
+    by_key = {}
+    for name, index in whole.items():
+        by_key.setdefault(picture_key(name), []).append(index)
+    chosen = []
+    for name in names:
+        found = [whole[name]] if name in whole else by_key.get(picture_key(name), [])
+        if len(found) != 1:
+            others = " and ".join(annotations.names[index] for index in found)
+            what = f"may be {others}; name it with its suffix" if found else "no picture has this name in the labels"
+            raise UserError(f"--names {name}: {what}")
+        chosen += found
+    return chosen
+
+
+def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple[list[int], list[int]]:
+    """Return the pictures with the largest or smallest faces, the extreme first, and the face of each that is it.
+
+    Faces without width or height are none.
+
+    Raises:
+        UserError: no picture has a face.
+    """
+    sizes = face_sizes(annotations.boxes)
+    owners = np.repeat(np.arange(len(annotations)), np.diff(annotations.ends, prepend=0))
+    order = np.argsort(-sizes if largest else sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    if len(order) == 0:
+        raise UserError("--pick: the labels have no faces; leave it out to see random pictures")
+    _, first = np.unique(owners[order], return_index=True)
+    faces = order[np.sort(first)[:count]]
+    pictures = owners[faces]
+    starts = np.concatenate([[0], annotations.ends])[pictures]
+    return pictures.tolist(), (faces - starts).tolist()
+
+
+def show_pictures(
+    annotations: Annotations, pictures: Sequence[int], faces: Sequence[int] | None, folder: Path, side: int
+) -> tuple[list[Cell], list[str]]:
+    """Read pictures and draw their faces.
+
+    Args:
+        pictures: (K,) indices.
+        faces: (K,) the face of each picture that is cut out with what is around it; None: whole pictures.
+        folder: of the pictures.
+        side: width of a cell in pixels.
+
+    Returns:
+        cells: (K,) in the order of the pictures.
+        errors: a line for each picture that cannot be read, whose cell says so.
+
+    Raises:
+        UserError: a name that leads outside the folder.
+    """
+    annotated = [annotations[index] for index in pictures]
+    paths = [join_inside(folder, annotation.name) for annotation in annotated]
+    items = zip(annotated, paths, [None] * len(paths) if faces is None else faces, strict=True)
+    made = overlapped(partial(_read_cell, side), items, threads=THREADS, ahead=2 * THREADS)
+    made = list(tqdm(made, total=len(paths), desc="drawing", unit="picture", disable=None))
+    return [cell for cell, _ in made], [error for _, error in made if error]
+
+
+def _read_cell(side: int, item: tuple[Annotation, Path, int | None]) -> tuple[Cell, str | None]:
+    annotation, path, face = item
+    try:
+        image = read_image(path)
+    except UserError as error:
+        return unreadable_cell(annotation.name, side), str(error)
+    return draw_cell(image, annotation, side, face), None
+
+
+def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | None = None) -> Cell:
+    """Return a picture's cell: as a whole, or cut around one of its faces.
+
+    The boxes are drawn after scaling, so that lines and dots are as thick in pictures of any size.
+    """
+    left, top, right, bottom = 0, 0, image.shape[1], image.shape[0]
+    highest, note = HIGHEST * side, counted(len(annotation.boxes), "face")
+    if face is not None:
+        box = annotation.boxes[face]
+        left, top, right, bottom = window_around(box, right, bottom)
+        highest, note = side, " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
+    height, width = bottom - top, right - left
+    picture = fit(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
+    size = np.array(picture.shape[1::-1])
+    # What is far outside is moved, still out of sight, to where OpenCV's integers reach.
+    boxes, landmarks = (
+        ((points - (left, top)) * (size / (width, height))).clip(-side, 2 * side)
+        for points in (annotation.boxes.reshape(-1, 2, 2), annotation.landmarks)
+    )
+    ignored, has_landmarks, marks = annotation.ignored, annotation.landmark_mask, set()
+    for chosen, mark in ((ignored, "ignored face"), (~ignored, "face")):
+        if chosen.any():
+            with_dots = has_landmarks[chosen]
+            picture = draw_boxes(picture, boxes[chosen].reshape(-1, 4), landmarks[chosen], with_dots, LEGEND[mark])
+            marks.add(mark)
+    dots = landmarks[has_landmarks]
+    if ((dots >= 0) & (dots < size)).all(axis=-1).any():
+        marks |= LANDMARKS
+    return Cell(picture, annotation.name, note, frozenset(marks))
+
+
+def window_around(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom of a square, AROUND times as wide as a box, moved and cut to the picture."""
+    side = AROUND * max(box[2:] - box[:2])
+    corners = []
+    for center, length in zip((box[:2] + box[2:]) / 2, (width, height), strict=True):
+        part = int(np.clip(np.ceil(side), 1, length))
+        start = int(np.clip(np.rint(center - part / 2), 0, length - part))
+        corners.append((start, start + part))
+    (left, right), (top, bottom) = corners
+    return left, top, right, bottom

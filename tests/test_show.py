@@ -1,0 +1,450 @@
+"""Looking at a dataset: what the sheets and plots on disk show, and where."""
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import draw_picture
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from torchvision.ops import box_iou
+
+from data.annotations import read_annotations
+from data.config import cfg_mnet
+from data.dataset import FaceDataset
+from data.sampler import EpochBatches
+from data.show.__main__ import prior_matcher
+from data.show.layout import (
+    FORCED_COLOR,
+    GAP,
+    IGNORED_COLOR,
+    LEGEND,
+    LINE,
+    PRIOR_COLOR,
+    TEXT,
+    UNMATCHED_COLOR,
+    check_size,
+    contact_sheet,
+    unreadable_cell,
+)
+from data.show.samples import OPACITY
+from data.show.sheet import window_around
+from data.statistics import distributions, picture_sizes
+from layers.functions.prior_box import PriorBox
+from layers.matching import match
+from utils.box_utils import point_form
+from utils.drawing import BOX_COLOR, LANDMARK_COLORS, SHEET_COLOR
+from utils.errors import UserError
+
+POINTS = [(40, 40), (60, 40), (50, 50), (42, 60), (58, 60)]
+
+
+@pytest.fixture
+def show(script, tmp_path):
+    """Run the command: show(label, ...) -> its outcome and the sheet, None where there is none."""
+
+    def call(label, *flags):
+        out = tmp_path / "out" / "sheet.png"
+        outcome = script("data/show/__main__.py", label, "--out", out, *flags)
+        return outcome, cv2.imread(str(out))
+
+    return call
+
+
+def cell(sheet: np.ndarray, index: int, columns: int, side: int, height: int) -> np.ndarray:
+    """Return the picture of a cell of a sheet whose pictures are all `side` wide and `height` high."""
+    row, column = divmod(index, columns)
+    top, left = GAP + row * (height + LINE + GAP), GAP + column * (side + GAP)
+    return sheet[top : top + height, left : left + side]
+
+
+def names_of(outcome) -> list[str]:
+    """Return the names that the command prints, which count from 1."""
+    rows = re.findall(r"^ *(\d+)  (.*)  \(", outcome.out, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    return [name for _, name in rows]
+
+
+def has(picture: np.ndarray, color: tuple[int, int, int], tolerance: int = 0) -> np.ndarray:
+    """Return (H, W) where a picture has a colour."""
+    return (np.abs(picture.astype(int) - color) <= tolerance).all(axis=2)
+
+
+def outside_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return (H, W) True where no line of a box x1 y1 x2 y2 can be."""
+    mask = np.ones((height, width), np.uint8)
+    for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
+        cv2.rectangle(mask, (x1, y1), (x2, y2), 0, 5)
+    return mask > 0
+
+
+def test_a_cell_holds_the_named_picture_with_its_boxes(show, dataset):
+    outcome, sheet = show(dataset, "--names", "3.jpg", "0", "5", "--side", 160, "--columns", 2)
+    assert outcome.status == 0 and names_of(outcome) == ["3.jpg", "0.jpg", "5.jpg"]
+    assert sheet.shape[1] == 2 * 160 + 3 * GAP
+    by_name = {annotation.name: annotation.boxes for annotation in read_annotations(dataset)}
+    for index, name in enumerate(["3.jpg", "0.jpg", "5.jpg"]):
+        picture = cell(sheet, index, 2, 160, 120)
+        expected = cv2.resize(cv2.imread(str(dataset.parent / "images" / name)), (160, 120))
+        boxes = by_name[name] * 160 / 128
+        untouched = outside_boxes(boxes, 120, 160)
+        assert (picture[untouched] == expected[untouched]).all()
+        for x1, y1, x2, y2 in np.rint(boxes).astype(int):
+            for x, y in ((x1, (y1 + y2) // 2), (x2, (y1 + y2) // 2), ((x1 + x2) // 2, y1), ((x1 + x2) // 2, y2)):
+                if x < 160 and y < 120:
+                    np.testing.assert_allclose(picture[y, x], BOX_COLOR, atol=16)
+
+
+def test_a_line_is_as_thick_in_a_large_picture_as_in_a_small_one(show, tmp_path):
+    draw_picture(tmp_path / "images" / "small.jpg", [], (90, 160))
+    draw_picture(tmp_path / "images" / "large.jpg", [], (2160, 3840))
+    label = tmp_path / "label.txt"
+    label.write_text("# small.jpg\n40 20 60 50\n# large.jpg\n960 480 1440 1200\n")
+    _, sheet = show(label, "--names", "small", "large", "--side", 320)
+    pictures = [cell(sheet, index, 2, 320, 180) for index in range(2)]
+    lines = [has(picture, BOX_COLOR, 60).sum() for picture in pictures]
+    assert min(lines) > 200 and max(lines) < 1.1 * min(lines)
+
+
+def test_names_are_those_of_the_labels(show, dataset):
+    show(dataset, "--names", "7.jpg")[0].refuses("--names 7.jpg", "no picture has this name")
+    (dataset.parent / "images" / "3.png").write_bytes((dataset.parent / "images" / "3.jpg").read_bytes())
+    with open(dataset, "a") as file:
+        file.write("# 3.png\n1 2 3 4\n")
+    show(dataset, "--names", "3")[0].refuses("--names 3:", "3.jpg and 3.png", "suffix")
+    assert names_of(show(dataset, "--names", "3.png")[0]) == ["3.png"]
+
+
+def test_one_seed_is_one_sheet(show, dataset):
+    runs = [show(dataset, "--count", 4, "--side", 64, "--seed", seed) for seed in (0, 0, 1)]
+    names = [names_of(outcome) for outcome, _ in runs]
+    assert len(set(names[0])) == 4 and names[0] == names[1] != names[2]
+    assert (runs[0][1] == runs[1][1]).all()
+    assert sorted(names_of(show(dataset, "--side", 64)[0])) == [f"{i}.jpg" for i in range(6)]
+
+
+@pytest.fixture
+def sizes_label(tmp_path):
+    """Pictures with faces of 20 and 6, 40 and 0, 10, and none; returns the label file."""
+    faces = {"a": [(30, 30, 20, 20), (70, 50, 6, 6)], "b": [(50, 30, 40, 40), (9, 9, 0, 30)], "c": [(60, 40, 10, 10)]}
+    for seed, (name, boxes) in enumerate({**faces, "d": []}.items()):
+        draw_picture(tmp_path / "images" / f"{name}.png", boxes, (150, 160), seed)
+    rows = [[f"# {name}.png", *(" ".join(map(str, box)) for box in boxes)] for name, boxes in faces.items()]
+    label = tmp_path / "label.txt"
+    label.write_text("\n".join(line for row in rows for line in row) + "\n# d.png\n")
+    return label
+
+
+@pytest.mark.parametrize(
+    ("pick", "expected"),
+    [
+        ("largest", [("b.png", "40 x 40 px", (10, 0, 130, 120)), ("a.png", "20 x 20 px", (10, 10, 70, 70))]),
+        ("smallest", [("a.png", "6 x 6 px", (64, 44, 82, 62)), ("c.png", "10 x 10 px", (50, 30, 80, 60))]),
+    ],
+)
+def test_extreme_faces_are_cut_out_and_fill_a_third(show, sizes_label, pick, expected):
+    outcome, sheet = show(sizes_label, "--pick", pick, "--count", 2, "--side", 90)
+    assert names_of(outcome) == [name for name, _, _ in expected]
+    for index, (name, note, (left, top, right, bottom)) in enumerate(expected):
+        assert f"{name}  ({note})" in outcome.out
+        image = cv2.imread(str(sizes_label.parent / "images" / name))[top:bottom, left:right]
+        way = cv2.INTER_AREA if right - left > 90 else cv2.INTER_LINEAR
+        wanted = cv2.resize(image, (90, 90), interpolation=way)
+        boxes = next(a.boxes for a in read_annotations(sizes_label) if a.name == name)
+        untouched = outside_boxes((boxes - (left, top, left, top)) * 90 / (right - left), 90, 90)
+        picture = cell(sheet, index, 2, 90, 90)
+        assert untouched.mean() > 0.4 and (picture[untouched] == wanted[untouched]).all()
+        assert has(picture, BOX_COLOR, 60).any(axis=0).sum() >= 28  # a third, less smoothed ends
+
+
+def test_each_picture_with_a_face_is_shown_once(show, sizes_label):
+    assert names_of(show(sizes_label, "--pick", "smallest", "--side", 64)[0]) == ["a.png", "c.png", "b.png"]
+
+
+@given(st.tuples(*[st.floats(-1e9, 1e9)] * 2, *[st.floats(0, 1e9)] * 2), st.integers(1, 5000), st.integers(1, 5000))
+def test_the_window_around_any_box_is_inside_the_picture(box, width, height):
+    x, y, w, h = box
+    left, top, right, bottom = window_around(np.array([x, y, x + w, y + h]), width, height)
+    assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    if 0 <= x < x + w <= width and 0 <= y < y + h <= height:
+        assert left <= x + w / 2 <= right and top <= y + h / 2 <= bottom
+        assert min(width, 3 * max(w, h)) <= right - left <= 3 * max(w, h) + 1
+
+
+def test_faces_far_outside_and_huge_ones_are_no_trouble(show, tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    (tmp_path / "label.txt").write_text("# a.jpg\n5 5 999999990 9\n-900000000 -900000000 3 3\n")
+    for flags in ((), ("--pick", "smallest"), ("--pick", "largest")):
+        outcome, sheet = show(tmp_path / "label.txt", "--side", 64, *flags)
+        assert outcome.status == 0 and sheet is not None
+
+
+def test_ignored_faces_have_their_own_colour(show, tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [(20, 20, 30, 30), (80, 20, 30, 30)])
+    label = tmp_path / "wider_bbx_gt.txt"
+    label.write_text("a.jpg\n2\n20 20 30 30 0 0 0 1 0 0\n80 20 30 30 0 0 0 0 0 0\n")
+    _, sheet = show(label, "--side", 128)
+    picture = cell(sheet, 0, 1, 128, 96)
+    np.testing.assert_allclose(picture[35, 20], IGNORED_COLOR, atol=16)
+    np.testing.assert_allclose(picture[35, 80], BOX_COLOR, atol=16)
+    legend = sheet[GAP + 96 + LINE + GAP :]
+    assert has(legend, IGNORED_COLOR).any() and has(legend, BOX_COLOR).any() and not has(legend, PRIOR_COLOR).any()
+
+
+@pytest.fixture
+def landmark_label(tmp_path):
+    """A picture that is dark to the left and bright to the right, with a face that has landmarks."""
+    path = tmp_path / "images" / "a.png"
+    draw_picture(path, [(30, 20, 40, 50)])
+    image = cv2.imread(str(path))
+    image[:, :50], image[:, 50:] = 20, 200
+    cv2.imwrite(str(path), image)
+    label = tmp_path / "label.txt"
+    label.write_text("# a.png\n30 20 40 50 " + " ".join(f"{x} {y} 0" for x, y in POINTS) + " 0.9\n")
+    return label
+
+
+def test_landmarks_are_dots_in_their_colours(show, landmark_label):
+    _, sheet = show(landmark_label, "--side", 256)
+    picture = cell(sheet, 0, 1, 256, 192)
+    for (x, y), color in zip(POINTS, LANDMARK_COLORS, strict=True):
+        assert picture[2 * y, 2 * x].tolist() == list(color)
+    legend = sheet[GAP + 192 + LINE + GAP :]
+    for name in ("face", "left eye", "right eye", "nose", "left mouth corner", "right mouth corner"):
+        assert has(legend, LEGEND[name]).any()
+
+
+def test_landmarks_keep_their_sides_when_a_sample_is_mirrored(show, landmark_label):
+    size, seen = 512, set()
+    dataset = FaceDataset(landmark_label, size)
+    for epoch in range(6):
+        image, target, _ = dataset[(epoch, 0)]
+        bright = image.float().mean(dim=(0, 1))
+        seen.add(mirrored := bool(bright[: size // 2].mean() > bright[size // 2 :].mean()))
+        _, sheet = show(landmark_label, "--augmented", "--epoch", epoch, "--image_size", size, "--side", size)
+        picture = cell(sheet, 0, 1, size, size)
+        width = float(target[0, 2] - target[0, 0])
+        x0 = float(target[0, 0])
+        centers = []
+        for (x, y), color in zip(POINTS, LANDMARK_COLORS, strict=True):
+            rows, columns = np.nonzero(has(picture, color))
+            centers.append((columns.mean() / size, rows.mean() / size))
+            order = [POINTS[i] for i in (1, 0, 2, 4, 3)][POINTS.index((x, y))] if mirrored else (x, y)
+            part = (order[0] - 30) / 40
+            part = 1 - part if mirrored else part
+            assert centers[-1][0] == pytest.approx(x0 + part * width, abs=0.01)
+        assert centers[0][0] < centers[1][0] and centers[3][0] < centers[4][0]
+        assert centers[0][1] < centers[2][1] < centers[3][1]
+    assert seen == {True, False}
+
+
+def test_augmented_samples_are_those_of_the_training(show, dataset):
+    flags = ("--image_size", 96, "--side", 96, "--count", 4, "--columns", 4, "--seed", 3, "--epoch", 2)
+    outcome, sheet = show(dataset, "--augmented", *flags)
+    faces = FaceDataset(dataset, 96, seed=3)
+    batches = EpochBatches(len(faces), 2, seed=3)
+    batches.epoch = 2
+    keys = [key for batch in batches for key in batch][:4]
+    assert names_of(outcome) == [f"{index}.jpg" for _, index in keys]
+    for place, key in enumerate(keys):
+        image, target, _ = faces[key]
+        picture = cell(sheet, place, 4, 96, 96)
+        untouched = outside_boxes(96 * target[:, :4].numpy(), 96, 96)
+        assert untouched.mean() > 0.3
+        assert (picture[untouched] == image.permute(1, 2, 0).numpy()[untouched]).all()
+        assert has(picture, BOX_COLOR, 16).any()
+
+
+def test_priors_are_those_that_the_loss_matches():
+    boxes = torch.tensor(
+        [[0.1, 0.1, 0.3, 0.33], [0.5, 0.5, 0.53, 0.54], [0.6, 0.1, 0.61, 0.11], [0.7, 0.7, 0.73, 0.85]]
+    )
+    corners = point_form(PriorBox(cfg_mnet, (320, 320)).forward())
+    positives, faces = match(boxes, corners.T.contiguous(), 0.35)
+    priors, forced, matched = prior_matcher(cfg_mnet, 320, 0.35)(boxes)
+    assert torch.equal(priors, corners[positives])
+    overlaps = box_iou(boxes, priors)[faces, torch.arange(len(faces))]
+    assert torch.equal(forced, overlaps < 0.35)
+    assert forced.any() and not forced.all()
+    assert (overlaps >= 0.2).all()
+    assert matched.tolist() == [True, True, False, True]
+    nothing = prior_matcher(cfg_mnet, 320, 0.35)(torch.zeros(0, 4))
+    assert [len(part) for part in nothing] == [0, 0, 0]
+
+
+def test_priors_are_drawn_and_faces_without_one_stand_out(show, tmp_path):
+    """Faces of the drawn sizes fit a prior well, barely and not at all: the crop may leave some of them out."""
+    boxes = [(100, 100, 64, 64), (300, 60, 6, 6), (40, 300, 12, 45)]
+    draw_picture(tmp_path / "images" / "a.png", [], (400, 400))
+    rows = "".join(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes)
+    (tmp_path / "label.txt").write_text(f"# a.png\n{rows}")
+    flags = ("--augmented", "--image_size", 320, "--side", 640, "--network", "resnet50")
+    dataset = FaceDataset(tmp_path / "label.txt", 320)
+    corners = point_form(PriorBox(cfg_mnet, (320, 320)).forward())
+    colors = set()
+    for epoch in range(8):
+        outcome, sheet = show(tmp_path / "label.txt", *flags, "--epoch", epoch, "--priors")
+        target = dataset[(epoch, 0)][1]
+        positives, faces = match(target[:, :4], corners.T.contiguous(), 0.35)
+        overlaps = box_iou(target[:, :4], corners[positives])[faces, torch.arange(len(faces))]
+        forced, lost = int((overlaps < 0.35).sum()), len(target) - len(set(faces.tolist()))
+        printed = [int(number) for number in re.findall(r"\d+", outcome.out.splitlines()[-1].replace("0.35", ""))]
+        assert printed[:4] == [len(positives), len(target), len(positives) - forced, forced]
+        assert printed[-1] == lost
+        picture, legend = cell(sheet, 0, 1, 640, 640), sheet[GAP + 640 + LINE + GAP :]
+        present = {FORCED_COLOR: forced, UNMATCHED_COLOR: lost, BOX_COLOR: len(target) - lost}
+        for color, number in present.items():
+            assert has(picture, color, 3).any() == has(legend, color).any() == (number > 0)
+            colors |= {color} if number else set()
+        assert has(legend, PRIOR_COLOR).any() == (len(positives) > forced)
+        without = cell(show(tmp_path / "label.txt", *flags, "--epoch", epoch)[1], 0, 1, 640, 640)
+        changed = (picture != without).any(axis=2)
+        lines = 640 * corners[positives].numpy()
+        assert not changed[outside_boxes(np.concatenate([lines, 640 * target[:, :4].numpy()]), 640, 640)].any()
+        covered = changed | has(picture, BOX_COLOR, 80)  # faces are drawn over priors
+        for x1, y1, x2, _ in np.rint(lines).astype(int).tolist():
+            assert not 0 < y1 < 640 or covered[y1, max(x1, 0) : x2].mean() > 0.8
+        blend = without * (1 - OPACITY) + np.array(PRIOR_COLOR) * OPACITY
+        assert (np.abs(picture - blend).max(axis=2) <= 1)[changed].any() == (len(positives) > forced)
+    assert colors == {FORCED_COLOR, UNMATCHED_COLOR, BOX_COLOR}
+
+
+def test_statistics_of_a_hand_made_set(tmp_path):
+    label = tmp_path / "label.txt"
+    label.write_text("# a.jpg\n10 20 40 10\n0 0 0 9\n# b.jpg\n# c.jpg\n30 10 8 8\n60 90 20 20\n")
+    values = distributions(read_annotations(label), np.array([[100, 200], [50, 60], [np.nan, np.nan]]))
+    assert {name: array[:2].tolist() for name, array in values.items() if name in ("width", "height")} == {
+        "width": [200, 60],
+        "height": [100, 50],
+    }
+    assert values["faces"].tolist() == [1, 0, 2]
+    assert values["size"].tolist() == [20, 8, 20]
+    np.testing.assert_array_equal(values["relative_size"], [0.2, np.nan, np.nan])
+    assert values["aspect"].tolist() == [4, 1, 1]
+    np.testing.assert_array_equal(values["x"], [0.15, np.nan, np.nan])
+    np.testing.assert_array_equal(values["y"], [0.25, np.nan, np.nan])
+
+
+def test_sizes_come_from_headers(dataset, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    draw_picture(tmp_path / "tall.png", [], (70, 30))
+    sizes, errors = picture_sizes([dataset.parent / "images" / "0.jpg", tmp_path / "bad.jpg", tmp_path / "tall.png"])
+    np.testing.assert_array_equal(sizes, [[96, 128], [np.nan, np.nan], [70, 30]])
+    assert len(errors) == 1 and "bad.jpg" in errors[0]
+
+
+def test_the_plots_show_the_distributions(show, sizes_label, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args: figures.append(self) or save(self, *args))
+    outcome, picture = show(sizes_label, "--statistics")
+    assert outcome.status == 0 and "4 pictures, 4 faces" in outcome.out
+    assert picture.shape[1] > 1000
+    plots = {re.split(r" \(", axes.get_title(loc="left"))[0]: axes for axes in figures[0].axes}
+    assert [label.get_text() for label in plots["Picture size in pixels"].get_yticklabels()] == ["160 x 150"]
+    heights = [bar.get_height() for bar in plots["Faces in a picture"].patches]
+    assert heights == [1, 2, 1]
+    marked = [line.get_xdata()[0] for line in plots["Face size"].lines]
+    assert marked == [16, 32, 64, 128, 256, 512]
+    assert sum(bar.get_height() for bar in plots["Face size"].patches) == 4
+    assert "median 15" in plots["Face size"].get_title(loc="left")
+    assert plots["Where faces are"].images[0].get_array().sum() == 4
+    for name, axes in plots.items():
+        assert axes.get_xlabel() and (axes.get_ylabel() or name == "Picture size in pixels")
+
+
+def test_pictures_of_many_sizes_are_circles(show, tmp_path, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args: figures.append(self) or save(self, *args))
+    for i in range(10):
+        draw_picture(tmp_path / "images" / f"{i}.jpg", [], (40 + max(i, 1), 60))
+    (tmp_path / "label.txt").write_text("".join(f"# {i}.jpg\n1 1 {5 + i} 9\n" for i in range(10)))
+    assert show(tmp_path / "label.txt", "--statistics")[0].status == 0
+    axes = figures[0].axes[0]
+    assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(60, 40 + i) for i in range(1, 10)]
+    areas = axes.collections[0].get_sizes()
+    assert areas[0] > areas[1:].max()
+    assert "60 x 41" in axes.get_title(loc="left")
+
+
+def test_an_unreadable_picture_is_a_cell_of_its_own(show, dataset):
+    (dataset.parent / "images" / "2.jpg").write_bytes(b"no picture")
+    for flags in (("--names", "1", "2"), ("--augmented", "--image_size", 64)):
+        outcome, sheet = show(dataset, *flags, "--side", 160)
+        assert outcome.status == 3 and sheet is not None
+        assert len(outcome.err.strip().splitlines()) == 1 and "2.jpg" in outcome.err
+        assert "2.jpg  (cannot be read)" in outcome.out
+    outcome, _ = show(dataset, "--statistics")
+    assert outcome.status == 3 and "2.jpg" in outcome.err
+    show(dataset, "--names", "2")[0].refuses("none of 1 picture can be read", "2.jpg")
+    blank = unreadable_cell("2.jpg", 160)
+    assert has(blank.picture, TEXT, 40).sum() > 50
+
+
+def test_a_name_in_letters_that_the_font_lacks_is_printed_and_not_drawn(show, tmp_path):
+    draw_picture(tmp_path / "images" / "写真.jpg", [])
+    draw_picture(tmp_path / "images" / "é.jpg", [])
+    (tmp_path / "label.txt").write_text("# 写真.jpg\n1 2 30 40\n# é.jpg\n1 2 30 40\n", encoding="utf-8")
+    outcome, sheet = show(tmp_path / "label.txt", "--names", "写真", "é", "--side", 128)
+    assert names_of(outcome) == ["写真.jpg", "é.jpg"]
+    captions = sheet[GAP + 96 : GAP + 96 + LINE]
+    drawn = [has(captions[:, left + 15 : left + 60], SHEET_COLOR) for left in (GAP, 2 * GAP + 128)]
+    assert drawn[0].all() and not drawn[1].all()
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".jpg", "a\x07b.jpg", "\u0634\u062e\u0635.jpg", "e\u0301.jpg", "\udc80.jpg"]
+)
+def test_no_name_leaves_its_cell(name):
+    sheet = contact_sheet([unreadable_cell(name, 64)] * 2, 2, 64)
+    assert sheet.shape[1] == 2 * 64 + 3 * GAP
+    assert (sheet[:, 64 + GAP : 64 + 2 * GAP] == SHEET_COLOR).all()
+
+
+def test_a_picture_of_the_dataset_is_never_replaced(script, dataset):
+    before = (dataset.parent / "images" / "0.jpg").read_bytes()
+    for flags in ((), ("--augmented",), ("--statistics",)):
+        outcome = script("data/show/__main__.py", dataset, "--out", dataset.parent / "images" / "0.jpg", *flags)
+        outcome.refuses("--out", "among the dataset's pictures")
+    link = dataset.parent / "link.jpg"
+    link.symlink_to(dataset.parent / "images" / "0.jpg")
+    script("data/show/__main__.py", dataset, "--out", link).refuses("--out")
+    assert (dataset.parent / "images" / "0.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (("--priors",), ("--priors", "--augmented")),
+        (("--statistics", "--columns", 3), ("--columns",)),
+        (("--names", "1", "--count", 3), ("--count",)),
+        (("--augmented", "--images", "x"), ("--images",)),
+        (("--side", 40_000, "--columns", 2), ("80,", "65,535", "--side")),
+        (("--images", "nowhere"), ("none of 6 pictures", "--images", "nowhere")),
+    ],
+)
+def test_what_makes_no_sense_is_refused(show, dataset, flags, parts):
+    outcome, sheet = show(dataset, *flags)
+    outcome.refuses(*parts)
+    assert sheet is None
+
+
+def test_other_mistakes_have_one_line(script, show, dataset, tmp_path):
+    script("data/show/__main__.py", dataset, "--out", tmp_path / "a.txt").refuses("a.txt", ".jpg")
+    show(tmp_path / "none.txt", "--augmented")[0].refuses("none.txt", "no such label file")
+    names = tmp_path / "faces" / "names.txt"
+    names.write_text("0.jpg\n1.jpg\n")
+    assert show(names, "--side", 64)[0].status == 0
+    show(names, "--pick", "largest")[0].refuses("no faces")
+    show(names, "--statistics")[0].refuses("no faces")
+    names.write_text("# ../label.jpg\n1 2 3 4\n")
+    show(names)[0].refuses("../label.jpg")
+
+
+def test_a_sheet_may_be_as_large_as_a_jpeg():
+    check_size(10_000, 100, 100)
+    for count, columns, side in ((1_000, 1, 100), (1_000, 1_000, 100), (10_000, 100, 300)):
+        with pytest.raises(UserError, match="65,535"):
+            check_size(count, columns, side)
