@@ -550,7 +550,8 @@ class Training:
         for index in range(min(SHOWN_SAMPLES, len(self.dataset))):
             image, target, _ = self.dataset[(self.state.epoch, index)]
             boxes, landmarks = target[:, :4].numpy() * size, target[:, 4:14].reshape(-1, 5, 2).numpy() * size
-            pictures.append(draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, target[:, 14].numpy() > 0))
+            labels = target[:, 14].numpy()
+            pictures.append(draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, labels > 0, labels == 0))
         self.board.pictures("training samples", pictures, self.state.iterations)
 
 
