@@ -332,6 +332,8 @@ def test_sums_equal_plain_loops(pictures, priors, seed):
 # Two large faces, of which one has landmarks; none; one of another size with landmarks.
 MIXED = [[(30, 30, 60, 70, 1), (50, 50, 70, 70, -1)], [], [(20, 30, 16, 18, 1)]]
 
+CROWDED = [[*MIXED[0], (0, 0, 90, 50, 0)], [(10, 10, 40, 40, 0)], MIXED[2]]
+
 
 def test_a_crowd_takes_more_than_an_eighth_of_the_priors_and_the_rest_are_its_negatives():
     predictions, targets = random_batch([MIXED[0]], FEW, 0)
@@ -374,8 +376,9 @@ def test_matches_hold_the_coded_faces_of_ascending_positives():
 
 
 def test_matches_are_small_and_survive_a_move():
-    _, targets = random_batch(MIXED, PRIORS, 0)
+    _, targets = random_batch(CROWDED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
+    assert len(matches.left_out)
     # A worker process sends whole storages, so none may be the view of a larger one.
     assert len(pickle.dumps(matches)) < 4096 + sum(v.nbytes for v in vars(matches).values() if torch.is_tensor(v))
     moved = matches.to("cpu", non_blocking=True)
@@ -433,7 +436,7 @@ def test_the_layout_of_predictions_in_memory_does_not_matter():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("faces", [MIXED, [[], []]], ids=["faces", "no faces"])
+@pytest.mark.parametrize("faces", [MIXED, CROWDED, [[], []]], ids=["faces", "some do not count", "no faces"])
 def test_the_loss_on_a_gpu_waits_for_nothing_and_equals_that_on_the_cpu(faces):
     predictions, targets = random_batch(faces, PRIORS, 0)
     loss = MultiBoxLoss()
