@@ -149,7 +149,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
 def draw_faces() -> augmentation.Faces:
     """Three faces, as a picture of the TV Face dataset has on average."""
     boxes = np.array([[420, 300, 560, 480], [900, 260, 1090, 500], [1400, 420, 1480, 520]], np.float64)
-    return augmentation.Faces(boxes, np.full((3, 5, 2), -1.0), np.zeros(3, bool))
+    return augmentation.Faces(boxes, np.full((3, 5, 2), -1.0), np.full(3, -1))
 
 
 def print_loader(label_file: Path, size: int, workers: int, batch_size: int) -> None:

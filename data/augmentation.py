@@ -27,18 +27,19 @@ class Faces:
     Attributes:
         boxes: (N, 4) float64, x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) float64, x y in pixels.
-        landmark_mask: (N,) bool, which faces have landmarks.
+        labels: (N,) int64, what is learnt of each: 1 box and landmarks; -1 the box only; 0 nothing, not even that
+            there is no face.
     """
 
     boxes: np.ndarray
     landmarks: np.ndarray
-    landmark_mask: np.ndarray
+    labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __getitem__(self, chosen: np.ndarray) -> "Faces":
-        return Faces(self.boxes[chosen], self.landmarks[chosen], self.landmark_mask[chosen])
+        return Faces(self.boxes[chosen], self.landmarks[chosen], self.labels[chosen])
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
@@ -72,32 +73,35 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
     image = pad_to_square(image)
     if mirrored:
         image, faces = cv2.flip(image, 1), mirror(faces, side)
-    return image, Faces(faces.boxes * scale, faces.landmarks * scale, faces.landmark_mask)
+    return image, Faces(faces.boxes * scale, faces.landmarks * scale, faces.labels)
 
 
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Cut out a random square that holds at least one whole face; faces whose centre is inside stay.
+    """Cut out a random square that holds at least one whole face that is learnt; faces whose centre is inside stay.
 
     The square's side is a random one of CROP_SCALES times the picture's short side. Where none of CROP_TRIES
-    squares holds a whole face, the picture stays as it is; where there is no face, the first will do.
+    squares holds a whole face, the picture stays as it is; where there is no face to learn, the first will do. Of
+    what is labelled 0, which may be a whole crowd, every part that is inside stays.
     """
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
     corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
     left, top, side = corners[:, :1], corners[:, 1:], sides[:, None]
-    x1, y1, x2, y2 = faces.boxes.T
+    learnt = faces.boxes[faces.labels != 0]
+    x1, y1, x2, y2 = learnt.T
     fits = ((x1 >= left) & (y1 >= top) & (x2 <= left + side) & (y2 <= top + side)).any(axis=1)
-    if len(faces.boxes) and not fits.any():
+    if len(learnt) and not fits.any():
         return image, faces
     first = fits.argmax()
     (x1, y1), side = corners[first], int(sides[first])
     x2, y2 = x1 + side, y1 + side
 
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-    faces = faces[((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)]
+    kept = ((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
+    kept |= (faces.labels == 0) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
-    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.landmark_mask)
+    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.labels)[kept]
 
 
 @dataclass
@@ -176,4 +180,4 @@ def mirror(faces: Faces, width: int) -> Faces:
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
     landmarks = faces.landmarks[:, MIRRORED].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
-    return Faces(boxes, landmarks, faces.landmark_mask)
+    return Faces(boxes, landmarks, faces.labels)

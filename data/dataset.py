@@ -48,7 +48,7 @@ class FaceDataset(Dataset):
             faces, which adds nothing to the loss. Otherwise asking for its sample raises a UserError.
 
     Raises:
-        UserError: no such file, a malformed one, a picture that does not exist, no faces at all, or no negatives.
+        UserError: no such file, a malformed one, a picture that does not exist, no faces that count, or no negatives.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class FaceDataset(Dataset):
                 " draw a small one with: python -m data.sample"
             )
         self.annotations = read_annotations(label_file)
-        if len(self.annotations.boxes) == 0:
+        if self.count_faces() == 0:
             raise UserError(f"{label_file}: has no faces to learn from; a training needs boxes")
         self.images = label_file.parent / "images"
         names = self.annotations.names
@@ -93,8 +93,12 @@ class FaceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.annotations) + len(self.negative_names)
 
+    def count_faces(self) -> int:
+        """Return the number of faces that count."""
+        return int(np.count_nonzero(~self.annotations.ignored))
+
     def count_faceless(self) -> int:
-        """Return the number of pictures that are known to have no face."""
+        """Return the number of pictures that are known to have no face, not even one that does not count."""
         return int((np.diff(self.annotations.ends, prepend=0) == 0).sum()) + len(self.negative_names)
 
     def path(self, index: int) -> Path:
@@ -106,7 +110,8 @@ class FaceDataset(Dataset):
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with the pictures' names, order, boxes or landmarks.
 
-        Which faces have landmarks follows from the landmarks. A million faces take about a second.
+        Which faces have landmarks follows from the landmarks. Where some faces do not count, the digits change with
+        those, too. A million faces take about a second.
         """
         labels = self.annotations
         names = "\0".join([*labels.names, *self.negative_names])  # a name has no zero byte
@@ -115,6 +120,9 @@ class FaceDataset(Dataset):
         for values in (labels.boxes, labels.landmarks):
             for start in range(0, len(values), 1 << 16):  # landmarks that are none take no memory but here
                 digest.update(values[start : start + (1 << 16)].astype("<f8").tobytes())
+        ignored = labels.ignored
+        if ignored.any():
+            digest.update(np.packbits(ignored).tobytes())
         return digest.hexdigest()[:16]
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, SampleInfo]:
@@ -122,8 +130,8 @@ class FaceDataset(Dataset):
 
         Returns:
             image (3, image_size, image_size) uint8 BGR, channels last in memory; target (N, 15) float32, x1 y1 x2 y2
-            and ten landmark coordinates in parts of image_size, and the label: 1 with landmarks, -1 box only; and its
-            SampleInfo.
+            and ten landmark coordinates in parts of image_size, and the label: 1 with landmarks, -1 box only, 0 for a
+            face that does not count; and its SampleInfo.
 
         Raises:
             UserError: the picture cannot be read, and `skip_unreadable` is off.
@@ -143,9 +151,8 @@ class FaceDataset(Dataset):
         rng = np.random.default_rng((self.seed, epoch, index))
         image, faces = augment(image, faces, self.image_size, rng)
 
-        labels = np.where(faces.landmark_mask, 1, -1)[:, None]
         coordinates = np.concatenate([faces.boxes, faces.landmarks.reshape(-1, 10)], axis=1) / self.image_size
-        target = np.concatenate([coordinates, labels], axis=1).astype(np.float32)
+        target = np.concatenate([coordinates, faces.labels[:, None]], axis=1).astype(np.float32)
         # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
         faceless = len(annotation.boxes) == 0
@@ -162,7 +169,8 @@ def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces
     boxes = clip_boxes(annotation.boxes, width, height)
     changed = (boxes != annotation.boxes).any(axis=1)
     nonempty = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    faces = Faces(boxes, annotation.landmarks, annotation.landmark_mask)[nonempty]
+    labels = np.where(annotation.ignored, 0, np.where(annotation.landmark_mask, 1, -1))
+    faces = Faces(boxes, annotation.landmarks, labels)[nonempty]
     return faces, int((changed & nonempty).sum()), int((~nonempty).sum())
 
 

@@ -30,7 +30,7 @@ from layers.modules import MultiBoxLoss
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_checkpoint, save_state_dict
 from utils.devices import HALF_PRECISION, describe_computer
-from utils.drawing import draw_boxes
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, draw_boxes
 from utils.errors import UserError
 from utils.pixels import normalize
 from utils.processes import Ranks
@@ -550,7 +550,9 @@ class Training:
         for index in range(min(SHOWN_SAMPLES, len(self.dataset))):
             image, target, _ = self.dataset[(self.state.epoch, index)]
             boxes, landmarks = target[:, :4].numpy() * size, target[:, 4:14].reshape(-1, 5, 2).numpy() * size
-            pictures.append(draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, target[:, 14].numpy() > 0))
+            labels = target[:, 14].numpy()
+            colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in labels]
+            pictures.append(draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, labels > 0, colors))
         self.board.pictures("training samples", pictures, self.state.iterations)
 
 

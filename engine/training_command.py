@@ -149,8 +149,10 @@ def _describe(training: Training) -> str:
     """Return the first lines of a run: what runs where."""
     flags, cfg, ranks, dataset = training.flags, training.cfg, training.ranks, training.dataset
     weights = sum(parameter.numel() for parameter in training.network.parameters())
-    faces, faceless = len(dataset.annotations.boxes), dataset.count_faceless()
-    without = f", {faceless} without" if faceless else ""
+    faces, faceless = dataset.count_faces(), dataset.count_faceless()
+    ignored = len(dataset.annotations.boxes) - faces
+    others = f" and {ignored} that do not count" if ignored else ""
+    others += f", {faceless} without" if faceless else ""
     state, phase = training.state, training.phase
     if state.iterations:
         start = f"resumed after epoch {state.epoch}" + (f" and {state.done} pictures" if state.done else "")
@@ -170,7 +172,7 @@ def _describe(training: Training) -> str:
     workers += " for each rank" if ranks.size > 1 else ""
     lines = {
         "network": f"{cfg['name']}, {weights:,} weights, {start}",
-        "data": f"{len(dataset)} pictures with {faces} faces{without} at {dataset.image_size} px, batch {batch}{dev}",
+        "data": f"{len(dataset)} pictures with {faces} faces{others} at {dataset.image_size} px, batch {batch}{dev}",
         "epochs": f"{phase.start + 1} to {phase.end}, lr {phase.lr:g}{then}, seed {flags.seed}",
         "device": f"{_device_names(training)}, {flags.amp}, {workers}",
         "program": show_versions(),

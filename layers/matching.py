@@ -1,10 +1,14 @@
-"""Which prior box learns which face."""
+"""Which prior box learns which face, and which learns nothing."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 # A face whose best prior overlaps it less than this has no prior that could learn it.
 WORTH_LEARNING = 0.2
+# A prior of which this part lies in a region that does not count cannot tell what it sees.
+PART_COVERED = 0.5
 
 
 def match(boxes: Tensor, corners: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
@@ -41,16 +45,46 @@ def match(boxes: Tensor, corners: Tensor, threshold: float) -> tuple[Tensor, Ten
     return positives, face[positives]
 
 
+def leave_out(ignored: Tensor, corners: Tensor, threshold: float, positives: Tensor) -> Tensor:
+    """Find the prior boxes that learn nothing: they see a face that does not count, or a crowd of such, and no other.
+
+    A prior sees it where their IoU is `threshold` or more, or where half of the prior or more lies in it.
+
+    Args:
+        ignored: (N, 4) the faces of one picture that do not count, x1 y1 x2 y2.
+        corners: (4, P) rows x1, y1, x2 and y2 of the priors, in the same unit.
+        positives: (K,) int64, the priors that learn a face.
+
+    Returns:
+        (E,) int64, the indices of the priors, ascending.
+    """
+    if len(ignored) == 0:
+        return positives[:0]
+    left, top, right, bottom = rows = corners.unbind()
+    areas = (right - left) * (bottom - top)
+    sees = _intersection(ignored.T.unsqueeze(-1).unbind(), rows) >= PART_COVERED * areas
+    sees = (sees | (pairwise_iou(ignored, corners) >= threshold)).any(dim=0)
+    sees[positives] = False
+    return sees.nonzero().squeeze(1)
+
+
 def pairwise_iou(boxes: Tensor, corners: Tensor) -> Tensor:
     """Return (N, P) the IoU of (N, 4) boxes x1 y1 x2 y2 with boxes in (4, P) rows x1, y1, x2 and y2.
 
     It gives what torchvision.ops.box_iou gives, five to ten times as fast: each coordinate lies in one piece of
     memory, and no table of N x P pairs of coordinates is built.
     """
-    x1, y1, x2, y2 = boxes.T.unsqueeze(-1)
-    left, top, right, bottom = corners
-    width = torch.minimum(x2, right).sub_(torch.maximum(x1, left)).clamp_(min=0)
-    height = torch.minimum(y2, bottom).sub_(torch.maximum(y1, top)).clamp_(min=0)
-    intersection = width.mul_(height)
+    x1, y1, x2, y2 = columns = boxes.T.unsqueeze(-1).unbind()
+    left, top, right, bottom = rows = corners.unbind()
+    intersection = _intersection(columns, rows)
     areas = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top)
     return intersection.div_(areas.sub_(intersection))
+
+
+def _intersection(boxes: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """Return (N, P) the area that boxes have in common with others: x1, y1, x2, y2 of shape (N, 1) and (P,)."""
+    x1, y1, x2, y2 = boxes
+    left, top, right, bottom = others
+    width = torch.minimum(x2, right).sub_(torch.maximum(x1, left)).clamp_(min=0)
+    height = torch.minimum(y2, bottom).sub_(torch.maximum(y1, top)).clamp_(min=0)
+    return width.mul_(height)

@@ -32,27 +32,30 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
 
 
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Cut out a random square that holds at least one whole face; faces whose centre is inside stay.
+    """Cut out a random square that holds at least one whole face that is learnt; faces whose centre is inside stay.
 
     The square's side is a random one of CROP_SCALES times the picture's short side. Where none of CROP_TRIES
-    squares holds a whole face, the picture stays as it is; where there is no face, the first will do.
+    squares holds a whole face, the picture stays as it is; where there is no face to learn, the first will do. What is
+    labelled 0 stays where any of it is inside.
     """
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
     corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
     windows = np.concatenate([corners, corners + sides[:, None]], axis=1)[:, None, :]
     whole = (faces.boxes[:, :2] >= windows[..., :2]) & (faces.boxes[:, 2:] <= windows[..., 2:])
-    fits = whole.all(axis=2).any(axis=1)
-    if len(faces.boxes) and not fits.any():
+    fits = (whole.all(axis=2) & (faces.labels != 0)).any(axis=1)
+    if faces.labels.any() and not fits.any():
         return image, faces
     x1, y1, x2, y2 = windows[fits.argmax(), 0]
 
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-    faces = faces[((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)]
+    centred = ((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)
+    overlaps = ((faces.boxes[:, :2] < (x2, y2)) & (faces.boxes[:, 2:] > (x1, y1))).all(axis=1)
+    faces = faces[np.where(faces.labels == 0, overlaps, centred)]
     side = int(x2 - x1)
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
-    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.landmark_mask)
+    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.labels)
 
 
 def distort_colors(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -107,11 +110,11 @@ def mirror(image: np.ndarray, faces: Faces) -> tuple[np.ndarray, Faces]:
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
     landmarks = faces.landmarks[:, MIRRORED].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
-    return cv2.flip(image, 1), Faces(boxes, landmarks, faces.landmark_mask)
+    return cv2.flip(image, 1), Faces(boxes, landmarks, faces.labels)
 
 
 def resize(image: np.ndarray, faces: Faces, size: int, interpolation: int) -> tuple[np.ndarray, Faces]:
     """Scale a square picture to size x size pixels."""
     scale = size / image.shape[0]
     resized = cv2.resize(image, (size, size), interpolation=interpolation)
-    return resized, Faces(faces.boxes * scale, faces.landmarks * scale, faces.landmark_mask)
+    return resized, Faces(faces.boxes * scale, faces.landmarks * scale, faces.labels)

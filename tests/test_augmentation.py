@@ -35,11 +35,12 @@ def whole(picture: np.ndarray) -> tuple[int, int, int, int]:
     return 0, 0, picture.shape[1], picture.shape[0]
 
 
-def faces_of(boxes, landmarks=None) -> Faces:
+def faces_of(boxes, landmarks=None, labels=None) -> Faces:
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    mask = np.full(len(boxes), landmarks is not None)
+    if labels is None:
+        labels = [-1 if landmarks is None else 1] * len(boxes)
     points = np.full((len(boxes), 5, 2), -1.0) if landmarks is None else np.array(landmarks, np.float64)
-    return Faces(boxes, points, mask)
+    return Faces(boxes, points, np.array(labels, np.int64))
 
 
 def gradient_image(height: int, width: int) -> np.ndarray:
@@ -71,7 +72,8 @@ def labelled_pictures(draw):
     for _ in range(draw(st.integers(0, 5))):
         x, y = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
         boxes.append((x, y, draw(st.integers(x + 1, width)), draw(st.integers(y + 1, height))))
-    return gradient_image(height, width), faces_of(boxes)
+    labels = [draw(st.sampled_from([1, -1, -1, 0])) for _ in boxes]
+    return gradient_image(height, width), faces_of(boxes, labels=labels)
 
 
 @settings(deadline=None, max_examples=60)
@@ -82,7 +84,7 @@ def test_a_sample_is_square_and_its_boxes_are_inside_and_not_empty(picture, seed
     assert image.dtype == np.uint8
     assert (faces.boxes >= 0).all() and (faces.boxes <= 64 + 1e-9).all()
     assert (faces.boxes[:, 2:] > faces.boxes[:, :2]).all()
-    assert bool(len(faces)) == bool(len(picture[1]))
+    assert faces.labels.any() == picture[1].labels.any()
 
 
 @settings(deadline=None, max_examples=60)
@@ -100,10 +102,13 @@ def test_a_crop_is_square_holds_a_whole_face_and_keeps_the_faces_centred_in_it(p
     np.testing.assert_array_equal(cropped, image[y : y + height, x : x + width])
     shifted = faces.boxes - (x, y, x, y)
     inside = ((shifted[:, :2] >= 0) & (shifted[:, 2:] <= height)).all(axis=1)
-    assert inside.any() or len(faces.boxes) == 0
+    assert inside[faces.labels != 0].any() or not faces.labels.any()
     centers = (shifted[:, :2] + shifted[:, 2:]) / 2
     centred = ((centers > 0) & (centers < height)).all(axis=1)
-    np.testing.assert_array_equal(kept.boxes, np.clip(shifted[centred], 0, height))
+    overlaps = ((shifted[:, :2] < height) & (shifted[:, 2:] > 0)).all(axis=1)
+    stays = np.where(faces.labels == 0, overlaps, centred)
+    np.testing.assert_array_equal(kept.boxes, np.clip(shifted[stays], 0, height))
+    np.testing.assert_array_equal(kept.labels, faces.labels[stays])
 
 
 def test_crops_have_all_five_sizes():
@@ -118,6 +123,24 @@ def test_a_face_that_no_square_holds_leaves_the_picture_whole():
     cropped, kept = random_crop(image, faces, np.random.default_rng(0))
     assert cropped is image
     assert kept is faces
+
+
+def test_a_crowd_that_does_not_count_stays_wherever_a_crop_shows_some_of_it_and_asks_for_none():
+    crowd, face = (0, 0, 250, 110), (200, 150, 206, 156)
+    faces = faces_of([crowd, face], labels=[0, -1])
+    centre_outside = 0
+    for seed in range(100):
+        image, kept = random_crop(gradient_image(200, 250), faces, np.random.default_rng(seed))
+        y = int(image[0, 0, 1])
+        assert kept.labels.tolist() == ([0, -1] if y < 110 else [-1])  # each crop holds the face
+        if y < 110:
+            assert kept.boxes[0].tolist() == [0, 0, len(image), min(110 - y, len(image))]
+        centre_outside += 55 <= y < 110
+    assert centre_outside > 5
+    alone = {
+        random_crop(gradient_image(200, 250), faces[:1], np.random.default_rng(seed))[0].shape for seed in range(9)
+    }
+    assert len(alone) > 1  # a crowd alone need not be whole in a crop
 
 
 def test_landmarks_follow_the_pixels_through_crop_and_mirror():
@@ -210,7 +233,7 @@ class Recorded:
 def assert_same_faces(quick: Faces, slow: Faces) -> None:
     np.testing.assert_array_equal(quick.boxes, slow.boxes, strict=True)
     np.testing.assert_array_equal(quick.landmarks, slow.landmarks, strict=True)
-    np.testing.assert_array_equal(quick.landmark_mask, slow.landmark_mask, strict=True)
+    np.testing.assert_array_equal(quick.labels, slow.labels, strict=True)
 
 
 @settings(deadline=None, max_examples=200)
@@ -220,7 +243,7 @@ def test_the_faces_are_those_of_the_method_to_the_last_bit(picture, has_landmark
     if has_landmarks:
         parts = np.random.default_rng(seed).random((len(faces), 5, 2))
         landmarks = faces.boxes[:, None, :2] + parts * (faces.boxes[:, None, 2:] - faces.boxes[:, None, :2])
-        faces = Faces(faces.boxes, landmarks, np.ones(len(faces), bool))
+        faces = Faces(faces.boxes, landmarks, np.abs(faces.labels))
     quick, slow = np.random.default_rng(seed), np.random.default_rng(seed)
     _, found = augment(image, faces, size, quick)
     _, expected = slow_augmentation.augment(image, faces, size, slow)

@@ -207,6 +207,47 @@ def test_the_fingerprint_is_that_of_the_labels(tmp_path):
     assert len({first, *map(fingerprint, changed)}) == 8
 
 
+WIDER = {"a.jpg": ["30 20 40 50 0 0 0 0 0 0", "5 5 20 20 2 0 0 1 0 0"], "b.jpg": ["9 9 30 30 0 0 0 1 0 0"]}
+
+
+def wider_file(folder, rows: dict[str, list[str]]):
+    path = folder / "wider_face_train_bbx_gt.txt"
+    path.write_text(
+        "".join(f"{name}\n{len(lines)}\n" + "".join(f"{row}\n" for row in lines) for name, lines in rows.items())
+    )
+    return path
+
+
+def test_faces_that_do_not_count_have_label_0(tmp_path):
+    for name in WIDER:
+        draw_picture(tmp_path / "images" / name, [])
+    dataset = FaceDataset(wider_file(tmp_path, WIDER), 64)
+    labels = [dataset[(epoch, 0)][1][:, 14].tolist() for epoch in range(30)]
+    assert {tuple(sorted(each)) for each in labels} == {(-1, 0), (-1,)}  # the whole face is in every crop
+    _, target, info = dataset[(0, 1)]
+    assert set(target[:, 14].tolist()) <= {0} and not info.faceless
+    assert (dataset.count_faces(), dataset.count_faceless()) == (1, 0)
+
+
+def test_faces_that_do_not_count_alone_are_nothing_to_learn_from(tmp_path):
+    with pytest.raises(UserError, match="no faces to learn from"):
+        FaceDataset(wider_file(tmp_path, {"b.jpg": WIDER["b.jpg"]}), 64)
+
+
+def test_the_fingerprint_changes_with_the_faces_that_do_not_count(tmp_path):
+    for name in WIDER:
+        draw_picture(tmp_path / "images" / name, [])
+    first = FaceDataset(wider_file(tmp_path, WIDER), 64).fingerprint()
+    other = {"a.jpg": [WIDER["a.jpg"][0], "5 5 20 20 2 0 0 0 0 0"], "b.jpg": WIDER["b.jpg"]}
+    all_count = {name: [row[:-5] + "0 0 0" for row in rows] for name, rows in WIDER.items()}
+    fingerprints = [FaceDataset(wider_file(tmp_path, rows), 64).fingerprint() for rows in (other, all_count)]
+    assert len({first, *fingerprints}) == 3
+    plain = {name: [" ".join(row.split()[:4]) for row in rows] for name, rows in WIDER.items()}
+    assert (
+        FaceDataset(label_file(tmp_path, plain), 64).fingerprint() == fingerprints[1] == "73bfa9104c3878cd"
+    )  # as it always was
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_have_their_channels_last(dataset, workers):
     faces = FaceDataset(dataset, 64)

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 from engine.log import FIELDS, TensorBoard, draw_curves, write_log
-from utils.drawing import BOX_COLOR, SHEET_COLOR, draw_boxes, tile
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, SHEET_COLOR, draw_boxes, tile
 from utils.errors import UserError
 
 pytest.importorskip("tensorboard")
@@ -201,6 +201,13 @@ def test_labels_are_drawn_on_a_copy():
     assert (90, 90, 90) not in dots
     assert (drawn[0, 0] == 90).all()  # no dot for the face without landmarks
     assert (draw_boxes(image, boxes[:0], landmarks[:0]) == image).all()
+
+
+def test_labels_that_do_not_count_are_drawn_in_another_colour():
+    boxes = np.array([[10, 10, 50, 60], [60, 20, 90, 40]], np.float32)
+    drawn = draw_boxes(np.full((100, 100, 3), 90, np.uint8), boxes, colors=[BOX_COLOR, IGNORED_COLOR])
+    for (x, y), color in (((10, 30), BOX_COLOR), ((60, 30), IGNORED_COLOR)):
+        np.testing.assert_allclose(drawn[y, x], color, atol=16)
 
 
 def test_tile_keeps_each_picture_whole():

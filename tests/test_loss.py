@@ -11,7 +11,7 @@ from torchvision.ops import box_iou
 
 from data import cfg_mnet
 from layers.functions.prior_box import PriorBox
-from layers.matching import match, pairwise_iou
+from layers.matching import leave_out, match, pairwise_iou
 from layers.modules import Matches, MultiBoxLoss
 from utils.box_utils import decode, decode_landm, encode, encode_landm, point_form
 
@@ -179,6 +179,61 @@ def test_a_face_without_landmarks_adds_to_the_box_and_class_losses_only():
     torch.testing.assert_close(without[:2], with_landmarks[:2])
 
 
+def test_what_sees_a_face_that_does_not_count_is_learnt_neither_as_a_face_nor_as_background():
+    boxes, logits, landmarks = random_predictions(1)
+    crowd = torch.tensor([[40.0, 40, 128, 128]]) / SIZE
+    targets = [torch.cat([target(prior_at(100), -1), target(crowd, 0)])]
+    alone = [target(prior_at(100), -1)]
+    corners = CORNERS.T * SIZE
+    inside = (corners[:, :2] >= 40).all(dim=1) & (corners[:, 2:] <= 128).all(dim=1)
+    assert inside.sum() > 100 and 100 not in inside.nonzero()
+    with torch.no_grad():
+        logits[0, inside, 1] += 20  # surely faces: the hardest negatives if they were any
+    losses = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, targets)
+    usual = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, alone)
+    assert losses[0] == usual[0] and losses[2] == usual[2] == 0
+    assert usual[1] > losses[1] + 100
+    losses[1].backward()
+    learnt = logits.grad[0].ne(0).any(dim=1)
+    assert not learnt[inside].any()
+    assert learnt.sum() == 8 * len(match(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
+
+
+def test_a_prior_is_left_out_that_lies_half_in_a_region_or_overlaps_it_by_the_threshold():
+    center = PRIORS[100, :2] * SIZE
+    for (x1, y1, x2, y2), expected in (
+        ((-8, -8, 0, 8), True),  # one half of a prior of 16 px
+        ((-8, -8, -1, 8), True),  # less than that, but an IoU of 0.44
+        ((-8, -8, -3, 8), False),  # an IoU of 0.31
+        ((-100, -8, 0, 8), True),  # half of the prior, an IoU of 0.08
+        ((-100, -8, -1, 8), False),
+    ):
+        region = torch.tensor([[x1, y1, x2, y2]]) + center.repeat(2)
+        left_out = leave_out(region / SIZE, CORNERS, 0.35, torch.tensor([0]))
+        assert (100 in left_out.tolist()) == expected
+    everything = torch.tensor([[-1.0, -1, 2, 2]])
+    assert leave_out(everything, CORNERS, 0.35, torch.tensor([3, 5])).tolist() == [
+        i for i in range(len(PRIORS)) if i not in (3, 5)
+    ]
+
+
+def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
+    loss, crowd = MultiBoxLoss(), target(torch.tensor([[0.0, 0, 1, 1]]), 0)
+    alone = loss.match([target(prior_at(100), 1)], PRIORS)
+    among = loss.match([torch.cat([crowd, target(prior_at(100), 1)])], PRIORS)
+    for name in ("positives", "boxes", "with_landmarks", "landmarks", "counts"):
+        assert torch.equal(getattr(alone, name), getattr(among, name))
+
+
+def test_a_picture_whose_faces_do_not_count_teaches_nothing():
+    predictions = random_predictions(2)
+    targets = [target(prior_at(100), 0), target(prior_at(500), 0)]
+    losses = MultiBoxLoss(faceless_negatives=30)(predictions, PRIORS, targets)
+    assert [loss.item() for loss in losses] == [0, 0, 0]
+    sum(losses).backward()
+    assert not any(prediction.grad.any() for prediction in predictions)
+
+
 def test_each_positive_learns_seven_negatives_the_hardest():
     predictions = random_predictions(1)
     losses = MultiBoxLoss()(predictions, PRIORS, [target(prior_at(100), -1)])
@@ -198,6 +253,14 @@ def test_a_thousand_faces_are_matched():
     assert all(torch.isfinite(loss) and loss > 0 for loss in losses)
 
 
+def sees(prior: np.ndarray, region: np.ndarray) -> bool:
+    """Whether a prior's IoU with a region that does not count is 0.35 or half of it lies inside."""
+    width, height = np.minimum(prior[2:], region[2:]) - np.maximum(prior[:2], region[:2])
+    common = max(width, 0) * max(height, 0)
+    own, other = np.prod(prior[2:] - prior[:2]), np.prod(region[2:] - region[:2])
+    return common >= own / 2 or common / (own + other - common) >= np.float32(0.35)
+
+
 def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]):
     """The design's words, one prior at a time: the three sums, the positives and those with landmarks."""
 
@@ -207,6 +270,7 @@ def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]
 
     sums, counts = np.zeros(3), np.zeros(2)
     for boxes, logits, landmarks, target in zip(*predictions, targets, strict=True):
+        ignored, target = target[target[:, 14] == 0].numpy(), target[target[:, 14] != 0]
         if len(target) == 0:
             continue
         face, positive = match_by_loops(target[:, :4].numpy(), point_form(priors).numpy(), 0.35)
@@ -220,13 +284,15 @@ def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]
             if learnt[14] == 1:
                 sums[2] += smooth_l1(landmarks[i], encode_landm(learnt[None, 4:14], prior, VARIANCES)[0])
                 counts[1] += 1
-        background = sorted((losses[i][0] for i in (~positive).nonzero()[0]), reverse=True)
+        corners = point_form(priors).numpy()
+        known = [i for i in (~positive).nonzero()[0] if not any(sees(corners[i], row[:4]) for row in ignored)]
+        background = sorted((losses[i][0] for i in known), reverse=True)
         sums[1] += sum(background[: min(7 * positive.sum(), len(priors) - 1)])
     return sums, counts
 
 
 def random_batch(pictures: list[list[tuple]], priors: torch.Tensor, seed: int):
-    """Predictions, and targets of the faces x, y, width, height, has landmarks of each picture."""
+    """Predictions, and targets of the faces x, y, width, height, label of each picture."""
     generator = torch.Generator().manual_seed(seed)
     predictions = tuple(
         2 * torch.randn(len(pictures), len(priors), values, generator=generator) for values in (4, 2, 10)
@@ -234,15 +300,17 @@ def random_batch(pictures: list[list[tuple]], priors: torch.Tensor, seed: int):
     targets = []
     for faces in pictures:
         rows = torch.rand(len(faces), 15, generator=generator)
-        for row, (x, y, width, height, has_landmarks) in zip(rows, faces, strict=True):
+        for row, (x, y, width, height, label) in zip(rows, faces, strict=True):
             row[:4] = torch.tensor([x, y, x + width, y + height]) / SIZE
-            row[14] = 1 if has_landmarks else -1
+            row[14] = label
         targets.append(rows)
     return predictions, targets
 
 
 pictures = st.lists(
-    st.lists(st.tuples(coordinates, coordinates, sizes, sizes, st.booleans()), max_size=5), min_size=1, max_size=4
+    st.lists(st.tuples(coordinates, coordinates, sizes, sizes, st.sampled_from([1, -1, 0])), max_size=5),
+    min_size=1,
+    max_size=4,
 )
 # Of these, two rows of 64 and 128 px, a few faces take so many that fewer than seven negatives are left for each.
 FEW = PRIORS[560:592]
@@ -262,7 +330,9 @@ def test_sums_equal_plain_loops(pictures, priors, seed):
 
 
 # Two large faces, of which one has landmarks; none; one of another size with landmarks.
-MIXED = [[(30, 30, 60, 70, True), (50, 50, 70, 70, False)], [], [(20, 30, 16, 18, True)]]
+MIXED = [[(30, 30, 60, 70, 1), (50, 50, 70, 70, -1)], [], [(20, 30, 16, 18, 1)]]
+
+CROWDED = [[*MIXED[0], (0, 0, 90, 50, 0)], [(10, 10, 40, 40, 0)], MIXED[2]]
 
 
 def test_a_crowd_takes_more_than_an_eighth_of_the_priors_and_the_rest_are_its_negatives():
@@ -306,8 +376,9 @@ def test_matches_hold_the_coded_faces_of_ascending_positives():
 
 
 def test_matches_are_small_and_survive_a_move():
-    _, targets = random_batch(MIXED, PRIORS, 0)
+    _, targets = random_batch(CROWDED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
+    assert len(matches.left_out)
     # A worker process sends whole storages, so none may be the view of a larger one.
     assert len(pickle.dumps(matches)) < 4096 + sum(v.nbytes for v in vars(matches).values() if torch.is_tensor(v))
     moved = matches.to("cpu", non_blocking=True)
@@ -365,7 +436,7 @@ def test_the_layout_of_predictions_in_memory_does_not_matter():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("faces", [MIXED, [[], []]], ids=["faces", "no faces"])
+@pytest.mark.parametrize("faces", [MIXED, CROWDED, [[], []]], ids=["faces", "some do not count", "no faces"])
 def test_the_loss_on_a_gpu_waits_for_nothing_and_equals_that_on_the_cpu(faces):
     predictions, targets = random_batch(faces, PRIORS, 0)
     loss = MultiBoxLoss()

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 BOX_COLOR = (60, 220, 60)
+IGNORED_COLOR = (160, 160, 160)
 TEXT_COLOR = (0, 40, 0)
 # Left eye, right eye, nose, left and right corner of the mouth, as they lie in the picture: mirrored wrongly, it shows.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
@@ -51,7 +52,7 @@ def draw_boxes(
     boxes: np.ndarray,
     landmarks: np.ndarray | None = None,
     landmark_mask: np.ndarray | None = None,
-    color: tuple[int, int, int] = BOX_COLOR,
+    colors: Sequence[tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
     """Return a copy of a picture with its labelled boxes, and five dots for each face that has landmarks.
 
@@ -60,11 +61,12 @@ def draw_boxes(
         boxes: (N, 4) x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) x y in pixels.
         landmark_mask: (N,) bool, the faces that have landmarks; None for all.
-        color: of the boxes, BGR.
+        colors: (N,) of the boxes, BGR; None: BOX_COLOR.
     """
     drawn = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 400))
-    for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
+    colors = [BOX_COLOR] * len(boxes) if colors is None else colors
+    for (x1, y1, x2, y2), color in zip(np.rint(boxes).astype(int).tolist(), colors, strict=True):
         cv2.rectangle(drawn, (x1, y1), (x2, y2), color, thickness, cv2.LINE_AA)
     if landmarks is None:
         return drawn

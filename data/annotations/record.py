@@ -57,11 +57,19 @@ class Annotation:
 
     @property
     def ignored(self) -> np.ndarray:
-        """(N,) bool: the faces that an evaluation neither counts nor punishes, any of IGNORED_ATTRIBUTES being 1."""
-        mask = np.zeros(len(self.boxes), bool)
-        for name in self.attributes.keys() & IGNORED_ATTRIBUTES:
-            mask |= self.attributes[name] == 1
-        return mask
+        """(N,) bool: the faces that do not count, any of IGNORED_ATTRIBUTES being 1.
+
+        An evaluation neither asks for them nor punishes them, and a training learns them neither as faces nor as none.
+        """
+        return _ignored(self.attributes, len(self.boxes))
+
+
+def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """Return (count,) bool: the faces of which any of IGNORED_ATTRIBUTES is 1."""
+    mask = np.zeros(count, bool)
+    for name in attributes.keys() & IGNORED_ATTRIBUTES:
+        mask |= attributes[name] == 1
+    return mask
 
 
 def value_name(attributes_present: Collection[str], attribute: str, value: float | str) -> str:
@@ -167,6 +175,11 @@ class Annotations(Sequence[Annotation]):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def ignored(self) -> np.ndarray:
+        """(F,) bool: the faces that do not count; see Annotation."""
+        return _ignored(self._attributes, len(self.boxes))
 
     def __getitem__(self, index):
         if isinstance(index, slice):

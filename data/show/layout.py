@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.drawing import BOX_COLOR, LANDMARK_COLORS, SHEET_COLOR
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, LANDMARK_COLORS, SHEET_COLOR
 from utils.errors import UserError
 
-IGNORED_COLOR = (200, 200, 200)
 PRIOR_COLOR = (255, 190, 60)
 FORCED_COLOR = (0, 200, 255)
 UNMATCHED_COLOR = (60, 60, 255)

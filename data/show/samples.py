@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from data.show.layout import FORCED_COLOR, LANDMARKS, PRIOR_COLOR, UNMATCHED_COLOR, Cell, counted, unreadable_cell
+from data.show.layout import FORCED_COLOR, LANDMARKS, LEGEND, PRIOR_COLOR, Cell, counted, unreadable_cell
 from utils.drawing import draw_boxes, fit
 
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
@@ -27,7 +27,7 @@ class Shown:
     Attributes:
         cells: one for each sample.
         errors: a line for each picture that cannot be read.
-        faces: in all samples.
+        faces: that count, in all samples.
         priors, forced: how many prior boxes match, and how many of them only because they are a face's best.
         unmatched: faces that no prior box matches.
     """
@@ -64,37 +64,27 @@ def show_samples(
             shown.errors.append(f"{info.path}: cannot be read")
             shown.cells.append(unreadable_cell(name, side))
             continue
-        shown.faces += len(target)
-        note = counted(len(target), "face")
+        learnt = target[:, 14].numpy() != 0
+        shown.faces += int(learnt.sum())
+        note = counted(int(learnt.sum()), "face")
         picture = fit(image.permute(1, 2, 0).numpy(), side)
-        matched, marks = np.ones(len(target), bool), set()
+        kinds, marks = np.where(learnt, "face", "ignored face").astype(object), set()
         if matcher is not None:
-            priors, forced, matched = (found.numpy() for found in matcher(target[:, :4]))
-            outlines = draw_boxes(picture, side * priors[~forced], color=PRIOR_COLOR)
+            priors, forced, matched = (found.numpy() for found in matcher(target[learnt, :4]))
+            outlines = draw_boxes(picture, side * priors[~forced], colors=[PRIOR_COLOR] * int((~forced).sum()))
             picture = cv2.addWeighted(outlines, OPACITY, picture, 1 - OPACITY, 0)
-            picture = draw_boxes(picture, side * priors[forced], color=FORCED_COLOR)
+            picture = draw_boxes(picture, side * priors[forced], colors=[FORCED_COLOR] * int(forced.sum()))
             shown.priors += len(priors)
             shown.forced += int(forced.sum())
             shown.unmatched += int((~matched).sum())
             note += f", {counted(len(priors), 'prior')}"
             marks |= {"matching prior box"} if (~forced).any() else set()
             marks |= {"prior box that matches only as its face's best"} if forced.any() else set()
-        picture = _draw_faces(picture, target.numpy(), matched, marks)
+            kinds[np.flatnonzero(learnt)[~matched]] = "face that no prior box matches"
+        with_landmarks = target[:, 14].numpy() > 0
+        marks |= {*kinds, *(LANDMARKS if with_landmarks.any() else ())}
+        colors = [LEGEND[kind] for kind in kinds]
+        boxes, landmarks = side * target[:, :4].numpy(), side * target[:, 4:14].numpy().reshape(-1, 5, 2)
+        picture = draw_boxes(picture, boxes, landmarks, with_landmarks, colors)
         shown.cells.append(Cell(picture, name, note, frozenset(marks)))
     return shown
-
-
-def _draw_faces(picture: np.ndarray, target: np.ndarray, matched: np.ndarray, marks: set[str]) -> np.ndarray:
-    """Draw the faces of a target (N, 15) on a square picture, and add to `marks` what is drawn."""
-    side = len(picture)
-    boxes, landmarks = side * target[:, :4], side * target[:, 4:14].reshape(-1, 5, 2)
-    has_landmarks = target[:, 14] > 0
-    if has_landmarks.any():
-        marks |= LANDMARKS
-    if (~matched).any():
-        marks.add("face that no prior box matches")
-        lost = ~matched
-        picture = draw_boxes(picture, boxes[lost], landmarks[lost], has_landmarks[lost], UNMATCHED_COLOR)
-    if matched.any():
-        marks.add("face")
-    return draw_boxes(picture, boxes[matched], landmarks[matched], has_landmarks[matched])

@@ -122,13 +122,10 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
         ((points - (left, top)) * (size / (width, height))).clip(-side, 2 * side)
         for points in (annotation.boxes.reshape(-1, 2, 2), annotation.landmarks)
     )
-    ignored, has_landmarks, marks = annotation.ignored, annotation.landmark_mask, set()
-    for chosen, mark in ((ignored, "ignored face"), (~ignored, "face")):
-        if chosen.any():
-            with_dots = has_landmarks[chosen]
-            picture = draw_boxes(picture, boxes[chosen].reshape(-1, 4), landmarks[chosen], with_dots, LEGEND[mark])
-            marks.add(mark)
-    dots = landmarks[has_landmarks]
+    kinds = ["ignored face" if ignored else "face" for ignored in annotation.ignored]
+    colors, marks = [LEGEND[kind] for kind in kinds], set(kinds)
+    picture = draw_boxes(picture, boxes.reshape(-1, 4), landmarks, annotation.landmark_mask, colors)
+    dots = landmarks[annotation.landmark_mask]
     if ((dots >= 0) & (dots < size)).all(axis=-1).any():
         marks |= LANDMARKS
     return Cell(picture, annotation.name, note, frozenset(marks))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layers.matching import match
+from layers.matching import leave_out, match
 from utils.box_utils import encode, encode_landm, point_form
 
 
@@ -22,6 +22,7 @@ class Matches:
     boxes: Tensor  # (K, 4) float32, the coded box that each of them learns
     with_landmarks: Tensor  # (L,) int64, positions of the positives of label 1 among the batch's B * P
     landmarks: Tensor  # (L, 10) float32, the coded landmarks that each of those learns
+    left_out: Tensor  # (E,) int64, positions of the priors that learn nothing, for they see a face that does not count
     hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each picture's hardest negatives
     most: int  # the largest number of negatives learnt in one picture
     counts: Tensor  # (2,) float32, K and L: what the sums are divided by
@@ -74,7 +75,8 @@ class MultiBoxLoss(nn.Module):
                 in training.
             priors: (P, 4) cx cy w h in parts of the picture's size.
             targets: per picture (N, 15): x1 y1 x2 y2, five landmarks x y, all in parts of the picture's size, and
-                the label: 1 with landmarks, -1 box only. N may be 0.
+                the label: 1 with landmarks, -1 box only, 0 a face that does not count, or a region of such ones: what
+                sees it is learnt neither as a face nor as background. N may be 0.
 
         Returns:
             Scalars: smooth L1 of the boxes and cross entropy, both divided by the batch's positives, and smooth L1
@@ -95,18 +97,25 @@ class MultiBoxLoss(nn.Module):
         if faceless is None:
             faceless = [len(target) == 0 for target in targets]
         corners = point_form(priors).T.contiguous()
-        found, faces = [], []
+        found, faces, left_out = [], [], []
         for target in targets:
-            positive, face = match(target[:, :4], corners, self.overlap_threshold)
+            learnt, ignored = _split(target)
+            positive, face = match(learnt[:, :4], corners, self.overlap_threshold)
             found.append(positive)
-            faces.append(target[face])
-        positives = torch.cat([positive + i * len(priors) for i, positive in enumerate(found)])
+            faces.append(learnt[face])
+            left_out.append(leave_out(ignored[:, :4], corners, self.overlap_threshold, positive))
+        positives, nothing = (
+            torch.cat([indices + i * len(priors) for i, indices in enumerate(each)]) for each in (found, left_out)
+        )
         prior, face = priors[torch.cat(found)], torch.cat(faces)
         labelled = face[:, 14] > 0
 
         negatives = [
-            min(self.faceless_negatives if none else self.negatives_per_positive * len(it), len(priors) - len(it))
-            for it, none in zip(found, faceless, strict=True)
+            min(
+                self.faceless_negatives if none else self.negatives_per_positive * len(positive),
+                len(priors) - len(positive) - len(out),
+            )
+            for positive, out, none in zip(found, left_out, faceless, strict=True)
         ]
         most = max(negatives)
         hardest = torch.cat([torch.arange(n, device=priors.device) + i * most for i, n in enumerate(negatives)])
@@ -116,6 +125,7 @@ class MultiBoxLoss(nn.Module):
             boxes=encode(face[:, :4], prior, self.variances),
             with_landmarks=with_landmarks,
             landmarks=encode_landm(face[labelled, 4:14], prior[labelled], self.variances),
+            left_out=nothing,
             hardest=hardest,
             most=most,
             counts=torch.tensor([len(positives), len(with_landmarks)], dtype=torch.float32, device=priors.device),
@@ -144,6 +154,12 @@ class MultiBoxLoss(nn.Module):
         )
 
 
+def _split(target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows of a target that count, and those of label 0."""
+    counts = target[:, 14] != 0
+    return (target, target[:0]) if counts.all() else (target[counts], target[~counts])
+
+
 def _pick(predictions: Tensor, positions: Tensor) -> Tensor:
     """Return (K, C) float32: the rows of (B, P, C) predictions at K positions among B * P."""
     return predictions.flatten(0, 1).index_select(0, positions).float()
@@ -157,6 +173,8 @@ def _hardest_negatives(logits: Tensor, matches: Matches) -> Tensor:
     # finite goes first, so that it is learnt and the loss shows it.
     difference = (logits[..., 1].float() - logits[..., 0].float()).nan_to_num(nan=torch.inf, neginf=torch.inf)
     difference = difference.flatten().index_fill_(0, matches.positives, -torch.inf)
+    if len(matches.left_out):
+        difference.index_fill_(0, matches.left_out, -torch.inf)
     hardest = difference.view(pictures, priors).topk(matches.most).indices
     hardest += priors * torch.arange(pictures, device=hardest.device).unsqueeze(1)
     return hardest.flatten().index_select(0, matches.hardest)
