@@ -91,7 +91,7 @@ def fit_annotations(
         if kind == "yolo":
             fitted = _clip(fitted, sentences)
     else:
-        _say(sentences, sum(len(annotation.boxes) for annotation in fitted), "the boxes of {} are left out")
+        _say(sentences, sum(len(annotation.boxes) for annotation in fitted), "left out: the boxes of {}")
     fitted = _fit_attributes(fitted, form, sentences)
     return _drop_rest(fitted, form, sentences), sentences
 
@@ -155,9 +155,9 @@ def _drop_faces(annotations: list[Annotation], form: Form, sentences: list[str])
             pictures += 1
         else:
             kept.append(_choose(annotation, holds))
-    _say(sentences, ignored, "{} that are marked to be ignored are left out, for the format has no such mark")
-    _say(sentences, negative, "{} of negative width or height are left out")
-    _say(sentences, pictures, "{} without any other face are left out, for they are not without faces", "picture")
+    _say(sentences, ignored, "left out: {} to be ignored, for which the format has no mark")
+    _say(sentences, negative, "left out: {} of negative width or height")
+    _say(sentences, pictures, "left out: {} of nothing but such faces", "picture")
     if not kept:
         raise UserError("no face is left that the format can hold")
     return kept
@@ -173,8 +173,8 @@ def _clip(annotations: list[Annotation], sentences: list[str]) -> list[Annotatio
         clipped += int((changed & ~is_outside).sum())
         outside += int(is_outside.sum())
         fitted.append(_choose(inside, ~is_outside))
-    _say(sentences, clipped, "the parts of {} outside their pictures are left out")
-    _say(sentences, outside, "{} outside their pictures are left out")
+    _say(sentences, clipped, "left out: the parts of {} outside the picture")
+    _say(sentences, outside, "left out: {} outside the picture")
     return fitted
 
 
@@ -186,9 +186,9 @@ def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[s
     unknown = [name for name in form.attributes or () if form.complete and name not in (*held, *form.marks)]
     must_mark = any((annotation.ignored & ~_marked(annotation, form)).any() for annotation in annotations)
     if lost:
-        sentences.append(f"the attributes {_words(lost)} are left out")
+        sentences.append(f"left out: the attributes {_words(lost)}")
     if unknown:
-        sentences.append(f"the attributes {_words(unknown)} are not known and written as 0")
+        sentences.append(f"not known and written as 0: the attributes {_words(unknown)}")
 
     fitted = []
     for annotation in annotations:
@@ -228,19 +228,19 @@ def _drop_rest(annotations: list[Annotation], form: Form, sentences: list[str]) 
         annotations = [_choose(annotation, np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
     if not form.landmarks:
         count = sum(int((each.landmarks != -1).any(axis=(1, 2)).sum()) for each in annotations)
-        _say(sentences, count, "the landmarks of {} are left out")
+        _say(sentences, count, "left out: the landmarks of {}")
         annotations = [replace(each, landmarks=np.full_like(each.landmarks, -1.0)) for each in annotations]
     lost = dict.fromkeys(name for each in annotations for name in each.subsets if name not in form.subsets)
     if lost:
-        sentences.append(f"the subsets {_words(lost)} are left out")
+        sentences.append(f"left out: the subsets {_words(lost)}")
     if not form.identities and any(each.identity is not None for each in annotations):
-        sentences.append("the ids of the pictures are left out")
+        sentences.append("left out: the ids of the pictures")
         annotations = [replace(each, identity=None) for each in annotations]
     if not form.sizes and any(each.size for each in annotations):
-        sentences.append("the sizes of the pictures are left out")
+        sentences.append("left out: the sizes of the pictures")
         annotations = [replace(each, size=None) for each in annotations]
     if not form.suffixes and any(picture_key(each.name) != each.name for each in annotations):
-        sentences.append("the suffixes of the pictures' names are left out")
+        sentences.append("left out: the suffixes of the pictures' names")
     kept = [{name: mask for name, mask in each.subsets.items() if name in form.subsets} for each in annotations]
     return [replace(each, subsets=subsets) for each, subsets in zip(annotations, kept, strict=True)]
 

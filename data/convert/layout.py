@@ -105,7 +105,8 @@ def write_dataset(out: Path, parts: Mapping[str, Part], copy: bool, extra: Mappi
     ):
         for split, part in parts.items():
             for annotation in part.annotations:
-                place(join_inside(part.images, annotation.name), folder / split / "images" / annotation.name, copy)
+                name = annotation.name
+                place(join_inside(part.images, name), join_inside(folder / split / "images", name), copy)
                 progress.update()
             if part.kind != "list":
                 write_annotations(part.annotations, folder / split / annotation_name(split, part.kind), part.kind)
