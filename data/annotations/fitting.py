@@ -8,7 +8,7 @@ import numpy as np
 
 from data.annotations.coco import FLAGS
 from data.annotations.reading import KINDS
-from data.annotations.record import WIDER_VALUES, Annotation, clean_name
+from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, clean_name
 from data.annotations.text import COUNTED_ATTRIBUTES
 from data.annotations.voc import DEFAULTS
 from data.annotations.wider_mat import SUBSETS
@@ -182,7 +182,7 @@ def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[s
     with_faces = [annotation for annotation in annotations if len(annotation.boxes)] or annotations
     present = dict.fromkeys(name for annotation in with_faces for name in annotation.attributes)
     held = [name for name in present if all(_holds(form, name, annotation) for annotation in with_faces)]
-    lost = [name for name in present if name not in held]
+    lost = [name for name in present if name not in held and _says_something(name, with_faces)]
     unknown = [name for name in form.attributes or () if form.complete and name not in (*held, *form.marks)]
     must_mark = any((annotation.ignored & ~_marked(annotation, form)).any() for annotation in annotations)
     if lost:
@@ -214,6 +214,12 @@ def _holds(form: Form, name: str, annotation: Annotation) -> bool:
     return form.attributes is None or (name in form.attributes and is_text == isinstance(form.attributes[name], str))
 
 
+def _says_something(name: str, annotations: list[Annotation]) -> bool:
+    """Whether an attribute is more than a mark to be ignored that no face has."""
+    values = (annotation.attributes.get(name, 0) for annotation in annotations)
+    return name not in IGNORED_ATTRIBUTES or any(np.any(each != 0) for each in values)
+
+
 def _marked(annotation: Annotation, form: Form) -> np.ndarray:
     """(N,) bool: the faces that the format's own attributes say to ignore."""
     mask = np.zeros(len(annotation.boxes), bool)
@@ -224,12 +230,12 @@ def _marked(annotation: Annotation, form: Form) -> np.ndarray:
 
 def _drop_rest(annotations: list[Annotation], form: Form, sentences: list[str]) -> list[Annotation]:
     """Leave out what is not asked for, so that nothing is said of it when the result is fitted again."""
-    if not form.boxes:
-        annotations = [_choose(annotation, np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
     if not form.landmarks:
         count = sum(int((each.landmarks != -1).any(axis=(1, 2)).sum()) for each in annotations)
         _say(sentences, count, "left out: the landmarks of {}")
         annotations = [replace(each, landmarks=np.full_like(each.landmarks, -1.0)) for each in annotations]
+    if not form.boxes:
+        annotations = [_choose(annotation, np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
     lost = dict.fromkeys(name for each in annotations for name in each.subsets if name not in form.subsets)
     if lost:
         sentences.append(f"left out: the subsets {_words(lost)}")
