@@ -99,7 +99,7 @@ def _pairs(flag: str, texts: Sequence[str], splits: Sequence[str]) -> dict[str, 
 def _ratios(texts: Sequence[str]) -> dict[str, float]:
     pairs = _pairs("--split", texts, SPLITS)
     try:
-        return {split: float(value) for split, value in pairs.items()}
+        return {split: float(pairs[split]) for split in SPLITS if split in pairs}  # in an order of their own
     except ValueError as error:
         raise UserError(f"--split {' '.join(texts)}: expected numbers, as in train=0.8 ({error})") from error
 

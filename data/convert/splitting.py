@@ -40,7 +40,7 @@ def split_by_ratio(
         groups.setdefault(group(name), []).append(name)
     lacking = {split: ratio * len(names) for split, ratio in ratios.items()}
     splits = {}
-    for key in sorted(groups, key=lambda key: (sha256(f"{seed}\0{key}".encode()).digest(), key)):
+    for key in sorted(groups, key=lambda key: sha256(f"{seed}\0{key}".encode("utf-8", "surrogateescape")).digest()):
         split = max(lacking, key=lacking.get)
         lacking[split] -= len(groups[key])
         splits |= dict.fromkeys(groups[key], split)
