@@ -17,18 +17,23 @@ def main() -> None:
     args = _parse_flags()
     refuse_existing(args.out)
     if is_wider_download(args.source):
-        owner = "is WIDER FACE as downloaded, which has formats and splits of its own"
-        flags = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
-        convert = convert_wider
-    elif args.split or args.split_list:
-        owner, flags, convert = "is not WIDER FACE as downloaded", ("landmarks",), write_splits
+        own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
+        _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
+        convert_wider(args)
+        return
+    _refuse_flags(args, ("landmarks",), f"belongs to WIDER FACE as downloaded, which {args.source} is not")
+    if args.split or args.split_list:
+        write_splits(args)
     else:
-        owner = "is converted without its pictures unless --split or --split_list asks for a dataset"
-        flags, convert = ("landmarks", "copy", "by_prefix", "seed"), write_one
-    useless = next((flag for flag in flags if getattr(args, flag) not in (None, False)), None)
-    if useless:
-        raise UserError(f"{args.source}: {owner}; leave --{useless} out")
-    convert(args)
+        datasets = ("by_prefix", "seed", "copy")
+        _refuse_flags(args, datasets, "belongs to datasets with their pictures; ask for one with --split")
+        write_one(args)
+
+
+def _refuse_flags(args: argparse.Namespace, flags: Sequence[str], reason: str) -> None:
+    for flag in flags:
+        if getattr(args, flag) is not None and getattr(args, flag) is not False:
+            raise UserError(f"--{flag}: {reason}")
 
 
 def convert_wider(args: argparse.Namespace) -> None:
@@ -50,8 +55,7 @@ def write_splits(args: argparse.Namespace) -> None:
     every = resolve_pictures(_read(args), images, args.source)
     annotations = _chosen(every, args)
     if args.split_list:
-        if args.by_prefix is not None or args.seed is not None:
-            raise UserError("--split_list says where each picture goes; leave --by_prefix and --seed out")
+        _refuse_flags(args, ("by_prefix", "seed"), "belongs to --split; the lists say where each picture goes")
         lists = {split: Path(path) for split, path in _pairs("--split_list", args.split_list, tuple(LISTS)).items()}
         splits = split_by_lists([annotation.name for annotation in every], lists, rest="train")
     else:
@@ -109,7 +113,7 @@ def _report(out: Path, parts: Mapping[str, Sequence[Annotation]], sentences: Seq
     print(f"{out}:")
     for name, annotations in parts.items():
         faces = [len(annotation.boxes) for annotation in annotations]
-        print(f"  {name}: {len(faces):,} pictures, {sum(faces):,} faces, {faces.count(0):,} pictures without any")
+        print(f"  {name}: {len(faces):,} pictures, {faces.count(0):,} of them without faces; {sum(faces):,} faces")
     for sentence in sentences:
         print(sentence)
 
