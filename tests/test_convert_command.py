@@ -194,7 +194,9 @@ def test_a_single_file_in_another_format(convert, frames, kind):
 
 def test_labels_beside_their_images_become_yolo_without_a_flag(convert, dataset):
     assert convert(dataset, dataset.parent / "labels", "--to", "yolo").status == 0
-    found = read_annotations(dataset.parent / "labels")
+    assert convert(dataset.parent / "labels", dataset.parent / "split", "--split", "train=0.5", "val=0.5").status == 0
+    assert convert(dataset.parent, dataset.parent / "again", "--from", "yolo", "--split", "val=1").status == 0
+    found = read_annotations(dataset.parent / "again" / "val")
     for expected, each in zip(read_annotations(dataset), found, strict=True):
         np.testing.assert_allclose(each.boxes, expected.boxes, atol=1e-9)
 

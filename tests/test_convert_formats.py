@@ -344,3 +344,15 @@ def test_no_pictures_and_no_format_are_errors(tmp_path):
         write_annotations([faces([1, 2, 4, 6])], tmp_path / "out", "csv")
     with pytest.raises(UserError, match="no face is left"):
         write_annotations([faces([1, 2, 4, 6], attributes={"invalid": np.ones(1)})], tmp_path / "out", "label")
+
+
+def test_yolo_marks_points_that_are_not_known(tmp_path):
+    points = np.full((2, 5, 2), -1.0)
+    points[0, 0] = 24, 16
+    annotation = replace(faces([0, 0, 96, 64], [0, 0, 48, 32], name="b.png", size=SIZE), landmarks=points)
+    write_annotations([annotation], tmp_path / "out", "yolo")
+    unknown = " 0 0 0"
+    assert (tmp_path / "out" / "b.txt").read_text().splitlines() == [
+        "0 0.5 0.5 1 1 0.25 0.25 2" + 4 * unknown,
+        "0 0.25 0.25 0.5 0.5" + 5 * unknown,
+    ]

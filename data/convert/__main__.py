@@ -87,7 +87,9 @@ def _chosen(annotations: Sequence[Annotation], args: argparse.Namespace) -> Sequ
 
 
 def _usual_images(source: Path) -> Path:
-    return (source if source.is_dir() else source.parent) / "images"
+    """Return images/ in the source, or beside it where there is none in it."""
+    inside = source / "images"
+    return inside if inside.is_dir() else source.parent / "images"
 
 
 def _pairs(flag: str, texts: Sequence[str], splits: Sequence[str]) -> dict[str, str]:
