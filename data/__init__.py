@@ -1,4 +1,4 @@
-"""Configurations, annotation formats, the dataset with its augmentation, and the drawn sample."""
+"""Configurations, annotation formats and conversion, the dataset with its augmentation, and the drawn sample."""
 
 from data.config import cfg_mnet, cfg_re50
 

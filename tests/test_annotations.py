@@ -244,7 +244,7 @@ def test_a_named_format_is_the_file_s_or_an_error(tmp_path, content, named):
         found = [annotation.name for annotation in read_annotations(path, named)]
         assert found == [annotation.name for annotation in read_annotations(path)]
     else:
-        with pytest.raises(UserError, match=rf"truth\.txt: is .*; --gt_format {named} expects "):
+        with pytest.raises(UserError, match=rf"truth\.txt: is .*; expected .*, the format {named} that was asked for"):
             read_annotations(path, named)
 
 
@@ -307,8 +307,8 @@ def test_a_folder_of_several_annotations_says_what_it_has(tmp_path, files, found
     with pytest.raises(UserError) as error:
         read_annotations(write(tmp_path, files))
     assert str(error.value) == (
-        f"{tmp_path}: found {found}; name the one annotation file, or its format with --gt_format; detections belong to"
-        " --pred"
+        f"{tmp_path}: found {found}; name the one annotation file, or its format (eval.py --gt_format, data.convert"
+        " --from); detections belong to --pred"
     )
 
 
@@ -318,7 +318,7 @@ def test_the_format_chooses_among_several_annotations(tmp_path):
     assert len(read_annotations(tmp_path, "wider")) == 2
     assert read_annotations(tmp_path, "coco")[0].identity == 1
     assert [a.name for a in read_annotations(tmp_path, "voc")] == ["a.jpg"]
-    with pytest.raises(UserError, match=r"found a\.xml, .*--gt_format laboro expects Laboro TV text"):
+    with pytest.raises(UserError, match=r"found a\.xml, .*expected Laboro TV text, the format laboro that"):
         read_annotations(tmp_path, "laboro")
 
 

@@ -1,6 +1,7 @@
 """Reading and writing files so that a failure names the file and never leaves half of one."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -157,6 +158,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a parent that is no folder has its own message above
             temporary.unlink()
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise UserError where something is at a path that a command is about to write."""
+    if os.path.lexists(path):
+        raise UserError(f"{path}: exists already; move it away or name another place")
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`, renamed to `path` when the block succeeds and removed when it fails.
+
+    Raises:
+        UserError: something is at `path`, or the folder cannot be written.
+    """
+    path = Path(path)
+    refuse_existing(path)
+    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

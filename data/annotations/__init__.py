@@ -1,7 +1,9 @@
-"""Reading ground truth: one record per picture, whatever the format of the files."""
+"""Reading and writing ground truth: one record per picture, whatever the format of the files."""
 
+from data.annotations.fitting import fit_annotations
 from data.annotations.reading import KINDS, PictureNames, find_annotations, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, LARGEST, WIDER_VALUES, Annotation, value_name
+from data.annotations.writing import write_annotations
 from data.pictures import picture_key
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "Annotation",
     "PictureNames",
     "find_annotations",
+    "fit_annotations",
     "picture_key",
     "read_annotations",
     "value_name",
+    "write_annotations",
 ]

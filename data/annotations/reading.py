@@ -80,7 +80,7 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
     else:
         raise UserError(f"{path}: no such annotation file or folder")
     if kind is not None and found not in (kind, None):
-        raise UserError(f"{path}: is {_WORDS[found]}; --gt_format {kind} expects {_WORDS[kind]}")
+        raise UserError(f"{path}: is {_WORDS[found]}; expected {_WORDS[kind]}, the format {kind} that was asked for")
     # A list of names that look like something else is one if the user says so.
     return (kind if kind == "list" else found), path
 
@@ -156,10 +156,10 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     names = [found[key] for key in chosen or found]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if not chosen:
-        raise UserError(f"{folder}: found {shown}; --gt_format {kind} expects {_WORDS[kind]}")
+        raise UserError(f"{folder}: found {shown}; expected {_WORDS[kind]}, the format {kind} that was asked for")
     raise UserError(
-        f"{folder}: found {shown}; name the one annotation file, or its format with --gt_format; detections belong to"
-        " --pred"
+        f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, data.convert"
+        " --from); detections belong to --pred"
     )
 
 

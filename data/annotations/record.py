@@ -289,4 +289,23 @@ def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> 
         return same[0]
     found = "the classes" if wanted is None else f"no class {wanted!r} but"
     names = ", ".join(map(printable, categories))
-    raise UserError(f"{path}: has {found} {names}; name that of the faces (eval.py has --category for it)")
+    raise UserError(
+        f"{path}: has {found} {names}; name that of the faces (eval.py and data.convert have --category for it)"
+    )
+
+
+def written_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Return (N, 4) boxes x1 y1 x2 y2 as the x y w h that files hold, read again as the same numbers.
+
+    Of x2 - x1, which is 9.899999999999999 where somebody wrote 9.9, the six digits are taken that people write, if
+    they lead back to x2; else it may be off by the rounding of its last digit.
+    """
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    short = sizes.round(6)
+    return np.concatenate([boxes[:, :2], np.where(boxes[:, :2] + short == boxes[:, 2:], short, sizes)], axis=1)
+
+
+def written_number(value: float) -> str:
+    """Return the shortest text that is read as the same float64; whole numbers have no fraction."""
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value)) if whole else repr(float(value))

@@ -2,11 +2,13 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.record import (
     LARGEST,
+    Annotation,
     Annotations,
     Places,
     attribute_columns,
@@ -14,9 +16,11 @@ from data.annotations.record import (
     face_category,
     leave_out,
     make_annotations,
+    written_number,
 )
-from data.pictures import PICTURE_SUFFIXES, files_below
+from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
 from utils.errors import UserError
+from utils.files import join_inside
 
 # What the format means by leaving one out.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
@@ -151,3 +155,45 @@ def _number(where: str, element: Element, tag: str) -> float:
 
 def _text(element: Element, tag: str) -> str:
     return " ".join((element.findtext(tag) or "").split())
+
+
+def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
+    """Write a file for each picture into an existing folder, at the picture's path with the suffix .xml.
+
+    Args:
+        annotations: with attributes of DEFAULTS alone.
+
+    Raises:
+        UserError: a name or its sub-folders that `read_voc` would read as another.
+    """
+    for annotation in annotations:
+        name = PurePosixPath(annotation.name)
+        key = picture_key(annotation.name)
+        # Behind a second suffix of a picture, as in a.jpg.png, the first would be taken for the picture's own.
+        file = f"{name if PurePosixPath(key).suffix.lower() in PICTURE_SUFFIXES else key}.xml"
+        root = Element("annotation")
+        _add(root, "filename", name.name)
+        if annotation.size:
+            height, width = annotation.size
+            size = SubElement(root, "size")
+            for tag, value in (("width", width), ("height", height), ("depth", 3)):
+                _add(size, tag, str(value))
+        for index, corners in enumerate(annotation.boxes.tolist()):
+            face = SubElement(root, "object")
+            _add(face, "name", "face")
+            for attribute, values in annotation.attributes.items():
+                is_text = isinstance(DEFAULTS[attribute], str)
+                _add(face, attribute, str(values[index]) if is_text else written_number(values[index]))
+            box = SubElement(face, "bndbox")
+            for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+                _add(box, tag, written_number(value))
+        if _name(file, root) != annotation.name:
+            raise UserError(f"{annotation.name!r}: Pascal VOC cannot hold this name; rename the picture")
+        path = join_inside(folder, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ElementTree.indent(root)
+        path.write_text(ElementTree.tostring(root, "unicode") + "\n", encoding="utf-8", newline="\n")
+
+
+def _add(parent: Element, tag: str, text: str) -> None:
+    SubElement(parent, tag).text = "".join(letter if letter.isprintable() else " " for letter in text)

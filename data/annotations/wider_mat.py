@@ -1,11 +1,12 @@
 """The ground truth of the official WIDER FACE evaluation: MATLAB files."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotations, make_annotations
+from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations, written_boxes
+from data.pictures import picture_key
 from utils.errors import UserError
 
 SUBSETS = ("easy", "medium", "hard")
@@ -92,3 +93,48 @@ def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]
     mask = np.zeros(sum(counts), bool)
     mask[indices - 1 + np.repeat(np.cumsum(counts) - counts, lengths)] = True
     return mask
+
+
+def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
+    """Write wider_face_val.mat and the three lists beside it into an existing folder, as `read_wider_mat` reads them.
+
+    A picture's event is its folder, "." where it has none, and its name has no suffix, as in the official files. The
+    lists are those of the subsets, or hold every face that is not marked to be ignored where there are none.
+    """
+    import scipy.io
+
+    events = {}
+    for annotation in annotations:
+        events.setdefault(str(PurePosixPath(annotation.name).parent), []).append(annotation)
+    groups = list(events.values())
+
+    def per_picture(value: Callable[[Annotation], object]) -> np.ndarray:
+        return _cell(_cell(value(annotation) for annotation in group) for group in groups)
+
+    def counting(subset: str) -> Callable[[Annotation], np.ndarray]:
+        return lambda annotation: _column(np.flatnonzero(annotation.subsets.get(subset, ~annotation.ignored)) + 1)
+
+    content = {
+        "event_list": _cell(events),
+        "file_list": per_picture(lambda annotation: PurePosixPath(picture_key(annotation.name)).name),
+        "face_bbx_list": per_picture(lambda annotation: written_boxes(annotation.boxes)),
+    }
+    for name in annotations[0].attributes:
+        content[f"{name}_label_list"] = per_picture(lambda annotation, name=name: _column(annotation.attributes[name]))
+    scipy.io.savemat(folder / "wider_face_val.mat", content, do_compression=True)
+    for subset in SUBSETS:
+        gt_list = {"gt_list": per_picture(counting(subset))}
+        scipy.io.savemat(folder / f"wider_{subset}_val.mat", gt_list, do_compression=True)
+
+
+def _cell(values: Iterable[object]) -> np.ndarray:
+    """Return MATLAB's (N, 1) cell array."""
+    values = list(values)
+    cell = np.empty((len(values), 1), object)
+    for index, value in enumerate(values):
+        cell[index, 0] = value
+    return cell
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float64).reshape(-1, 1)

@@ -1,15 +1,25 @@
 """YOLO: a text file for each picture, with rows of a class and a box in parts of the picture."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.record import Annotations, Places, face_category, leave_out, make_annotations
+from data.annotations.record import (
+    Annotation,
+    Annotations,
+    Places,
+    face_category,
+    leave_out,
+    make_annotations,
+    written_number,
+)
 from data.annotations.text import parse_numbers
-from data.pictures import files_below, find_pictures, picture_size
+from data.pictures import files_below, find_pictures, picture_key, picture_size
 from utils.errors import UserError
-from utils.files import read_text
+from utils.files import join_inside, read_text
 
 CLASSES = "classes.txt"
 # Coordinates are rounded when they are written.
@@ -138,3 +148,43 @@ def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
 
 def _landmarks(row: list[float]) -> list[float]:
     return row[5:] or [0.0] * 15
+
+
+def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
+    """Write classes.txt and, at the path of each picture, a label file, which is empty where there are no faces.
+
+    Rows have 5 columns, or 20 where any face of the set has a landmark.
+
+    Args:
+        folder: exists.
+        annotations: with sizes, and centres inside the pictures, as `inside_picture` makes them.
+    """
+    (folder / CLASSES).write_text("face\n", encoding="utf-8", newline="\n")
+    with_points = any((annotation.landmarks != -1).any() for annotation in annotations)
+    for annotation in annotations:
+        scale = np.array(annotation.size[::-1], np.float64)
+        rows = np.insert(_parts(annotation), 0, 0, axis=1)
+        if with_points:
+            known = (annotation.landmarks != -1).any(axis=2, keepdims=True)
+            points = np.concatenate([annotation.landmarks / scale, np.full_like(known, 2, np.float64)], axis=2)
+            rows = np.concatenate([rows, np.where(known, points, 0).reshape(-1, 15)], axis=1)
+        path = join_inside(folder, f"{picture_key(annotation.name)}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(" ".join(map(written_number, row)) + "\n" for row in rows)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def inside_picture(annotation: Annotation) -> Annotation:
+    """Return an annotation whose boxes YOLO can hold: those of a centre or size beyond its picture are clipped."""
+    height, width = annotation.size
+    edge = (width, height, width, height)
+    parts = _parts(annotation)
+    beyond = ((parts < 0) | (parts > 1)).any(axis=1, keepdims=True)
+    return replace(annotation, boxes=np.where(beyond, np.clip(annotation.boxes, 0, edge), annotation.boxes))
+
+
+def _parts(annotation: Annotation) -> np.ndarray:
+    """Return (N, 4) centre and size of the boxes in parts of the picture."""
+    scale = np.array(annotation.size[::-1], np.float64)
+    low, high = annotation.boxes[:, :2], annotation.boxes[:, 2:]
+    return np.concatenate([(low + high) / 2 / scale, (high - low) / scale], axis=1)

@@ -1,0 +1,160 @@
+"""Datasets on disk: their pictures, and for each split the annotation where the scripts look for it."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data.annotations import Annotation, fit_annotations, picture_key, write_annotations
+from data.pictures import find_pictures
+from data.splits import DEV, TEST
+from utils.errors import UserError
+from utils.files import join_inside, new_folder, read_text
+
+SPLITS = ("train", "val", "test")
+LISTS = {"val": DEV.list_name, "test": TEST.list_name}
+# Of the formats that are no text; the training and eval.py take a text under any name.
+ANNOTATION_NAMES = {"coco": "annotations.json", "voc": "annotations", "yolo": "labels", "wider_mat": "ground_truth"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split of a dataset.
+
+    Attributes:
+        annotations: of its pictures, which `kind` can hold.
+        images: the folder that its pictures are below now.
+        kind: the format of its annotation.
+    """
+
+    annotations: Sequence[Annotation]
+    images: Path
+    kind: str
+
+
+def annotation_name(split: str, kind: str) -> str:
+    """Return the name of a split's annotation in the split's folder."""
+    text = "label.txt" if split == "train" else f"tv{split}_label.txt"
+    return ANNOTATION_NAMES.get(kind, text)
+
+
+def resolve_pictures(annotations: Iterable[Annotation], images: Path, source: Path) -> list[Annotation]:
+    """Give each annotation the name of its picture's file: that of the same name, or else of the same without suffix.
+
+    Args:
+        source: the annotation, for the message.
+
+    Raises:
+        UserError: no such folder, or a picture that is not below it, named with the line of the annotation.
+    """
+    if not images.is_dir():
+        raise UserError(f"{images}: no such folder of pictures; name it with --images")
+    found = None
+    resolved, missing = [], []
+    for annotation in annotations:
+        name = annotation.name
+        if not join_inside(images, name).is_file():
+            found = find_pictures(images) if found is None else found
+            path = found.get(picture_key(name))
+            if path is None:
+                missing.append(name)
+                continue
+            name = path.relative_to(images).as_posix()
+        resolved.append(replace(annotation, name=name))
+    if missing:
+        count = len(missing) + len(resolved)
+        raise UserError(
+            f"{source}{line_of(missing[0], source)}: found no picture {missing[0]!r} below {images} ({len(missing)} of"
+            f" the {count} are missing); name the folder of the pictures with --images"
+        )
+    return resolved
+
+
+def line_of(name: str, source: Path) -> str:
+    """Return ":12" where line 12 of a text file is a picture's name, alone or behind '#', and "" where none is."""
+    try:
+        lines = read_text(source).split("\n")
+    except UserError:
+        return ""
+    title = re.compile(rf"\s*(#\s*)?[/\\]*{re.escape(name)}\s*")
+    return next((f":{number}" for number, line in enumerate(lines, start=1) if title.fullmatch(line)), "")
+
+
+def write_dataset(out: Path, parts: Mapping[str, Part], copy: bool, extra: Mapping[str, Path] | None = None) -> None:
+    """Write a folder in the layout of TV Face, which appears all at once.
+
+    Each split has its pictures in images/, and beside that its annotation, and a list of the names but for the
+    training.
+
+    Args:
+        parts: split -> what is in it.
+        copy: copy the pictures even where hard links to them are possible.
+        extra: path below the folder -> further file that goes there.
+
+    Raises:
+        UserError: something is at `out` already, or it cannot be written.
+    """
+    total = sum(len(part.annotations) for part in parts.values())
+    with (
+        new_folder(out) as folder,
+        tqdm(total=total, desc="pictures", unit="picture", disable=None) as progress,
+    ):
+        for split, part in parts.items():
+            for annotation in part.annotations:
+                name = annotation.name
+                place(join_inside(part.images, name), join_inside(folder / split / "images", name), copy)
+                progress.update()
+            if part.kind != "list":
+                write_annotations(part.annotations, folder / split / annotation_name(split, part.kind), part.kind)
+            if split in LISTS or part.kind == "list":
+                write_annotations(part.annotations, folder / split / LISTS.get(split, "tvtrain_list.txt"), "list")
+        for name, path in (extra or {}).items():
+            place(path, folder / name, copy=True)
+
+
+def place(source: Path, target: Path, copy: bool) -> None:
+    """Link a file to a new place, or copy it where the file system has no hard links or a copy is asked for.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not copy:
+        try:
+            os.link(source.resolve(), target)
+            return
+        except OSError:
+            pass  # another disk, or a file system without links: the copy tells of any other reason
+    if not os.access(source, os.R_OK):
+        raise UserError(f"{source}: cannot be read")
+    shutil.copyfile(source, target)
+
+
+def fit_parts(
+    annotations: Sequence[Annotation], splits: Mapping[str, str], images: Path, kind: str
+) -> tuple[dict[str, Part], list[str]]:
+    """Make the parts of a dataset from all its annotations.
+
+    Args:
+        splits: name -> split; pictures that it does not name are left out.
+
+    Returns:
+        the parts, and sentences that say what the format cannot hold.
+
+    Raises:
+        UserError: as `fit_annotations`, or a split without pictures.
+    """
+    chosen = [annotation for annotation in annotations if annotation.name in splits]
+    fitted, sentences = fit_annotations(chosen, kind, images=images)
+    parts = {}
+    for split in SPLITS:
+        if split in splits.values():
+            part = [annotation for annotation in fitted if splits[annotation.name] == split]
+            if not part:
+                raise UserError(f"{split}: no picture is left in this split")
+            parts[split] = Part(part, images, kind)
+    return parts, sentences

@@ -1,0 +1,113 @@
+"""Which picture goes to which split."""
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from data.annotations import picture_key
+from utils.errors import UserError
+from utils.files import read_text
+
+# A frame's number is the last one of its name, and what is before it is the programme's.
+FRAME_NUMBER = re.compile(r"(.*?)\d+[^\d/]*")
+
+
+def split_by_ratio(
+    names: Collection[str], ratios: Mapping[str, float], seed: int, group: Callable[[str], str] = str
+) -> dict[str, str]:
+    """Deal pictures out to splits, whole groups of them.
+
+    Each group, in an order that depends on the seed and its own name alone, goes to the split that lacks most. A split
+    is off its share by less than one picture, or by at most the largest group.
+
+    Args:
+        ratios: split -> its part of the pictures; they add up to 1.
+        group: name of a picture -> what all pictures that belong together have in common.
+
+    Returns:
+        name -> split, the same for the same set of names, whatever their order.
+
+    Raises:
+        UserError: the ratios do not add up to 1, or a split gets no picture.
+    """
+    if not all(0 < ratio <= 1 for ratio in ratios.values()) or not math.isclose(sum(ratios.values()), 1, abs_tol=1e-6):
+        found = " ".join(f"{split}={ratio:g}" for split, ratio in ratios.items())
+        raise UserError(f"--split {found}: expected parts over 0 that add up to 1")
+    groups = {}
+    for name in names:
+        groups.setdefault(group(name), []).append(name)
+    lacking = {split: ratio * len(names) for split, ratio in ratios.items()}
+    splits = {}
+    for key in sorted(groups, key=lambda key: sha256(f"{seed}\0{key}".encode("utf-8", "surrogateescape")).digest()):
+        split = max(lacking, key=lacking.get)
+        lacking[split] -= len(groups[key])
+        splits |= dict.fromkeys(groups[key], split)
+    for split in ratios:
+        if split not in splits.values():
+            raise UserError(
+                f"--split {split}={ratios[split]:g}: gets none of the {len(names)} pictures, which are {len(groups)} to"
+                " deal out; with --by_prefix REGEX, choose a prefix that fewer pictures have in common"
+            )
+    return splits
+
+
+def prefix_of(pattern: str | None) -> Callable[[str], str]:
+    """Return the function that gives a name's prefix: what a regular expression matches at its start.
+
+    Its group 1 counts where it has one. None: the name without suffix up to the last run of digits in it, those of
+    its folders aside, or the whole of it where there are none.
+
+    Raises:
+        UserError: no regular expression; when the function is called, a name that it does not match.
+    """
+    if pattern is None:
+
+        def before_number(name: str) -> str:
+            key = picture_key(name)
+            match = FRAME_NUMBER.fullmatch(key)
+            return match[1] if match else key
+
+        return before_number
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--by_prefix {pattern}: is no regular expression ({error})") from error
+
+    def matched(name: str) -> str:
+        match = expression.match(name)
+        if match is None:
+            raise UserError(f"--by_prefix {pattern}: does not match {name!r}; expected one that matches all names")
+        return (match[1] if expression.groups else match[0]) or ""
+
+    return matched
+
+
+def split_by_lists(names: Sequence[str], lists: Mapping[str, Path], rest: str) -> dict[str, str]:
+    """Deal pictures out by lists of names, with or without their suffixes.
+
+    Args:
+        lists: split -> file with a name a line.
+        rest: the split of the pictures in no list.
+
+    Raises:
+        UserError: a list that cannot be read, or a name in it that is not one of the pictures' or is there twice,
+            named by its line.
+    """
+    known = {picture_key(name): name for name in names}
+    splits, seen = dict.fromkeys(names, rest), {}
+    for split, path in lists.items():
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
+            name = line.strip()
+            if not name:
+                continue
+            key = picture_key(name.replace("\\", "/").lstrip("/"))
+            where = f"{path}:{number}"
+            if key not in known:
+                raise UserError(f"{where}: found {name[:80]!r}; expected the name of a picture of the source")
+            if key in seen:
+                raise UserError(f"{where}: found {name[:80]!r}, which {seen[key]} has, too; expected each picture once")
+            seen[key] = where
+            splits[known[key]] = split
+    return splits

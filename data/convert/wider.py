@@ -1,0 +1,124 @@
+"""WIDER FACE as it is downloaded, made ready to train and to evaluate."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from data.annotations import Annotation, picture_key, read_annotations
+from data.annotations.wider_mat import SUBSETS
+from data.convert.layout import Part, fit_parts, line_of, resolve_pictures
+from data.pictures import files_below
+from utils.errors import UserError
+
+URL = "http://shuoyang1213.me/WIDERFACE/"
+LABELS = "wider_face_split"
+GROUND_TRUTH = ("wider_face_val.mat", *(f"wider_{subset}_val.mat" for subset in SUBSETS))
+
+
+def is_wider_download(folder: Path) -> bool:
+    """Whether a folder holds what unpacking one of WIDER FACE's archives leaves."""
+    return any((folder / name).is_dir() for name in (LABELS, "WIDER_train", "WIDER_val"))
+
+
+def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Part], list[str]]:
+    """Return the training and validation part of WIDER FACE.
+
+    The training part is a label file without the faces that are marked as invalid, and with the landmarks of
+    RetinaFace's annotation for the pictures in that. The validation part is WIDER FACE's own text, which holds every
+    attribute.
+
+    Args:
+        landmark_file: RetinaFace's label.txt of the training pictures; None: there is none.
+
+    Returns:
+        train and val, and sentences that say what of the training's annotation is left out.
+
+    Raises:
+        UserError: something that is needed is not there, malformed, or does not belong together.
+    """
+    found = {split: _read_split(folder, split) for split in ("train", "val")}
+    if landmark_file is not None:
+        found["train"] = with_landmarks(found["train"], landmark_file)
+    parts, sentences = {}, []
+    for split, kind in (("train", "label"), ("val", "wider")):
+        names = dict.fromkeys((annotation.name for annotation in found[split]), split)
+        part, said = fit_parts(found[split], names, folder / f"WIDER_{split}" / "images", kind)
+        parts |= part
+        sentences += [f"{split}: {sentence}" for sentence in said]
+    return parts, sentences
+
+
+def with_landmarks(annotations: Sequence[Annotation], landmark_file: Path) -> list[Annotation]:
+    """Replace the faces of the pictures that RetinaFace's annotation names by the faces there.
+
+    Raises:
+        UserError: it names a picture that is not among the annotations, or has no landmarks.
+    """
+    known = {picture_key(annotation.name): index for index, annotation in enumerate(annotations)}
+    result = list(annotations)
+    labelled = read_annotations(landmark_file, "label")
+    if not any(annotation.landmark_mask.any() for annotation in labelled):
+        raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
+    for annotation in labelled:
+        index = known.get(picture_key(annotation.name))
+        if index is None:
+            where = f"{landmark_file}{line_of(annotation.name, landmark_file)}"
+            raise UserError(f"{where}: found {annotation.name!r}; expected a picture of WIDER FACE's training set")
+        # A face of that annotation has no attributes; none of them is marked as invalid.
+        count = len(annotation.boxes)
+        attributes = {name: np.zeros(count) for name in result[index].attributes}
+        result[index] = replace(annotation, name=result[index].name, attributes=attributes)
+    return result
+
+
+def find_landmarks(folder: Path) -> Path | None:
+    """Return RetinaFace's train/label.txt below a folder, None where there is none.
+
+    Raises:
+        UserError: there are several.
+    """
+    found = [name for name in files_below(folder, {".txt"}) if f"/{name}".endswith("/train/label.txt")]
+    if len(found) > 1:
+        raise UserError(f"{folder}: found {', '.join(found)}; name one of them with --landmarks")
+    return folder / found[0] if found else None
+
+
+def find_ground_truth(folder: Path) -> dict[str, Path]:
+    """Return the official evaluation's four files by their names; none where not all of them lie together.
+
+    WIDER FACE's split has a wider_face_val.mat, too, without the lists that tell easy, medium and hard.
+    """
+    for name in files_below(folder, {".mat"}):
+        path = folder / name
+        if path.name == GROUND_TRUTH[0] and all(path.with_name(other).is_file() for other in GROUND_TRUTH):
+            return {other: path.with_name(other) for other in GROUND_TRUTH}
+    return {}
+
+
+def next_commands(out: Path, has_ground_truth: bool) -> str:
+    """Return the commands that train on the dataset, and detect and score its validation pictures."""
+    truth = f"{out}/val/ground_truth --images {out}/val/images" if has_ground_truth else f"{out}/val"
+    lines = []
+    for network, name in (("mobile0.25", "mobilenet0.25"), ("resnet50", "Resnet50")):
+        lines += [
+            f"python train.py --network {network} --training_dataset {out}/train/label.txt",
+            f"python val_tvface.py --network {network} --trained_model weights/{name}_Final.pth"
+            f" --dataset_folder {out}/val/images --save_folder val_dataset_evaluate/widerface_{network}_txt",
+            f"python val_dataset_evaluate/eval.py -p val_dataset_evaluate/widerface_{network}_txt -g {truth}"
+            f" --result val_dataset_evaluate/widerface_{network}_result",
+        ]
+    return "\n".join(lines)
+
+
+def _read_split(folder: Path, split: str) -> list[Annotation]:
+    images, labels = folder / f"WIDER_{split}" / "images", folder / LABELS / f"wider_face_{split}_bbx_gt.txt"
+    if not images.is_dir():
+        raise UserError(f"{images}: no such folder; unpack WIDER_{split}.zip of {URL} in {folder}")
+    if not labels.is_file():
+        raise UserError(f"{labels}: no such file; unpack wider_face_split.zip of {URL} in {folder}")
+    try:
+        return resolve_pictures(read_annotations(labels, "wider"), images, labels)
+    except UserError as error:
+        raise UserError(f"{error} (WIDER FACE as downloaded: {URL})") from error

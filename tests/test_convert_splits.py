@@ -1,0 +1,127 @@
+"""Which picture goes to which split."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
+from utils.errors import UserError
+
+RATIOS = {"train": 0.7, "val": 0.1, "test": 0.2}
+names = st.sets(
+    st.builds("{}{:03d}.jpg".format, st.sampled_from(["a/p1_", "a/p2_", "news", "ニュース"]), st.integers(0, 200)),
+    min_size=12,
+    max_size=80,
+)
+
+
+@given(names, st.integers(0, 5), st.randoms())
+def test_ratios_part_the_pictures_whatever_their_order(names, seed, random):
+    splits = split_by_ratio(names, RATIOS, seed)
+    assert splits.keys() == names
+    shuffled = sorted(names)
+    random.shuffle(shuffled)
+    assert split_by_ratio(shuffled, RATIOS, seed) == splits
+    for split, ratio in RATIOS.items():
+        assert abs(list(splits.values()).count(split) - ratio * len(names)) <= 1
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(3, 9), min_size=9, max_size=26), st.integers(0, 5))
+def test_groups_stay_whole_and_sizes_near_the_ratios(sizes, seed):
+    names = [f"programme{group:c}_{frame}.jpg" for group, size in enumerate(sizes, 97) for frame in range(size)]
+    ratios = {"train": 0.5, "val": 0.25, "test": 0.25}
+    splits = split_by_ratio(names, ratios, seed, prefix_of(None))
+    of_groups = {}
+    for name, split in splits.items():
+        of_groups.setdefault(name.split("_")[0], set()).add(split)
+    assert len(of_groups) == len(sizes)
+    assert all(len(found) == 1 for found in of_groups.values())
+    for split, ratio in ratios.items():
+        assert abs(list(splits.values()).count(split) - ratio * len(names)) <= max(sizes)
+
+
+def test_another_seed_deals_otherwise():
+    names = [f"{i}.jpg" for i in range(40)]
+    assert split_by_ratio(names, RATIOS, 0) != split_by_ratio(names, RATIOS, 1)
+
+
+def test_a_seed_is_the_same_on_every_machine():
+    splits = split_by_ratio([f"{i}.jpg" for i in range(10)], {"train": 0.8, "val": 0.2}, seed=0)
+    assert [name for name, split in splits.items() if split == "val"] == ["1.jpg", "6.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("news_000123.jpg", "news_"),
+        ("ch4/news12_000123.png", "ch4/news12_"),
+        ("ch4/intro.jpg", "ch4/intro"),
+        ("show3/000001.jpg", "show3/"),
+        ("show3-0001-left.jpg", "show3-"),
+        ("プログラム_0001", "プログラム_"),
+    ],
+)
+def test_the_prefix_is_what_is_before_the_last_number(name, prefix):
+    assert prefix_of(None)(name) == prefix
+
+
+def test_a_regular_expression_chooses_the_prefix():
+    assert prefix_of(r"[^_]+")("nhk_news_01.jpg") == "nhk"
+    assert prefix_of(r"[^_]+_([^_]+)")("nhk_news_01.jpg") == "news"
+    with pytest.raises(UserError, match=r"--by_prefix \(: is no regular expression"):
+        prefix_of("(")
+    with pytest.raises(UserError, match=r"--by_prefix \\d\+: does not match 'a\.jpg'"):
+        prefix_of(r"\d+")("a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "count", "problem"),
+    [
+        ({"train": 0.8, "val": 0.1}, 10, "add up to 1"),
+        ({"train": 1.5, "val": -0.5}, 10, "add up to 1"),
+        ({"train": float("nan"), "val": 0.5}, 10, "add up to 1"),
+        ({"train": 0.98, "val": 0.02}, 3, "--split val=0.02: gets none of the 3 pictures"),
+    ],
+)
+def test_ratios_that_make_no_sense(ratios, count, problem):
+    with pytest.raises(UserError, match=problem):
+        split_by_ratio([f"{i}.jpg" for i in range(count)], ratios, 0)
+
+
+def test_one_programme_cannot_be_split():
+    with pytest.raises(UserError, match="gets none of the 9 pictures, which are 1 to deal out; with --by_prefix REGEX"):
+        split_by_ratio([f"{i}.jpg" for i in range(9)], RATIOS, 0, prefix_of(None))
+
+
+@given(st.data(), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\ufeff"]), st.booleans())
+def test_lists_name_pictures_with_or_without_their_suffix(tmp_path_factory, data, end, mark, unfinished):
+    names = [f"番組/{i}.jpg" for i in range(6)]
+    where = [data.draw(st.sampled_from(["train", "val", "test"])) for _ in names]
+    folder = tmp_path_factory.mktemp("lists")
+    lists = {}
+    for split in ("val", "test"):
+        chosen = [name.removesuffix(".jpg" * bool(i % 2)) for i, name in enumerate(names) if where[i] == split]
+        text = mark + end.join(chosen) + end * (not unfinished)
+        lists[split] = folder / f"{split}.txt"
+        lists[split].write_bytes(text.encode())
+    assert list(split_by_lists(names, lists, "train").values()) == where
+
+
+def test_lists_of_another_dataset_or_with_a_picture_twice_are_named_by_their_line(tmp_path):
+    val, test = tmp_path / "val.txt", tmp_path / "test.txt"
+    val.write_text("a.jpg\n\nb.jpg\n")
+    test.write_text("c.jpg\nb\n")
+    with pytest.raises(UserError, match=r"test\.txt:2: found 'b', which .*val\.txt:3 has, too"):
+        split_by_lists(["a.jpg", "b.jpg", "c.jpg"], {"val": val, "test": test}, "train")
+    with pytest.raises(UserError, match=r"val\.txt:3: found 'b\.jpg'; expected the name of a picture of the source"):
+        split_by_lists(["a.jpg"], {"val": val}, "train")
+
+
+def test_sizes_do_not_depend_on_the_seed():
+    names = [f"{i}.jpg" for i in range(22_811)]
+    counts = {
+        tuple(np.unique(list(split_by_ratio(names, RATIOS, seed).values()), return_counts=True)[1]) for seed in range(2)
+    }
+    assert counts == {(4562, 15968, 2281)}
