@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from data.annotations import Annotation
 from data.kernel import look_up, resize
 from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
@@ -40,6 +41,16 @@ class Faces:
 
     def __getitem__(self, chosen: np.ndarray) -> "Faces":
         return Faces(self.boxes[chosen], self.landmarks[chosen], self.labels[chosen])
+
+
+def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces, int, int]:
+    """Return a picture's faces clipped to it, without empty ones, and how many were clipped and dropped."""
+    boxes = clip_boxes(annotation.boxes, width, height)
+    changed = (boxes != annotation.boxes).any(axis=1)
+    nonempty = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    labels = np.where(annotation.ignored, 0, np.where(annotation.landmark_mask, 1, -1))
+    faces = Faces(boxes, annotation.landmarks, labels)[nonempty]
+    return faces, int((changed & nonempty).sum()), int((~nonempty).sum())
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:

@@ -12,9 +12,8 @@ from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, read_annotations
 from data.annotations.record import Names
-from data.augmentation import Faces, augment
+from data.augmentation import augment, faces_inside
 from data.pictures import PICTURE_SUFFIXES, files_below
-from utils.box_utils import clip_boxes
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image
 from utils.pixels import MEAN_BGR
@@ -162,16 +161,6 @@ class FaceDataset(Dataset):
 def _channels_first(image: np.ndarray) -> Tensor:
     """Return a (3, H, W) view of an (H, W, 3) picture."""
     return torch.from_numpy(image).permute(2, 0, 1)
-
-
-def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces, int, int]:
-    """Return a picture's faces clipped to it, without empty ones, and how many were clipped and dropped."""
-    boxes = clip_boxes(annotation.boxes, width, height)
-    changed = (boxes != annotation.boxes).any(axis=1)
-    nonempty = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    labels = np.where(annotation.ignored, 0, np.where(annotation.landmark_mask, 1, -1))
-    faces = Faces(boxes, annotation.landmarks, labels)[nonempty]
-    return faces, int((changed & nonempty).sum()), int((~nonempty).sum())
 
 
 def detection_collate(batch: list[tuple]) -> tuple:

@@ -20,11 +20,11 @@ from data.augmentation import (
     augment,
     change_colors,
     draw_color_change,
+    faces_inside,
     mirror,
     pad_to_square,
     random_crop,
 )
-from data.dataset import faces_inside
 from data.kernel import resize
 from utils.files import read_image
 from utils.pixels import MEAN_BGR

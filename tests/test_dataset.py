@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader
 
 from data import detection_collate
 from data.annotations import Annotation
-from data.dataset import FaceDataset, SampleInfo, faces_inside
+from data.augmentation import faces_inside
+from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
 from utils.errors import UserError
 from utils.pixels import MEAN_BGR

@@ -1,0 +1,101 @@
+"""Time python -m data.check beside the bare decoding of the same pictures.
+
+    python benchmarks/check.py                       drawn pictures of 1920 x 1080
+    python benchmarks/check.py --pictures FOLDER     parts of real ones, scaled to 1920 x 1080
+
+Bare decoding reads each file and decodes it with OpenCV, as training does, in as many processes. The check does all of
+its work, from the start of the interpreter to the last line of the report. The last figures are for the comparison of
+pictures alone, whose work grows with the square of their number.
+"""
+
+import argparse
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from data.check.copies import find_copies  # noqa: E402
+from data.check.pictures import CHUNK, SIDE, Looks  # noqa: E402
+from data.pictures import find_pictures  # noqa: E402
+from data.sample.picture import draw_picture  # noqa: E402
+from utils.files import read_image  # noqa: E402
+
+SIZE = (1920, 1080)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, help="folder of pictures, also in sub-folders (default: drawn ones)")
+    parser.add_argument("--count", type=int, default=1000, help="pictures that are checked (default: %(default)s)")
+    parser.add_argument("--quality", type=int, default=90, help="of the JPEGs (default: %(default)s)")
+    parser.add_argument("--compared", type=int, nargs="+", default=[20_000, 100_000], help="(default: 20000 100000)")
+    args = parser.parse_args()
+    workers = os.cpu_count()
+    print(f"{platform.processor() or platform.machine()}, {workers} cores, OpenCV {cv2.__version__}")
+    with tempfile.TemporaryDirectory() as folder:
+        paths, label = write_dataset(Path(folder), args)
+        size = sum(path.stat().st_size for path in paths) / len(paths)
+        print(f"{len(paths)} pictures of {SIZE[0]} x {SIZE[1]}, {size / 1000:.0f} kB on average")
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+            list(pool.map(decode, paths[: 4 * workers]))
+            begun = time.perf_counter()
+            list(pool.map(decode, paths, chunksize=CHUNK))
+            bare = len(paths) / (time.perf_counter() - begun)
+        print(f"bare decoding: {bare:.0f} pictures/s")
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "data.check", label], cwd=ROOT, stdout=subprocess.DEVNULL)
+        checked = len(paths) / (time.perf_counter() - begun)
+        print(f"python -m data.check: {checked:.0f} pictures/s, {checked / bare:.2f} of bare decoding")
+    for count in args.compared:
+        seconds = time_comparison(count)
+        print(f"comparing {count} pictures with each other: {seconds:.1f} s")
+
+
+def write_dataset(folder: Path, args: argparse.Namespace) -> tuple[list[Path], Path]:
+    """Write pictures, no two alike, and a label file; return their paths."""
+    rng = np.random.default_rng(0)
+    images = folder / "images"
+    images.mkdir()
+    sources = [read_image(path) for path in find_pictures(args.pictures).values()] if args.pictures else None
+    paths, lines = [], []
+    for number in range(args.count):
+        source = sources[number % len(sources)] if sources else draw_picture(rng, (640, 360))[0]
+        height, width = source.shape[:2]
+        part = rng.uniform(0.5, 0.9)
+        top, left = (int(rng.uniform(0, (1 - part) * length)) for length in (height, width))
+        picture = cv2.resize(source[top : top + int(part * height), left : left + int(part * width)], SIZE)
+        paths.append(images / f"{number:06}.jpg")
+        picture = cv2.flip(picture, 1) if number % 2 else picture
+        cv2.imwrite(str(paths[-1]), picture, [cv2.IMWRITE_JPEG_QUALITY, args.quality])
+        lines += [f"# {paths[-1].name}", *(f"{x} {y} 60 80" for x, y in rng.integers(0, 900, (3, 2)))]
+    (folder / "label.txt").write_text("\n".join(lines) + "\n")
+    return paths, folder / "label.txt"
+
+
+def decode(path: Path) -> None:
+    read_image(path)
+
+
+def time_comparison(count: int) -> float:
+    rng = np.random.default_rng(0)
+    thumbnails = rng.integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
+    looks = Looks({}, {}, np.zeros((count, 2), int), np.ones(count), [bytes(rng.bytes(16)) for _ in range(count)],
+                  thumbnails)  # fmt: skip
+    begun = time.perf_counter()
+    find_copies([looks], [np.ones(count, bool)])
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

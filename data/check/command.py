@@ -1,0 +1,93 @@
+"""The command: flags, then calls."""
+
+import argparse
+import os
+import sys
+
+from data.check.copies import find_copies
+from data.check.findings import KINDS, find, find_copies_between
+from data.check.fix import fixed_path, write_fixed
+from data.check.labels import examine
+from data.check.parts import find_parts
+from data.check.pictures import look_at
+from data.check.report import to_json, to_text
+from data.check.summary import describe, learnable
+from data.config import NETWORKS
+from utils.flags import picture_side, positive_int
+
+DESCRIPTION = """\
+Read every picture and every label of a dataset and say, with file and line, what is wrong with it:
+
+  errors      rows that cannot be read, labels without a picture, pictures that cannot be read, are listed twice or have
+              another size than recorded, boxes without a size or outside their picture, lists that do not fit the
+              labels, and the same picture in two parts (what a training has seen is no test)
+  to look at  damaged, unlisted, turned (EXIF) and nearly equal pictures, boxes that reach beyond the edge, faces
+              labelled twice
+
+and how large its pictures and faces are, how many of them the prior boxes can learn, and which would learn more.
+"""
+EPILOG = """\
+The status is 0 without errors, 1 with some, and 2 where nothing could be checked. Nothing is changed.
+
+  python -m data.check data/tvface
+  python -m data.check data/tvface --fix
+  python -m data.check my_labels.json --images my_pictures --json > check.json
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m data.check",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "dataset",
+        nargs="+",
+        metavar="DATASET",
+        help="a folder with train/, val/ and test/ in it, one with images/, or an annotation in any format; of several,"
+        " pictures that are in two are found, too",
+    )
+    parser.add_argument("--images", metavar="FOLDER", help="of the pictures (default: images/ beside the annotation)")
+    parser.add_argument("--category", metavar="NAME", help='the class of objects that is the face (default: "face")')
+    parser.add_argument(
+        "--network", choices=NETWORKS, default="mobile0.25", help="whose prior boxes are tried (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image_size", type=picture_side, metavar="PX", help="of the training's samples (default: the network's)"
+    )
+    parser.add_argument(
+        "--num_workers",
+        type=positive_int,
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        metavar="N",
+        help="processes that decode pictures (default: the cores, %(default)s)",
+    )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without what cannot be"
+        " read, without empty, outside and repeated boxes, and with the others clipped",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
+    args = parser.parse_args()
+
+    cfg = NETWORKS[args.network]
+    parts = find_parts(args.dataset, args.images, args.category)
+    if args.fix:
+        for part in parts:
+            fixed_path(part)  # so that nobody waits for a copy that cannot be written
+    looks = look_at([part.paths for part in parts], args.num_workers)
+    labels = [examine(part, look.sizes) for part, look in zip(parts, looks, strict=True)]
+    copies = find_copies(looks, [label.used(len(part.files)) for part, label in zip(parts, labels, strict=True)])
+    every = list(zip(parts, looks, labels, strict=True))
+    findings = [finding for one in every for finding in find(*one)] + list(find_copies_between(parts, copies))
+    described = {one[0].name: describe(*one) for one in every}
+    trained = next((learnable(*one, cfg, args.image_size or cfg["image_size"]) for one in every), None)
+    print((to_json if args.json else to_text)(described, findings, trained))
+    if args.fix:
+        for sentence in write_fixed(parts, looks, labels, copies):
+            print(sentence, file=sys.stderr)
+    if any(KINDS[finding.kind].is_error for finding in findings):
+        sys.exit(1)

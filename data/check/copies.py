@@ -1,0 +1,91 @@
+"""Pictures that are there twice: the same file, or the same view."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from data.check.pictures import Looks
+
+# Correlation of thumbnails. Recompressed, scaled and brightened copies reach 0.96 and more; other pictures of the same
+# scene stay below, and those with the same people in another place below 0.9.
+NEAR = 0.95
+FLAT = 4.0  # grey levels of standard deviation, below which a picture shows nothing to compare
+BLOCK = 1024
+
+
+class Copy(NamedTuple):
+    """A picture, an earlier one that it is a copy of, and how alike the two are: 1 for equal files."""
+
+    picture: int
+    earlier: int
+    likeness: float
+
+
+def find_copies(looks: Sequence[Looks], used: Sequence[np.ndarray]) -> list[Copy]:
+    """Return for each picture the most alike of the earlier ones in each part, if it is a copy.
+
+    Args:
+        looks: what was seen of each part's pictures, which are numbered through all parts.
+        used: for each part (P,) bool, its pictures that a training or a score would use; the others are no copies.
+
+    Returns:
+        At most one copy for a picture and a part, in the order of the pictures.
+    """
+    ends = np.cumsum([len(part.digests) for part in looks]).tolist()
+    parts = [range(end - len(part.digests), end) for end, part in zip(ends, looks, strict=True)]
+    is_used = np.concatenate(used)
+    vectors = _normalised(np.concatenate([part.thumbnails for part in looks])) * is_used[:, None]
+    digests = [digest for part in looks for digest in part.digests]
+    same = _same_files([digest if use else b"" for digest, use in zip(digests, is_used, strict=True)], parts)
+    copies = []
+    for start in range(0, len(vectors), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(vectors)))
+        for number, part in enumerate(parts):
+            likeness, earlier = _most_alike(vectors, rows, part)
+            copies += [
+                Copy(int(rows[i]), int(earlier[i]), float(min(likeness[i], 0.9999)))  # 1 is for equal files
+                for i in np.flatnonzero(likeness >= NEAR)
+                if (int(rows[i]), number) not in same
+            ]
+    copies += [Copy(picture, earlier, 1.0) for (picture, _), earlier in same.items()]
+    return sorted(copies)
+
+
+def _normalised(thumbnails: np.ndarray) -> np.ndarray:
+    """Return (P, S * S) float32 whose products are correlations; zero for flat pictures, which match nothing."""
+    vectors = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    flat = norms < FLAT * np.sqrt(vectors.shape[1])
+    return np.where(flat, 0, vectors / np.maximum(norms, 1e-9)).astype(np.float32)
+
+
+def _most_alike(vectors: np.ndarray, rows: np.ndarray, part: range) -> tuple[np.ndarray, np.ndarray]:
+    """Return (R,) float32 and (R,) int64: of each row's picture the likeness to the most alike earlier one of a part.
+
+    Where there is none it is -1.
+    """
+    best, earlier = np.full(len(rows), -1, np.float32), np.zeros(len(rows), np.int64)
+    for start in range(part.start, min(part.stop, rows[-1]), BLOCK * 4):
+        columns = np.arange(start, min(start + BLOCK * 4, part.stop, rows[-1]))
+        likeness = vectors[rows] @ vectors[columns].T
+        likeness[columns >= rows[:, None]] = -1
+        at = likeness.argmax(axis=1)
+        values = likeness[np.arange(len(rows)), at]
+        earlier = np.where(values > best, columns[at], earlier)
+        best = np.maximum(best, values)
+    return best, earlier
+
+
+def _same_files(digests: Sequence[bytes], parts: Sequence[range]) -> dict[tuple[int, int], int]:
+    """Return (picture, part) -> the first picture of that part which is an earlier, equal file."""
+    same = {}
+    seen: dict[bytes, dict[int, int]] = {}
+    for number, part in enumerate(parts):
+        for picture in part:
+            if digests[picture]:
+                firsts = seen.setdefault(digests[picture], {})
+                same |= {(picture, earlier_part): earlier for earlier_part, earlier in firsts.items()}
+                firsts.setdefault(number, picture)
+    return same

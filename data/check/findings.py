@@ -1,0 +1,204 @@
+"""What a person should know of a dataset, a finding for each place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.check.copies import Copy
+from data.check.labels import Labels
+from data.check.parts import Part
+from data.check.pictures import Looks
+from utils.errors import UserError
+from utils.files import path_inside
+from utils.text import printable
+
+TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
+SMALLEST = 32  # pixels; the coarsest prior boxes' cells are as wide
+USUAL = 0.95  # of a part's pictures, from which their common size is the rule
+FEW = 20  # pictures, of which there is no rule
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding: its heading, and whether a training or a score is wrong with it or a person should look."""
+
+    heading: str
+    is_error: bool
+
+
+KINDS = {
+    "row": Kind("rows and records that cannot be read, and are left out below", True),
+    "name": Kind("names that lead outside their folder", True),
+    "missing": Kind("labels without a picture", True),
+    "unreadable": Kind("pictures that cannot be read", True),
+    "damaged": Kind("pictures with damage inside", False),
+    "repeated": Kind("pictures listed more than once", True),
+    "unlisted": Kind("pictures that are not listed", False),
+    "list": Kind("pictures that are in only one of labels and list", True),
+    "columns": Kind("boxes that look like x1 y1 x2 y2", True),
+    "size": Kind("pictures of another size than expected", True),
+    "empty": Kind("boxes without a width or a height", True),
+    "outside": Kind("boxes outside their picture", True),
+    "beyond": Kind("boxes that reach beyond their picture", False),
+    "double": Kind("faces labelled twice", False),
+    "leak": Kind("pictures that are in two parts of the dataset", True),
+    "near leak": Kind("pictures that show nearly the same in two parts of the dataset", False),
+    "copy": Kind("pictures that are there twice", False),
+    "near copy": Kind("pictures that show nearly the same", False),
+    "rotated": Kind("pictures that are shown turned by their EXIF tag; labels refer to the pixels as stored", False),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing in one place: its kind, the part, where it is, and what was found and expected there."""
+
+    kind: str
+    part: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+def find(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+    """Give what is wrong with the labels and pictures of one part, but for copies."""
+    for problem in part.problems:
+        yield _finding("row", part, problem)
+    yield from _of_records(part, labels)
+    yield from _of_lists(part, labels)
+    yield from _of_pictures(part, looks, labels)
+    yield from _of_faces(part, looks, labels)
+
+
+def _finding(kind: str, part: Part, sentence: str) -> Finding:
+    where, _, message = sentence.partition(": ")
+    return Finding(kind, part.name, where, message)
+
+
+def _of_records(part: Part, labels: Labels) -> Iterator[Finding]:
+    places = part.annotations.places.pictures
+    for i, name in enumerate(part.annotations.names):
+        if labels.first[i] < i:
+            message = f"{printable(name)} is listed at {places[labels.first[i]]}, too"
+            yield Finding("repeated", part.name, places[i], message)
+        elif labels.file[i] < 0:
+            try:
+                path = path_inside(part.images, name)
+                yield Finding("missing", part.name, places[i], f"no such picture: {path}")
+            except UserError as error:
+                yield Finding("name", part.name, places[i], str(error))
+
+
+def _of_lists(part: Part, labels: Labels) -> Iterator[Finding]:
+    """Compare the list of names beside the labels with them."""
+    if not part.list_names:
+        return
+    labelled = dict(zip(part.annotations.names, part.annotations.places.pictures, strict=True))
+    listed = {}
+    for name, place in part.list_names:
+        if name in listed:
+            yield Finding("repeated", part.name, place, f"{printable(name)} is listed at {listed[name]}, too")
+        elif name not in labelled:
+            yield Finding("list", part.name, place, f"{printable(name)} has no labels in {part.path}")
+        listed.setdefault(name, place)
+    for name, place in labelled.items():
+        if name not in listed:
+            yield Finding("list", part.name, place, f"{printable(name)} is not in the list of names beside it")
+
+
+def _of_pictures(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+    for problem in looks.problems.values():
+        yield _finding("unreadable", part, problem)
+    for warning in looks.warnings.values():
+        yield _finding("damaged", part, warning)
+    for file in np.flatnonzero(~labels.used(len(part.files))).tolist():
+        message = f"has no record in {part.path}; one without faces would teach what is none"
+        yield Finding("unlisted", part.name, str(part.paths[file]), message)
+    for file in np.flatnonzero(looks.orientations > 1).tolist():
+        message = f"EXIF orientation {looks.orientations[file]}; were its boxes drawn on the turned picture?"
+        yield Finding("rotated", part.name, str(part.paths[file]), message)
+    yield from _of_sizes(part, looks, labels)
+
+
+def _of_sizes(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+    for i, annotation in enumerate(part.annotations):
+        stored = tuple(looks.sizes[labels.file[i]].tolist()) if labels.file[i] >= 0 else (0, 0)
+        if annotation.size and stored[0] and annotation.size != stored:
+            message = f"{_size(annotation.size)} is recorded, but the picture has {_size(stored)}"
+            yield Finding("size", part.name, part.annotations.places.pictures[i], message)
+    known = looks.sizes[:, 0] > 0
+    if not known.any():
+        return
+    sizes, inverse, counts = np.unique(looks.sizes[known], axis=0, return_inverse=True, return_counts=True)
+    common = sizes[counts.argmax()]
+    has_rule = counts.max() >= USUAL * known.sum() and known.sum() >= FEW
+    inverse = inverse.ravel()  # NumPy 2.0 gives it another shape
+    for file, size in zip(np.flatnonzero(known).tolist(), sizes[inverse], strict=True):
+        if size.min() < SMALLEST:
+            message = f"{_size(size)}; a picture of less than {SMALLEST} has no room for what is detected"
+            yield Finding("size", part.name, str(part.paths[file]), message)
+        elif has_rule and (size != common).any():
+            message = f"{_size(size)}; nearly all others have {_size(common)}"
+            yield Finding("size", part.name, str(part.paths[file]), message)
+
+
+def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+    places, boxes = part.annotations.places.faces, part.annotations.boxes
+    beyond = ~labels.empty & ~labels.outside & (labels.overreach > TOLERANCE)
+    if _looks_like_corners(boxes, labels, looks):
+        message = "most boxes leave their picture as x y w h, and fit it as x1 y1 x2 y2; expected x y w h"
+        yield Finding("columns", part.name, str(part.path), message)
+        beyond[:] = False
+    for face in np.flatnonzero(labels.empty).tolist():
+        yield Finding("empty", part.name, places[face], _box(boxes[face]))
+    for face in np.flatnonzero(labels.outside).tolist():
+        yield Finding("outside", part.name, places[face], f"{_box(boxes[face])} in {_size_of(face, looks, labels)}")
+    for face in np.flatnonzero(beyond).tolist():
+        message = f"{_box(boxes[face])} leaves {_size_of(face, looks, labels)} by {labels.overreach[face]:g} px"
+        yield Finding("beyond", part.name, places[face], message)
+    for face in np.flatnonzero(labels.repeats >= 0).tolist():
+        message = f"{_box(boxes[face])} is nearly that of {places[labels.repeats[face]]}"
+        yield Finding("double", part.name, places[face], message)
+
+
+def _looks_like_corners(boxes: np.ndarray, labels: Labels, looks: Looks) -> bool:
+    """Whether most boxes are too large as x y w h, and nearly all are right as corners."""
+    file = labels.file[labels.record]
+    known = (file >= 0) & ~labels.empty
+    if known.sum() < FEW or (labels.overreach[known] > TOLERANCE).mean() < 0.5:
+        return False
+    corners = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])[known]  # the columns as they are in the file
+    inside = corners[:, 2:] <= looks.sizes[file[known]][:, ::-1] + TOLERANCE
+    return float(((corners[:, 2:] > corners[:, :2]) & inside).all(axis=1).mean()) >= USUAL
+
+
+def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Finding]:
+    """Give the copies, whose pictures are numbered through all the parts."""
+    starts = np.cumsum([0] + [len(part.files) for part in parts])
+    for copy in copies:
+        (here, path), (there, earlier) = (_locate(parts, starts, picture) for picture in (copy.picture, copy.earlier))
+        exact = copy.likeness == 1
+        kind = ("" if exact else "near ") + ("copy" if here is there else "leak")
+        how = f"is the file {earlier}" if exact else f"shows nearly the same as {earlier} ({copy.likeness:.4f})"
+        yield Finding(kind, here.name, path, how)
+
+
+def _locate(parts: list[Part], starts: np.ndarray, picture: int) -> tuple[Part, str]:
+    number = int(np.searchsorted(starts, picture, side="right")) - 1
+    return parts[number], str(parts[number].paths[picture - int(starts[number])])
+
+
+def _size(size: tuple[int, int] | np.ndarray) -> str:
+    return f"{size[1]} x {size[0]}"
+
+
+def _size_of(face: int, looks: Looks, labels: Labels) -> str:
+    return f"a picture of {_size(looks.sizes[labels.file[labels.record[face]]])}"
+
+
+def _box(box: np.ndarray) -> str:
+    x1, y1, x2, y2 = box
+    return f"x y w h {x1:g} {y1:g} {x2 - x1:g} {y2 - y1:g}"

@@ -1,0 +1,134 @@
+"""A look at every picture of a dataset, in processes on all cores."""
+
+import hashlib
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data.pictures import read_header
+from utils.errors import UserError
+from utils.files import decode_image, read_bytes
+
+SIDE = 16  # of a thumbnail
+# A JPEG decoder leaves out the fine detail for a fraction of the time, and still reads every byte.
+REDUCTIONS = (
+    (256, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    (128, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    (64, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    (0, cv2.IMREAD_GRAYSCALE),
+)
+CHUNK = 16  # pictures that a process takes at a time
+
+
+class Look(NamedTuple):
+    """What was seen of one picture.
+
+    Attributes:
+        problem: why it cannot be read; the rest is then empty.
+        warning: what the decoder said of it.
+        size: (height, width) in stored pixels.
+        orientation: EXIF's, from 2 to 8 where it is shown otherwise than stored.
+        digest: equal for equal files.
+        thumbnail: (SIDE, SIDE) uint8, grey.
+    """
+
+    problem: str | None
+    warning: str | None = None
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+    digest: bytes = b""
+    thumbnail: np.ndarray = np.zeros((SIDE, SIDE), np.uint8)
+
+
+@dataclass
+class Looks:
+    """What was seen of P pictures; of those with a problem, the rest is zero.
+
+    Attributes:
+        problems, warnings: index of the picture -> words.
+        sizes: (P, 2) int64, height and width in stored pixels.
+        orientations: (P,) int64.
+        digests: (P,) bytes.
+        thumbnails: (P, SIDE, SIDE) uint8.
+    """
+
+    problems: dict[int, str]
+    warnings: dict[int, str]
+    sizes: np.ndarray
+    orientations: np.ndarray
+    digests: list[bytes]
+    thumbnails: np.ndarray
+
+
+def look_at(groups: Sequence[Sequence[Path]], workers: int) -> list[Looks]:
+    """Read and decode groups of pictures, and return what was seen of each group.
+
+    Raises:
+        UserError: a process was killed, for want of memory as a rule.
+    """
+    try:
+        with (
+            # Fresh processes: one forked from a program whose libraries have threads can wait for them for ever.
+            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin) as pool,
+            tqdm(total=sum(map(len, groups)), desc="checking", unit="picture", disable=None) as progress,
+        ):
+            found = [pool.map(look, paths, chunksize=CHUNK) for paths in groups]
+            return [_gather(looks, progress) for looks in found]
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that decodes pictures was killed, as a system without memory does; try --num_workers 1"
+        ) from error
+
+
+def _gather(found: Iterable[Look], progress: tqdm) -> Looks:
+    looks = []
+    for one in found:
+        looks.append(one)
+        progress.update()
+    return Looks(
+        problems={i: look.problem for i, look in enumerate(looks) if look.problem},
+        warnings={i: look.warning for i, look in enumerate(looks) if look.warning},
+        sizes=np.array([look.size for look in looks], np.int64).reshape(-1, 2),
+        orientations=np.array([look.orientation for look in looks], np.int64),
+        digests=[look.digest for look in looks],
+        thumbnails=np.array([look.thumbnail for look in looks], np.uint8).reshape(-1, SIDE, SIDE),
+    )
+
+
+def _begin() -> None:
+    """Prepare a process: one thread, and stderr in a file, since libjpeg tells of damage nowhere else."""
+    cv2.setNumThreads(1)
+    file = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the process lives
+    os.dup2(file.fileno(), 2)
+
+
+def look(path: Path) -> Look:
+    """Look at one picture, in a process that `_begin` has prepared."""
+    try:
+        if not path.is_file():  # a pipe would wait for ever
+            raise UserError(f"{path}: is not a file")
+        content = read_bytes(path)
+        if not content:
+            raise UserError(f"{path}: is empty, a file of 0 bytes; fetch it again")
+        size, orientation = read_header(path, content)
+        flags = next(flags for side, flags in REDUCTIONS if min(size) >= side)
+        os.ftruncate(2, 0)
+        os.lseek(2, 0, os.SEEK_SET)
+        image = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except UserError as error:
+        return Look(str(error))
+    os.lseek(2, 0, os.SEEK_SET)
+    words = os.read(2, 200).decode("utf-8", "replace").strip()
+    thumbnail = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    return Look(None, f"{path}: {words.splitlines()[0]}" if words else None, size, orientation, digest, thumbnail)

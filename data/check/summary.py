@@ -1,0 +1,92 @@
+"""What a dataset is like, in numbers that go into JSON as they are."""
+
+import numpy as np
+
+from data.annotations.record import Annotations, make_annotations
+from data.check.labels import Labels
+from data.check.parts import Part
+from data.check.pictures import Looks
+from data.check.priors import faces_in_samples, overlaps_of, suggest_min_sizes
+from data.statistics import distributions, face_sizes
+
+PUBLISHED = {"train": 17_799, "val": 1_263, "test": 3_749}  # pictures of TV Face
+QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # per cent
+MEASURES = {
+    "width": "picture width, px",
+    "height": "picture height, px",
+    "faces": "faces in a picture",
+    "size": "face size, px",
+    "relative_size": "face size, parts of the short side",
+    "aspect": "face width / height",
+}
+THRESHOLDS = (0.35, 0.2)  # IoU from which a prior box is positive, and from which a face takes its best one
+ENOUGH = 50  # faces, by which prior boxes can be chosen
+MOST = 20_000  # faces that they are chosen by
+GAIN = 0.01  # of the faces, from which other prior boxes are worth a new training
+
+
+def describe(part: Part, looks: Looks, labels: Labels) -> dict:
+    """Return the counts of a part and the quantiles of its pictures' and faces' measures."""
+    annotations = good_faces(part, labels)
+    sizes = sizes_of(looks, labels)
+    values = distributions(annotations, np.where(sizes > 0, sizes, np.nan))
+    quantiles = {}
+    for name in MEASURES:
+        known = values[name][np.isfinite(values[name])]
+        if len(known):
+            quantiles[name] = [round(float(value), 4) for value in np.percentile(known, QUANTILES)]
+    return {
+        "annotation": str(part.path),
+        "format": part.kind,
+        "records": len(part.annotations),
+        "faces": len(part.annotations.boxes),
+        "faces_with_landmarks": int((part.annotations.landmarks != -1).all(axis=(1, 2)).sum()),
+        "records_without_faces": int((np.diff(part.annotations.ends, prepend=0) == 0).sum()),
+        "pictures": len(part.files),
+        "pictures_of_tv_face": PUBLISHED.get(part.name),
+        "quantiles": quantiles,
+    }
+
+
+def learnable(part: Part, looks: Looks, labels: Labels, cfg: dict, image_size: int) -> dict | None:
+    """Return what of a part's faces the prior boxes of a configuration can learn; None if there are too few."""
+    boxes = faces_in_samples(good_faces(part, labels), sizes_of(looks, labels), image_size)
+    if len(boxes) < ENOUGH:
+        return None
+    boxes = boxes[:: -(-len(boxes) // MOST)]
+    overlaps = overlaps_of(boxes, image_size, cfg["min_sizes"], cfg["steps"])
+    suggested = suggest_min_sizes(boxes, image_size, cfg["steps"], THRESHOLDS[0])
+    shares = _shares(overlaps)
+    better = _shares(overlaps_of(boxes, image_size, suggested, cfg["steps"]))
+    unlearnt = face_sizes(boxes[overlaps < THRESHOLDS[1]])
+    return {
+        "part": part.name,
+        "image_size": image_size,
+        "faces": len(boxes),
+        "min_sizes": cfg["min_sizes"],
+        "shares": shares,
+        "median_size": round(float(np.median(face_sizes(boxes))), 1),
+        "median_size_of_unlearnt": round(float(np.median(unlearnt)), 1) if len(unlearnt) else None,
+        "suggested_min_sizes": suggested if better[0] - shares[0] >= GAIN else None,
+        "suggested_shares": better if better[0] - shares[0] >= GAIN else None,
+    }
+
+
+def good_faces(part: Part, labels: Labels) -> Annotations:
+    """Return a part's records with the faces that a training would learn, clipped."""
+    good = labels.counted & labels.whole
+    boxes = labels.clipped[good]
+    return make_annotations(
+        part.annotations.names,
+        np.bincount(labels.record[good], minlength=len(part.annotations)),
+        np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]),
+    )
+
+
+def sizes_of(looks: Looks, labels: Labels) -> np.ndarray:
+    """Return (P, 2) int64 the height and width of each record's picture, 0 where not known."""
+    return np.vstack([looks.sizes, [[0, 0]]])[labels.file]
+
+
+def _shares(overlaps: np.ndarray) -> list[float]:
+    return [round(float((overlaps >= threshold).mean()), 4) for threshold in THRESHOLDS]
