@@ -63,13 +63,14 @@ def test_one_command_makes_it_ready_to_train_and_to_evaluate(convert, script, do
     out = tmp_path / "widerface"
     result = convert(downloaded, out)
     assert result.status == 0, result.err
-    assert "train: 10 pictures, 1 of them without faces; 9 faces" in result.out
+    assert "train: 10 pictures, 1 of them without faces; 14 faces" in result.out
     assert "val: 10 pictures, 1 of them without faces; 14 faces" in result.out
-    assert "train: left out: 5 faces to be ignored" in result.out
     assert "landmarks: none; --landmarks names" in result.out
 
     dataset = FaceDataset(out / "train" / "label.txt", 64)
-    assert (len(dataset), dataset.count_faceless()) == (10, 1)
+    # Invalid faces are there, marked, so that nobody learns that they are none.
+    assert (len(dataset), dataset.count_faceless(), dataset.count_faces()) == (10, 1, 9)
+    assert dataset.annotations.ignored.sum() == 5
     truth = read_annotations(out / "val")
     assert [each.attributes["invalid"].tolist() for each in truth[:2]] == [[0, 1], []]
 

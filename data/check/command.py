@@ -68,7 +68,7 @@ def main() -> None:
         "--fix",
         action="store_true",
         help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without what cannot be"
-        " read, without empty, outside and repeated boxes, and with the others clipped",
+        " read, without empty, outside and repeated boxes, and with the others clipped; of faces alone",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
     args = parser.parse_args()

@@ -33,7 +33,8 @@ def write_fixed(
     What could not be read is not in them, nor are pictures that are missing or cannot be read. A picture that is
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
     and those of faces labelled twice are left out. Of equal files, one is kept, and of those in two parts that of the
-    later part, where scores are measured. The rest is for people to decide.
+    later part, where scores are measured. The rest is for people to decide. What no reader looks at, such as objects
+    that are no faces, is not copied.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
@@ -48,10 +49,11 @@ def write_fixed(
         ]
         path = fixed_path(part)
         if cleaned:
-            write_annotations(cleaned, path, part.kind, images=part.images)
+            sentences = write_annotations(cleaned, path, part.kind, images=part.images)
             faces = sum(len(annotation.boxes) for annotation in cleaned)
             before = f"{len(part.annotations)} records and {len(part.annotations.boxes)} faces could be read"
             yield f"{path}: written, with {len(cleaned)} pictures and {faces} faces, where {before}"
+            yield from (f"{path}: {sentence}" for sentence in sentences)
         else:
             yield f"{path}: not written, since nothing would be left"
 

@@ -25,9 +25,9 @@ def is_wider_download(folder: Path) -> bool:
 def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Part], list[str]]:
     """Return the training and validation part of WIDER FACE.
 
-    The training part is a label file without the faces that are marked as invalid, and with the landmarks of
-    RetinaFace's annotation for the pictures in that. The validation part is WIDER FACE's own text, which holds every
-    attribute.
+    Both are WIDER FACE's own text, which holds every attribute, and with it that a face is invalid. With landmarks the
+    training part is a label file of the faces in RetinaFace's annotation; of the pictures that it does not name, those
+    that are not marked as invalid.
 
     Args:
         landmark_file: RetinaFace's label.txt of the training pictures; None: there is none.
@@ -42,7 +42,7 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
     if landmark_file is not None:
         found["train"] = with_landmarks(found["train"], landmark_file)
     parts, sentences = {}, []
-    for split, kind in (("train", "label"), ("val", "wider")):
+    for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
         part, said = fit_parts(found[split], names, folder / f"WIDER_{split}" / "images", kind)
         parts |= part
