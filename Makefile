@@ -20,10 +20,11 @@ setup: .venv/installed
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+# Two processes with one thread each: threads of two would wait for each other.
 test: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 # Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
 demo: setup
