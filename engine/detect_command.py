@@ -9,14 +9,14 @@ from itertools import takewhile
 from pathlib import Path
 
 from data.video import Camera, Frame, Video, VideoWriter
-from engine.detection import UNREADABLE, Picture, read_each, write_each
+from engine.detection import Picture, read_each, write_each
 from engine.detector_flags import add_detector_flags, load_detector
 from engine.faces_output import FacesOutput, describe_faces, growing_file, write_line
 from engine.progress import progress_bar
 from engine.sources import Source, find_sources
 from engine.stopping import Stop, StopRequest, stop_request
 from models.detector import Detector
-from utils.errors import UserError
+from utils.errors import UNREADABLE, UserError
 from utils.files import join_inside, make_folder, write_image
 from utils.flags import natural_int, positive_int
 from utils.overlap import ahead_of_use

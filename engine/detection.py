@@ -18,7 +18,6 @@ from utils.overlap import batches, overlapped
 
 LARGE = 10**9  # bytes, from which on the free memory is looked at
 READERS = 8  # threads at most: more decode faster than any network detects
-UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
 
 Source = TypeVar("Source")
 

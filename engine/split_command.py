@@ -10,11 +10,10 @@ import torch
 
 from data.annotations import PictureNames
 from data.splits import Split
-from engine.detection import UNREADABLE
 from engine.detector_flags import add_detector_flags, load_detector, weights_file
 from engine.listed import Output, begin_output, check_pictures, detect_listed
 from engine.stopping import Stop, stop_request
-from utils.errors import UserError
+from utils.errors import UNREADABLE, UserError
 from utils.files import make_folder
 from utils.flags import fraction
 from utils.processes import Ranks, joined_ranks

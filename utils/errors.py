@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
+
 
 class UserError(Exception):
     """Something that the user can mend. The message names the file, what was found and what to do."""

@@ -29,12 +29,11 @@ from data.show.plots import draw_statistics
 from data.show.samples import Matcher, first_samples, show_samples
 from data.show.sheet import choose_by_size, choose_named, choose_random, show_pictures
 from data.statistics import distributions, picture_sizes
-from engine.detection import UNREADABLE
 from layers.functions.prior_box import PriorBox
 from layers.matching import WORTH_LEARNING, match, pairwise_iou
 from layers.modules.multibox_loss import MultiBoxLoss
 from utils.box_utils import point_form
-from utils.errors import UserError, run
+from utils.errors import UNREADABLE, UserError, run
 from utils.files import join_inside, write_image
 from utils.flags import natural_int, picture_side, positive_int
 from utils.text import printable
