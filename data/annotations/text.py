@@ -30,6 +30,8 @@ from utils.files import read_bytes, read_text
 
 _IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
 _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
+_AS_BLANK = np.arange(256, dtype=np.uint8)
+_AS_BLANK[list(b",\t")] = ord(" ")
 EMPTY = "the file is empty; expected picture names or labels"
 EXPECTED_NAME = "expected '# relative/path.jpg'"
 COUNTED_ATTRIBUTES = {
@@ -71,8 +73,8 @@ def refuse_unknown(path: Path) -> NoReturn:
 def read_plain_label(content: bytes) -> Annotations | None:
     """Read '# picture' labels without a loop over lines, None where anything in them is unusual.
 
-    Usual is UTF-8 with a `#` line before the first row, and rows that all have 4, or all have 19 or 20, numbers
-    separated by blanks. Whatever else there is, or is wrong, the other way has the words for it.
+    Usual is UTF-8 with a `#` line before the first row, and rows of 4, 19 or 20 numbers separated by blanks, tabs or
+    commas. Whatever else there is, or is wrong, the other way has the words for it.
     """
     content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
@@ -88,7 +90,7 @@ def read_plain_label(content: bytes) -> Annotations | None:
     is_title = text[starts] == ord("#")
     is_row = ~is_title & (ends > starts)
     of_rows = np.repeat(is_row, ends + 1 - starts)
-    row_bytes = text[of_rows]
+    row_bytes = _AS_BLANK[text[of_rows]]
     if not _IN_ROWS[row_bytes].all():
         return None
     # A number begins where a blank does not, behind one that does.
@@ -96,8 +98,7 @@ def read_plain_label(content: bytes) -> Annotations | None:
     begins = ~blank & np.concatenate([[True], blank[:-1]])
     lengths = (ends + 1 - starts)[is_row]
     columns = np.add.reduceat(begins, np.cumsum(lengths) - lengths, dtype=np.int32) if len(lengths) else lengths
-    width = int(columns[0]) if len(columns) else 4
-    if width not in (4, 19, 20) or (columns != width).any():
+    if not np.isin(columns, (4, 19, 20)).all():
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -107,19 +108,24 @@ def read_plain_label(content: bytes) -> Annotations | None:
             values = np.fromstring(row_bytes.tobytes(), whole, sep=" ").astype(np.float64, copy=False)
         except (DeprecationWarning, ValueError):  # something that is no number
             return None
-    if len(values) != width * len(columns) or not np.isfinite(values).all():
+    if len(values) != columns.sum() or not np.isfinite(values).all():
         return None
-    values = values.reshape(-1, width)
+    firsts = np.cumsum(columns) - columns
+    boxes = values[firsts[:, None] + np.arange(4)]
+    landmarks, with_points = None, columns > 4
+    if with_points.any():
+        landmarks = np.full((len(columns), 5, 2), -1.0)
+        points = values[firsts[with_points, None] + np.arange(4, 19)]
+        landmarks[with_points] = points.reshape(-1, 5, 3)[:, :, :2]
     names = Names(content, starts[is_title] + 1, ends[is_title])
     # Behind '#' or '# ' there is a name; the others are looked at one by one.
     second = np.minimum(names.starts + 1, names.ends)
     unclear = np.flatnonzero((text[names.starts] <= ord(" ")) & (text[second] <= ord(" ")))
-    if (values[:, 2:4] < 0).any() or not all(names[index] for index in unclear):
+    if (boxes[:, 2:] < 0).any() or not all(names[index] for index in unclear):
         return None
     title = np.cumsum(is_title)[is_row] - 1
     counts = np.bincount(title, minlength=len(names))
-    landmarks = None if width == 4 else values[:, 4:19].reshape(-1, 5, 3)[:, :, :2]
-    return make_annotations(names, counts, values[:, :4], landmarks)
+    return make_annotations(names, counts, boxes, landmarks)
 
 
 def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
