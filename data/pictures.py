@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
+from utils.files import check_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,6 +55,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
     Raises:
         UserError: the file cannot be read or is not a picture.
     """
+    check_file(path)
     with _header(path, path) as picture:
         return picture.height, picture.width
 

@@ -46,7 +46,7 @@ def assert_equal(found, expected) -> None:
 def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "label.txt"
     path.write_bytes(content)
-    expected, found = read_any_label(path), read_plain_label(content)
+    expected, found = read_any_label(path), read_plain_label(path, content)
     if found is None:  # a line begins with a letter that Python takes for a blank
         assert any(line[:1].isspace() for line in content.decode("utf-8-sig").split("\n") if line.strip())
     else:
@@ -80,7 +80,7 @@ def test_malformed_rows_are_named_by_their_line(tmp_path, text, problem):
     ids=["indented", "tab alone", "another blank"],
 )
 def test_unusual_files_are_read_line_by_line(tmp_path, text):
-    assert read_plain_label(text.encode()) is None
+    assert read_plain_label(tmp_path, text.encode()) is None
     (tmp_path / "a.txt").write_text(text)
     first = read_annotations(tmp_path / "a.txt")[0]
     assert first.name == "a.jpg" and first.boxes[0].tolist() == [1, 2, 4, 6]

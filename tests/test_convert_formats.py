@@ -161,7 +161,7 @@ def test_a_label_file_of_rows_of_one_width_is_read_the_fast_way(tmp_path):
         "# a/b.jpg\n1 2 2 2 0 1 0 2 3 0 4 5 0 6 7 0 8 9 0 1\n"
         f"# c.jpg\n5 6 2.25 2 {'-1 -1 -1 ' * 5}1\n"
     )  # fmt: skip
-    assert read_plain_label(text.encode()) is not None
+    assert read_plain_label(tmp_path, text.encode()) is not None
 
 
 def test_widths_are_written_as_people_write_them(tmp_path):

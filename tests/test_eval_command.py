@@ -284,7 +284,7 @@ def test_nan_in_a_mat_is_named(small, run_small):
         scipy.io.savemat(folder / f"wider_{subset}_val.mat", {"gt_list": cell(cell([[1]]))})
     status, out, err = run_small("--gt", small / "mat")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "'e/one'" in err and "nan" in err
+    assert "wider_face_val.mat: e/one, face 1" in err and "nan" in err
 
 
 def test_page_shows_html_in_a_name_and_runs_none(small, run_small):

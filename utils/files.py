@@ -1,7 +1,9 @@
 """Reading and writing files so that a failure names the file and never leaves half of one."""
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +15,8 @@ import numpy as np
 
 from utils.errors import PictureError, UserError
 
+LARGEST_FILE = 1 << 32  # bytes; all of it is held in memory
+
 
 def read_text(path: str | Path) -> str:
     """Return the text of a UTF-8 file, without a byte-order mark.
@@ -21,9 +25,7 @@ def read_text(path: str | Path) -> str:
         UserError: the file cannot be read or is not text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
@@ -44,16 +46,36 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     return decode_image(path, read_bytes(path), cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Return what is in a file.
+def read_bytes(path: str | Path, most: int | None = None) -> bytes:
+    """Return what is in a file, or its first `most` bytes.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is none that should be: a pipe, which might never end, or too large.
     """
+    check_file(path)
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(-1 if most is None else most)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def check_file(path: str | Path) -> None:
+    """Make sure that a file, which may be a stranger's, can be read to its end.
+
+    Raises:
+        UserError: there is none, it is a pipe or a device, or larger than LARGEST_FILE.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:  # a zero byte in a name for one
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise UserError(f"{path}: cannot be read ({os.strerror(errno.EISDIR)})")
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path}: is a pipe or a device; expected a file")
+    if found.st_size > LARGEST_FILE:
+        raise UserError(f"{path}: has {found.st_size:,} bytes; expected at most {LARGEST_FILE:,}")
 
 
 def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:

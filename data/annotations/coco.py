@@ -76,7 +76,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
         attribute_columns([attributes for _, _, _, attributes in every], dict.fromkeys(FLAGS.values(), 0.0)),
         sizes=sizes,
         identities=list(faces),
-        places=None if problems is None else Places(places, [where for where, _, _, _ in every]),
+        places=Places(places, [where for where, _, _, _ in every]),
     )
 
 

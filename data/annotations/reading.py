@@ -12,6 +12,7 @@ from data.annotations.wider_mat import read_wider_mat
 from data.annotations.yolo import CLASSES, read_yolo
 from data.pictures import files_below
 from utils.errors import UserError
+from utils.files import read_bytes
 
 _WORDS = {
     "label": "'# picture' labels",
@@ -30,6 +31,7 @@ _BY_SUFFIX = {".mat": "wider_mat", ".json": "coco", ".xml": "voc"}
 _FOLDER_KINDS = ("voc", "yolo")
 _CLASSES_IN = ("coco", "voc", "yolo")
 _HEAD = 1 << 16  # bytes by which a file is recognised
+FIXED = "_fixed"  # what the names of cleaned copies end with; a folder's annotation is the other one
 
 
 def read_annotations(
@@ -43,15 +45,16 @@ def read_annotations(
     """Read the ground truth of a set of pictures.
 
     A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
-    below it. Lists of names count only where there is nothing else, those named `*_list.txt` not at all.
+    below it. Lists of names count only where there is nothing else, those named `*_list.txt` and cleaned copies named
+    `*_fixed` not at all.
 
     Args:
         kind: the format, one of KINDS; None: recognised by the content.
         images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
             else the only class.
-        problems: where a list is given, a malformed row or record is described in it and left out, and the places of
-            the others are noted. Otherwise the first one is an error.
+        problems: where a list is given, a malformed row or record is described in it and left out. Otherwise the
+            first one is an error.
 
     Raises:
         UserError: nothing to read, another format than `kind`, no known one, or a malformed row or record.
@@ -128,11 +131,7 @@ def _recognise(path: Path) -> str | None:
     """Return the format of a file, None where it is in none that is known."""
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
-    try:
-        with open(path, "rb") as file:
-            text = file.read(_HEAD).decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    text = read_bytes(path, _HEAD).decode("utf-8-sig", errors="replace")
     if re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', text):
         return "coco"
     return "voc" if re.match(r"\s*<[?!\w]", text) else recognise_text(text)
@@ -171,6 +170,8 @@ def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:
     """
     found = {}
     for file in sorted(folder.iterdir()):
+        if file.stem.endswith(FIXED):
+            continue
         is_text = file.suffix.lower() == ".txt" and file.name != CLASSES and not file.name.endswith("_list.txt")
         if (is_text or file.suffix.lower() in (".json", ".xml") or file.name == _WIDER_MAT) and file.is_file():
             kind = _recognise(file)

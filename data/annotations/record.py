@@ -1,5 +1,6 @@
 """The record of a picture's faces, and what all the readers need to make one."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +127,7 @@ class Lines(Sequence[str]):
 
     def __init__(self, path: Path, numbers: Sequence[int]):
         self.path = path
-        self.numbers = np.array(numbers, np.int64)
+        self.numbers = np.asarray(numbers, np.int32)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -155,7 +156,7 @@ class Annotations(Sequence[Annotation]):
         ends: (P,) int64, where each picture's faces end among all.
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
-        places: where the pictures and faces are in the file, if the reader was asked to note problems.
+        places: where the pictures and faces are in the file; None of records that were not read from one.
     """
 
     def __init__(
@@ -217,7 +218,7 @@ def make_annotations(
         landmarks: (F, 5, 2); None: there are none.
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
-        places: of the P pictures and F faces.
+        places: of the P pictures and F faces, by which an error names a face.
 
     Raises:
         UserError: a box reaches beyond LARGEST, or is not finite.
@@ -229,8 +230,9 @@ def make_annotations(
     ends = np.cumsum(counts, dtype=np.int64)
     beyond = np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))
     if len(beyond):
-        picture = names[np.searchsorted(ends, beyond[0], side="right")]
-        raise UserError(f"{picture!r}: found a face at x1 y1 x2 y2 {corners[beyond[0]]}; expected numbers up to 1e9")
+        face = int(beyond[0])
+        picture = names[np.searchsorted(ends, face, side="right")]
+        check_extent(places.faces[face] if places else repr(picture), np.asarray(boxes, np.float64)[face])
     if landmarks is None:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
     return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities, places)
@@ -263,7 +265,9 @@ def attribute_columns(
     text there.
     """
     columns = {}
-    for name in dict.fromkeys(name for face in faces for name in face):
+    # Of names that a file has in thousands, each in a few faces, none is looked for in all.
+    counts = Counter(name for face in faces for name in face)
+    for name in (name for name, count in counts.items() if count == len(faces) or name in defaults):
         values = [face.get(name, defaults.get(name)) for face in faces]
         if len({type(value) for value in values}) == 1:
             columns[name] = np.array(values)
@@ -289,9 +293,7 @@ def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> 
         return same[0]
     found = "the classes" if wanted is None else f"no class {wanted!r} but"
     names = ", ".join(map(printable, categories))
-    raise UserError(
-        f"{path}: has {found} {names}; name that of the faces (eval.py and data.convert have --category for it)"
-    )
+    raise UserError(f"{path}: has {found} {names}; name that of the faces (eval.py and data.* have --category for it)")
 
 
 def written_boxes(boxes: np.ndarray) -> np.ndarray:

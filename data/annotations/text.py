@@ -70,7 +70,7 @@ def refuse_unknown(path: Path) -> NoReturn:
     )
 
 
-def read_plain_label(content: bytes) -> Annotations | None:
+def read_plain_label(path: Path, content: bytes) -> Annotations | None:
     """Read '# picture' labels without a loop over lines, None where anything in them is unusual.
 
     Usual is UTF-8 with a `#` line before the first row, and rows of 4, 19 or 20 numbers separated by blanks, tabs or
@@ -125,7 +125,8 @@ def read_plain_label(content: bytes) -> Annotations | None:
         return None
     title = np.cumsum(is_title)[is_row] - 1
     counts = np.bincount(title, minlength=len(names))
-    return make_annotations(names, counts, boxes, landmarks)
+    places = Places(Lines(path, np.flatnonzero(is_title) + 1), Lines(path, np.flatnonzero(is_row) + 1))
+    return make_annotations(names, counts, boxes, landmarks, places=places)
 
 
 def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
@@ -134,7 +135,7 @@ def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
     Raises:
         UserError: a malformed row, named by its line.
     """
-    plain = read_plain_label(read_bytes(path)) if problems is None else None
+    plain = read_plain_label(path, read_bytes(path)) if problems is None else None
     return plain or read_any_label(path, problems)
 
 
@@ -163,7 +164,7 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
     landmarks = np.full((len(rows), 5, 2), -1.0)
     points = np.array([row[4:19] for row in rows if len(row) > 4])
     landmarks[[len(row) > 4 for row in rows]] = points.reshape(-1, 5, 3)[:, :, :2]
-    places = None if problems is None else Places(Lines(path, titles), Lines(path, numbers))
+    places = Places(Lines(path, titles), Lines(path, numbers))
     return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places)
 
 
@@ -212,7 +213,7 @@ def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> An
         if count == 0 and at < len(lines) and parse_numbers(lines[at][1]) == [0.0] * 10:
             at += 1  # WIDER FACE gives a picture without faces one row of zeros
     values = np.array(rows).reshape(-1, columns)
-    places = None if problems is None else Places(Lines(path, titles), Lines(path, numbers))
+    places = Places(Lines(path, titles), Lines(path, numbers))
     by_name = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
     return make_annotations(names, counts, values[:, :4], attributes=by_name, places=places)
 

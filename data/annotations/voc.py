@@ -20,7 +20,7 @@ from data.annotations.record import (
 )
 from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
 from utils.errors import UserError
-from utils.files import join_inside
+from utils.files import join_inside, read_bytes
 
 # What the format means by leaving one out.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
@@ -72,15 +72,12 @@ def read_voc(path: Path, category: str | None = None, problems: list[str] | None
         [box for _, box, _ in faces],
         attributes=attribute_columns([attributes for _, _, attributes in faces], DEFAULTS),
         sizes=sizes,
-        places=None if problems is None else Places(places, [where for where, _, _ in faces]),
+        places=Places(places, [where for where, _, _ in faces]),
     )
 
 
 def _load(path: Path) -> Element:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_bytes(path)
     # Entities of a few bytes can unfold to gigabytes, and they need a document type. With a zero byte it could hide
     # in UTF-16; in any other encoding that the parser takes, these letters are these bytes.
     if b"<!DOCTYPE" in content or b"\0" in content:

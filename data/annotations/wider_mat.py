@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations, written_boxes
+from data.annotations.record import WIDER_VALUES, Annotation, Annotations, Places, make_annotations, written_boxes
 from data.pictures import picture_key
 from utils.errors import UserError
 
@@ -44,9 +44,16 @@ def read_wider_mat(path: Path) -> Annotations:
                 if key in content
             },
             subsets={subset: _mask(subset, gt_list, files, counts) for subset, gt_list in gt_lists.items()},
+            places=_places(path, names, counts),
         )
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"{path}: is not laid out as the WIDER FACE ground truth ({error})") from error
+
+
+def _places(path: Path, names: list[str], counts: list[int]) -> Places:
+    pictures = [f"{path}: {name}" for name in names]
+    faces = [f"{where}, face {i}" for where, count in zip(pictures, counts, strict=True) for i in range(1, count + 1)]
+    return Places(pictures, faces)
 
 
 def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

@@ -80,10 +80,8 @@ def read_yolo(
     landmarks = np.array([_landmarks(row) for row in every]).reshape(-1, 5, 3)
     points = np.where(landmarks[:, :, 2:] == 0, -1.0, landmarks[:, :, :2] * scale[:, None])
     names = [path.relative_to(images).as_posix() for path in pictures.values()]
-    places = None
-    if problems is not None:
-        files = [str(labels.get(key, path)) for key, path in pictures.items()]
-        places = Places(files, [place for group in faces.values() for place, _ in group])
+    files = [str(labels.get(key, path)) for key, path in pictures.items()]
+    places = Places(files, [place for group in faces.values() for place, _ in group])
     return make_annotations(names, counts, boxes, points, sizes=sizes, places=places)
 
 
