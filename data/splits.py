@@ -1,6 +1,10 @@
-"""The two evaluated parts of a TV Face dataset: what their scripts differ in."""
+"""The parts of a TV Face dataset: what their files are called, and what the scripts of the evaluated ones differ in."""
 
 from dataclasses import dataclass
+
+LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
+# Of the formats that are no text; the training and eval.py take a text under any name.
+ANNOTATION_NAMES = {"coco": "annotations.json", "voc": "annotations", "yolo": "labels", "wider_mat": "ground_truth"}
 
 
 @dataclass(frozen=True)

@@ -453,17 +453,18 @@ def test_fix_cleans_a_copy_and_leaves_everything_else(script, sample, tmp_path):
     assert outcome.status == 1
     fixed = [folder / "train" / "label_fixed.txt", folder / "val" / "tvval_label_fixed.txt",
              folder / "test" / "tvtest_label_fixed.txt"]  # fmt: skip
-    assert set(bytes_below(folder)) == {*before, *map(str, fixed)}
+    lists = [folder / split / f"tv{split}_list_fixed.txt" for split in ("val", "test")]
+    assert set(bytes_below(folder)) == {*before, *map(str, fixed), *map(str, lists)}
     assert all(Path(path).read_bytes() == content for path, content in before.items())
-    assert [line.split(": written, with ")[0] for line in outcome.err.splitlines()] == list(map(str, fixed))
+    said = [line.split(": written, with ")[0] for line in outcome.err.splitlines()]
+    assert said == [str(path) for path in (fixed[0], fixed[1], lists[0], fixed[2], lists[1])]
     report, _ = check(script, *fixed)
     kinds = {one["kind"] for one in report["findings"]}
     # What people have to decide on is left, and of the files those that the cleaned labels do not name.
-    left = ["damaged", "rotated", "unreadable", "unlisted", "size", "list", "repeated", "near leak", "near copy"]
+    left = ["damaged", "rotated", "unlisted", "size", "near leak", "near copy"]
     assert sorted(kinds) == sorted(left)
-    assert {one["where"].rpartition(":")[0] for one in report["findings"] if one["kind"] == "repeated"} == {
-        str(folder / "test" / "tvtest_list.txt")
-    }
+    # Nobody who names a folder gets a cleaned copy without asking for it.
+    assert len(read_annotations(folder / "val")) == len(read_annotations(folder / "val" / "tvval_label.txt"))
 
 
 def test_what_fix_writes(script, tmp_path):

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.check.copies import Copy
-from data.check.labels import Labels
+from data.check.labels import FEW, TOLERANCE, USUAL, Labels
 from data.check.parts import Part
 from data.check.pictures import Looks
+from data.pictures import picture_key
 from utils.errors import UserError
 from utils.files import path_inside
 from utils.text import printable
 
-TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
 SMALLEST = 32  # pixels; the coarsest prior boxes' cells are as wide
-USUAL = 0.95  # of a part's pictures, from which their common size is the rule
-FEW = 20  # pictures, of which there is no rule
 
 
 @dataclass(frozen=True)
@@ -96,26 +94,32 @@ def _of_lists(part: Part, labels: Labels) -> Iterator[Finding]:
     """Compare the list of names beside the labels with them."""
     if not part.list_names:
         return
-    labelled = dict(zip(part.annotations.names, part.annotations.places.pictures, strict=True))
+    places = part.annotations.places.pictures
+    labelled = {picture_key(name): (name, place) for name, place in zip(part.annotations.names, places, strict=True)}
     listed = {}
     for name, place in part.list_names:
-        if name in listed:
-            yield Finding("repeated", part.name, place, f"{printable(name)} is listed at {listed[name]}, too")
-        elif name not in labelled:
+        key = picture_key(name)  # since IDs, as Laboro TV's, have no suffix
+        if key in listed:
+            yield Finding("repeated", part.name, place, f"{printable(name)} is listed at {listed[key]}, too")
+        elif key not in labelled:
             yield Finding("list", part.name, place, f"{printable(name)} has no labels in {part.path}")
-        listed.setdefault(name, place)
-    for name, place in labelled.items():
-        if name not in listed:
+        listed.setdefault(key, place)
+    for key, (name, place) in labelled.items():
+        if key not in listed:
             yield Finding("list", part.name, place, f"{printable(name)} is not in the list of names beside it")
 
 
 def _of_pictures(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
-    for problem in looks.problems.values():
-        yield _finding("unreadable", part, problem)
+    used = labels.used(len(part.files))
+    for file, problem in looks.problems.items():
+        if used[file]:
+            yield _finding("unreadable", part, problem)
     for warning in looks.warnings.values():
         yield _finding("damaged", part, warning)
-    for file in np.flatnonzero(~labels.used(len(part.files))).tolist():
+    for file in np.flatnonzero(~used).tolist():
         message = f"has no record in {part.path}; one without faces would teach what is none"
+        if file in looks.problems:
+            message = f"has no record in {part.path}, and cannot be read"
         yield Finding("unlisted", part.name, str(part.paths[file]), message)
     for file in np.flatnonzero(looks.orientations > 1).tolist():
         message = f"EXIF orientation {looks.orientations[file]}; were its boxes drawn on the turned picture?"
@@ -148,7 +152,7 @@ def _of_sizes(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
 def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
     places, boxes = part.annotations.places.faces, part.annotations.boxes
     beyond = ~labels.empty & ~labels.outside & (labels.overreach > TOLERANCE)
-    if _looks_like_corners(boxes, labels, looks):
+    if labels.are_corners:
         message = "most boxes leave their picture as x y w h, and fit it as x1 y1 x2 y2; expected x y w h"
         yield Finding("columns", part.name, str(part.path), message)
         beyond[:] = False
@@ -162,17 +166,6 @@ def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
     for face in np.flatnonzero(labels.repeats >= 0).tolist():
         message = f"{_box(boxes[face])} is nearly that of {places[labels.repeats[face]]}"
         yield Finding("double", part.name, places[face], message)
-
-
-def _looks_like_corners(boxes: np.ndarray, labels: Labels, looks: Looks) -> bool:
-    """Whether most boxes are too large as x y w h, and nearly all are right as corners."""
-    file = labels.file[labels.record]
-    known = (file >= 0) & ~labels.empty
-    if known.sum() < FEW or (labels.overreach[known] > TOLERANCE).mean() < 0.5:
-        return False
-    corners = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])[known]  # the columns as they are in the file
-    inside = corners[:, 2:] <= looks.sizes[file[known]][:, ::-1] + TOLERANCE
-    return float(((corners[:, 2:] > corners[:, :2]) & inside).all(axis=1).mean()) >= USUAL
 
 
 def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Finding]:

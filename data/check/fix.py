@@ -7,22 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Annotation, write_annotations
+from data.annotations.fitting import FORMS
 from data.check.copies import Copy
-from data.check.labels import Labels
-from data.check.parts import Part
+from data.check.labels import Labels, groups
+from data.check.parts import Part, fixed_name
 from data.check.pictures import Looks
 from utils.files import refuse_existing
 
 
-def fixed_path(part: Part) -> Path:
-    """Return where the cleaned copy of a part's annotation goes: label_fixed.txt for label.txt.
-
-    Raises:
-        UserError: something is there.
-    """
-    path = part.path.with_name(f"{part.path.stem}_fixed{part.path.suffix}")
-    refuse_existing(path)
-    return path
+def refuse_fixed(part: Part) -> None:
+    """Raise UserError where something is in the place of a cleaned copy."""
+    for path in (_fixed_annotation(part), *map(_fixed_list, part.lists)):
+        refuse_existing(path)
 
 
 def write_fixed(
@@ -32,42 +28,68 @@ def write_fixed(
 
     What could not be read is not in them, nor are pictures that are missing or cannot be read. A picture that is
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
-    and those of faces labelled twice are left out. Of equal files, one is kept, and of those in two parts that of the
-    later part, where scores are measured. The rest is for people to decide. What no reader looks at, such as objects
-    that are no faces, is not copied.
+    and those of faces labelled twice are left out. Of equal files, that with the most faces is kept, and of those in
+    two parts that of the later part, where scores are measured. The rest is for people to decide. What no reader looks
+    at, such as objects that are no faces, is not copied.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
     """
-    dropped = _dropped_copies(parts, copies)
+    dropped = _dropped_copies(parts, labels, copies)
     for number, (part, look, label) in enumerate(zip(parts, looks, labels, strict=True)):
+        path = _fixed_annotation(part)
+        if label.are_corners:
+            yield f"{path}: not written, since boxes are read as x y w h and these seem to be x1 y1 x2 y2"
+            continue
         left_out = set(look.problems) | {-1} | dropped[number]
         cleaned = [
-            _merged(part, label, np.flatnonzero(label.first == record))
-            for record in np.flatnonzero(label.first == np.arange(len(label.first))).tolist()
-            if label.file[record] not in left_out
+            _merged(part, label, records) for records in groups(label.first) if label.file[records[0]] not in left_out
         ]
-        path = fixed_path(part)
-        if cleaned:
-            sentences = write_annotations(cleaned, path, part.kind, images=part.images)
-            faces = sum(len(annotation.boxes) for annotation in cleaned)
-            before = f"{len(part.annotations)} records and {len(part.annotations.boxes)} faces could be read"
-            yield f"{path}: written, with {len(cleaned)} pictures and {faces} faces, where {before}"
-            yield from (f"{path}: {sentence}" for sentence in sentences)
-        else:
+        if not cleaned:
             yield f"{path}: not written, since nothing would be left"
+            continue
+        sentences = write_annotations(cleaned, path, part.kind, images=part.images)
+        faces = sum(len(annotation.boxes) for annotation in cleaned)
+        before = f"{len(part.annotations)} records and {len(part.annotations.boxes)} faces could be read"
+        yield f"{path}: written, with {len(cleaned)} pictures and {faces} faces, where {before}"
+        yield from (f"{path}: {sentence}" for sentence in sentences)
+        for names in part.lists:
+            write_annotations(cleaned, _fixed_list(names), "list")
+            yield f"{_fixed_list(names)}: written, with the same pictures"
 
 
-def _dropped_copies(parts: Sequence[Part], copies: Sequence[Copy]) -> list[set[int]]:
+def _fixed_annotation(part: Part) -> Path:
+    """Return where the cleaned copy of an annotation goes: beside it, a folder for formats that are folders."""
+    path = part.path.parent if part.kind == "wider_mat" else part.path
+    path = path.resolve()  # "." has no name
+    name = fixed_name(path.name)
+    return path.with_name(Path(name).stem if FORMS[part.kind].in_folder else name)
+
+
+def _fixed_list(path: Path) -> Path:
+    return path.with_name(fixed_name(path.name))
+
+
+def _dropped_copies(parts: Sequence[Part], labels: Sequence[Labels], copies: Sequence[Copy]) -> list[set[int]]:
     """Return the files of each part that are left out since others are equal to them."""
-    ends = np.cumsum([len(part.files) for part in parts])
-    dropped = [set() for _ in parts]
+    sizes = [len(part.files) for part in parts]
+    starts = np.cumsum([0, *sizes])
+    faces = np.concatenate([label.count_faces(size) for label, size in zip(labels, sizes, strict=True)])
+    equal, leaked = {}, set()  # the first of equal files in a part -> all of them; firsts that a later part has, too
     for copy in copies:
-        here, there = np.searchsorted(ends, [copy.picture, copy.earlier], side="right").tolist()
         if copy.likeness == 1:
-            number, picture = (here, copy.picture) if here == there else (there, copy.earlier)
-            dropped[number].add(picture - int(ends[number]) + len(parts[number].files))
-    return dropped
+            here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right")
+            if here == there:
+                equal.setdefault(copy.earlier, [copy.earlier]).append(copy.picture)
+            else:
+                leaked.add(copy.earlier)
+    dropped = {file for first in leaked for file in equal.get(first, [first])}
+    for group in equal.values():
+        dropped |= set(group) - {max(group, key=lambda file: faces[file])}
+    return [
+        {file - start for file in dropped if start <= file < start + size}
+        for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
+    ]
 
 
 def _merged(part: Part, labels: Labels, records: np.ndarray) -> Annotation:

@@ -8,6 +8,10 @@ import numpy as np
 from data.check.parts import Part
 
 SAME_FACE = 0.9  # IoU from which two boxes of a picture are one face's
+TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
+USUAL = 0.95  # of a part's pictures or faces, from which what they have in common is the rule
+FEW = 20  # of which there is no rule
+BLOCK = 512  # faces that are compared with all others of their picture at a time
 
 
 @dataclass
@@ -24,6 +28,7 @@ class Labels:
         outside: (F,) bool, nothing of it is in the picture, though it has a size.
         repeats: (F,) int64, an earlier face of the same picture with the same box, -1 where there is none.
         counted: (F,) bool, those that an evaluation counts.
+        are_corners: whether the file seems to have x1 y1 x2 y2 in place of x y w h.
     """
 
     file: np.ndarray
@@ -35,11 +40,17 @@ class Labels:
     outside: np.ndarray
     repeats: np.ndarray
     counted: np.ndarray
+    are_corners: bool
 
     @property
     def whole(self) -> np.ndarray:
         """(F,) bool: the faces that have a size inside their picture and are labelled once."""
         return ~self.empty & ~self.outside & (self.repeats < 0)
+
+    def count_faces(self, files: int) -> np.ndarray:
+        """(files,) int64: the faces of each picture."""
+        owners = self.file[self.record[self.whole]]
+        return np.bincount(owners[owners >= 0], minlength=files)
 
     def used(self, files: int) -> np.ndarray:
         """(files,) bool: the pictures that have a record."""
@@ -63,9 +74,18 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
     empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
     outside = ~empty & (clipped[:, 2:] <= clipped[:, :2]).any(axis=1)
     overreach = np.abs(clipped - boxes).max(axis=1, initial=0)
-    counted = ~np.concatenate([[], *(annotation.ignored for annotation in annotations)]).astype(bool)
-    repeats = _repeats(boxes, first[record], empty)
-    return Labels(file, first, record, clipped, overreach, empty, outside, repeats, counted)
+    return Labels(
+        file,
+        first,
+        record,
+        clipped,
+        overreach,
+        empty,
+        outside,
+        repeats=_repeats(boxes, first[record], empty),
+        counted=~annotations.ignored,
+        are_corners=_look_like_corners(boxes[known & ~empty], size[known & ~empty], overreach[known & ~empty]),
+    )
 
 
 def _first_records(part: Part) -> np.ndarray:
@@ -81,24 +101,33 @@ def _first_records(part: Part) -> np.ndarray:
 def _repeats(boxes: np.ndarray, picture: np.ndarray, empty: np.ndarray) -> np.ndarray:
     """Return (F,) the first face of the same picture that overlaps each by SAME_FACE, -1 where there is none."""
     repeats = np.full(len(boxes), -1, np.int64)
-    for faces in _groups(picture):
+    for faces in groups(picture):
         faces = faces[~empty[faces]]
-        if len(faces) > 1:
-            same = np.tril(_overlaps(boxes[faces]) >= SAME_FACE, -1)
+        for start in range(0, len(faces) if len(faces) > 1 else 0, BLOCK):
+            rows = faces[start : start + BLOCK]
+            same = (_overlaps(boxes[rows], boxes[faces]) >= SAME_FACE) & (faces < rows[:, None])
             found = same.any(axis=1)
-            repeats[faces[found]] = faces[same.argmax(axis=1)[found]]
+            repeats[rows[found]] = faces[same.argmax(axis=1)[found]]
     return repeats
 
 
-def _overlaps(boxes: np.ndarray) -> np.ndarray:
-    """Return (N, N) the IoU of (N, 4) boxes x1 y1 x2 y2 with each other; none is empty."""
-    shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2])
-    shared = shared.clip(0).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return shared / (areas[:, None] + areas - shared)
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return (N, M) the IoU of boxes x1 y1 x2 y2, none of which is empty."""
+    (x1, y1, x2, y2), (left, top, right, bottom) = boxes.T[..., None], others.T
+    width, height = np.minimum(x2, right) - np.maximum(x1, left), np.minimum(y2, bottom) - np.maximum(y1, top)
+    shared = width.clip(0) * height.clip(0)
+    return shared / ((x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - shared)
 
 
-def _groups(keys: np.ndarray) -> Iterator[np.ndarray]:
+def _look_like_corners(boxes: np.ndarray, size: np.ndarray, overreach: np.ndarray) -> bool:
+    """Whether most boxes are too large as x y w h, and nearly all are right as corners."""
+    if len(boxes) < FEW or (overreach > TOLERANCE).mean() < 0.5:
+        return False
+    low, high = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]  # the four columns as they are in the file
+    return float(((high > low) & (high <= size[:, ::-1] + TOLERANCE)).all(axis=1).mean()) >= USUAL
+
+
+def groups(keys: np.ndarray) -> Iterator[np.ndarray]:
     """Give the indices of equal keys together, ascending."""
     order = np.argsort(keys, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(keys) else ()

@@ -1,22 +1,26 @@
 """The parts of a dataset: an annotation and the pictures that it is about."""
 
+import os
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from data.annotations import find_annotations, read_annotations
+from data.annotations.reading import FIXED
 from data.annotations.record import Annotations
 from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
+from data.splits import ANNOTATION_NAMES, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
 
 # Copies are looked for in a part and in those before it, so that they are named where scores are measured.
-ORDER = ("train", "val", "test")
-LABELS = ("label.txt", "tvval_label.txt", "tvtest_label.txt")
+ORDER = tuple(LABELS)
+LISTS = "*_list.txt"
 
 
 @dataclass
@@ -28,7 +32,8 @@ class Part:
         path, kind: the annotation and its format; a list of names has no faces.
         annotations: its P records with F faces, without what could not be read.
         problems: what could not be read, with its place.
-        list_names: (name, place) of what a list of names beside an annotation with faces has.
+        lists: the lists of names beside an annotation with faces.
+        list_names: (name, place) of what is in them.
         images: folder of the pictures.
     """
 
@@ -37,6 +42,7 @@ class Part:
     kind: str
     annotations: Annotations
     problems: list[str]
+    lists: list[Path]
     list_names: list[tuple[str, str]]
     images: Path
 
@@ -44,30 +50,36 @@ class Part:
     def files(self) -> list[str]:
         """Paths below `images` of all pictures there, and of those that are named and no picture by their suffix."""
         found = files_below(self.images, PICTURE_SUFFIXES)
-        named = set(map(posixpath.normpath, self.annotations.names)) - set(found)
-        return found + sorted(name for name in named if self._is_file(name))
+        named = set(map(self._plain, self.annotations.names)) - {*found, ""}
+        return found + sorted(name for name in named if os.path.isfile(self.images / name))
 
     @cached_property
     def file_of(self) -> np.ndarray:
         """(P,) int64: the index in `files` of each record's picture, -1 where it is missing."""
         index = {name: i for i, name in enumerate(self.files)}
-        # A name without a suffix, as Laboro TV's IDs, means the picture of any suffix.
-        by_key = {picture_key(name): i for name, i in index.items()}
-        found = []
-        for name in map(posixpath.normpath, self.annotations.names):
-            found.append(index.get(name, by_key.get(name, -1)))
-        return np.array(found, np.int64)
+        # A name without a suffix, as Laboro TV's IDs, means the picture of any suffix, if there is only one.
+        counts = Counter(map(picture_key, self.files))
+        index |= {key: i for i, key in enumerate(map(picture_key, self.files)) if counts[key] == 1}
+        return np.array([index.get(self._plain(name), -1) for name in self.annotations.names], np.int64)
 
     @cached_property
     def paths(self) -> list[Path]:
         """The paths of `files`."""
         return [self.images / name for name in self.files]
 
-    def _is_file(self, name: str) -> bool:
+    def _plain(self, name: str) -> str:
+        """Return a name without "./" and "//" in it, and "" for one that leads outside the folder."""
         try:
-            return Path(path_inside(self.images, name)).is_file()
+            path_inside(self.images, name)
         except UserError:
-            return False
+            return ""
+        return posixpath.normpath(name)
+
+
+def fixed_name(name: str) -> str:
+    """Return what a cleaned copy is called: label_fixed.txt for label.txt."""
+    path = PurePath(name)
+    return f"{path.stem}{FIXED}{path.suffix}"
 
 
 def find_parts(
@@ -91,7 +103,7 @@ def find_parts(
         found = [(str(path), path, folder) for _, path, folder in found]
     parts = [_read(*part, category) for part in found]
     for part in parts:
-        if (part.file_of < 0).all():
+        if len(part.file_of) and (part.file_of < 0).all():
             raise UserError(
                 f"{part.path}: none of its {len(part.annotations)} pictures is in {part.images}; name their folder with"
                 " --images, or is this the annotation of another dataset?"
@@ -108,6 +120,8 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
+    if not folders and (path.parent / "images").is_dir():  # the path is that of labels/ beside images/
+        return [(path.resolve().parent.name, path, path.parent / "images")]
     if not folders:
         raise UserError(
             f"{path}: has no images/ and no folders that have it, as train/images/ is; name a label file or a folder"
@@ -117,11 +131,11 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
 
 
 def _annotation_in(folder: Path) -> Path:
-    """Return the annotation in a part's folder: TV Face's own, the only one with faces, or else the list of names."""
-    for name in LABELS:
-        if (folder / name).is_file():
+    """Return the annotation in a part's folder: one of the usual names, the only one with faces, or else the list."""
+    for name in (*LABELS.values(), *ANNOTATION_NAMES.values()):
+        if (folder / name).exists():
             return folder / name
-    lists = sorted(folder.glob("*_list.txt"))
+    lists = sorted(folder.glob(LISTS))
     try:
         return find_annotations(folder)[1]
     except UserError:
@@ -136,9 +150,14 @@ def _read(name: str, path: Path, images: Path, category: str | None) -> Part:
     problems = []
     kind, path = find_annotations(path)
     annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
-    list_names = []
+    lists, list_names = [], []
     if kind != "list":
-        for file in sorted((path if path.is_dir() else path.parent).glob("*_list.txt")):
-            listed = read_annotations(file, "list", problems=[])
-            list_names += zip(listed.names, listed.places.pictures, strict=True)
-    return Part(name, path, kind, annotations, problems, list_names, images)
+        is_fixed = path.stem.endswith(FIXED)  # a cleaned copy, and so is the list that belongs to it
+        lists = sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS))
+        for file in lists:
+            try:
+                listed = read_annotations(file, "list")
+                list_names += zip(listed.names, listed.places.pictures, strict=True)
+            except UserError as error:
+                problems.append(str(error))
+    return Part(name, path, kind, annotations, problems, lists, list_names, images)

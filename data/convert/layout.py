@@ -11,14 +11,12 @@ from tqdm import tqdm
 
 from data.annotations import Annotation, fit_annotations, picture_key, write_annotations
 from data.pictures import find_pictures
-from data.splits import DEV, TEST
+from data.splits import ANNOTATION_NAMES, DEV, LABELS, TEST
 from utils.errors import UserError
 from utils.files import join_inside, new_folder, read_text
 
-SPLITS = ("train", "val", "test")
+SPLITS = tuple(LABELS)
 LISTS = {"val": DEV.list_name, "test": TEST.list_name}
-# Of the formats that are no text; the training and eval.py take a text under any name.
-ANNOTATION_NAMES = {"coco": "annotations.json", "voc": "annotations", "yolo": "labels", "wider_mat": "ground_truth"}
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ class Part:
 
 def annotation_name(split: str, kind: str) -> str:
     """Return the name of a split's annotation in the split's folder."""
-    text = "label.txt" if split == "train" else f"tv{split}_label.txt"
-    return ANNOTATION_NAMES.get(kind, text)
+    return ANNOTATION_NAMES.get(kind, LABELS[split])
 
 
 def resolve_pictures(annotations: Iterable[Annotation], images: Path, source: Path) -> list[Annotation]:
