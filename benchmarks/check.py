@@ -54,7 +54,10 @@ def main() -> None:
             bare = len(paths) / (time.perf_counter() - begun)
         print(f"bare decoding: {bare:.0f} pictures/s")
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "data.check", label], cwd=ROOT, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "data.check", label, "--num_workers", str(workers)]
+        run = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        if run.returncode not in (0, 1):
+            sys.exit(f"data.check ended with status {run.returncode}")
         checked = len(paths) / (time.perf_counter() - begun)
         print(f"python -m data.check: {checked:.0f} pictures/s, {checked / bare:.2f} of bare decoding")
     for count in args.compared:

@@ -132,9 +132,11 @@ def plant(folder: Path) -> Planter:
     planter.picture("unreadable", lambda path: path.write_bytes(cv2.imencode(".png", read_image(path))[1][:900]))
     middle = 0.4  # of the file, where there are nothing but coefficients
     planter.picture(
-        "damaged",
+        "unreadable",
         spoil(lambda it: it[: int(middle * len(it))] + bytes(1500) + it[int(middle * len(it)) + 1500 :]),
     )
+    planter.picture("unreadable", spoil(lambda content: content[: len(content) // 2] + b"\xff\xd9"))
+    planter.picture("damaged", spoil(lambda content: content[:-2] + b"\0\1\2\3" * 10 + content[-2:]))
     planter.picture("rotated", turn)
     planter.picture("missing", Path.unlink)
     planter.picture("missing", lambda path: (path.unlink(), path.mkdir()))

@@ -1,5 +1,6 @@
 """What each format can hold, and leaving out the rest of an annotation, saying so."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -105,9 +106,8 @@ def _check_names(names: Sequence[str], kind: str) -> None:
         # These formats have a file, or an entry, of the name without its suffix.
         key = picture_key(name) if FORMS[kind].in_folder else name
         if key in seen:
-            raise UserError(
-                f"{name!r}: is there twice, or only its suffix tells it from {seen[key]!r}; expected each picture once"
-            )
+            other = "" if name == seen[key] else f", or only its suffix tells it from {seen[key]!r}"
+            raise UserError(f"{name!r}: is there twice{other}; expected each picture once")
         seen[key] = name
 
 
@@ -131,7 +131,7 @@ def _with_size(annotation: Annotation, images: str | Path | None, needed: bool) 
     if annotation.size:
         return annotation
     path = join_inside(images, annotation.name) if images is not None else None
-    if path is not None and path.is_file():
+    if path is not None and os.path.isfile(path):
         return replace(annotation, size=picture_size(path))
     if needed:
         raise UserError(

@@ -54,7 +54,7 @@ class Annotation:
     @property
     def landmark_mask(self) -> np.ndarray:
         """(N,) bool: the faces whose five landmarks are all known."""
-        return ~(self.landmarks == -1).all(axis=2).any(axis=1)
+        return have_landmarks(self.landmarks)
 
     @property
     def ignored(self) -> np.ndarray:
@@ -63,6 +63,11 @@ class Annotation:
         An evaluation neither asks for them nor punishes them, and a training learns them neither as faces nor as none.
         """
         return _ignored(self.attributes, len(self.boxes))
+
+
+def have_landmarks(landmarks: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: those of (N, 5, 2) landmarks of which none is -1 -1."""
+    return ~(landmarks == -1).all(axis=2).any(axis=1)
 
 
 def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:

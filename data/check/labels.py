@@ -104,10 +104,10 @@ def _repeats(boxes: np.ndarray, picture: np.ndarray, empty: np.ndarray) -> np.nd
     for faces in groups(picture):
         faces = faces[~empty[faces]]
         for start in range(0, len(faces) if len(faces) > 1 else 0, BLOCK):
-            rows = faces[start : start + BLOCK]
-            same = (_overlaps(boxes[rows], boxes[faces]) >= SAME_FACE) & (faces < rows[:, None])
+            rows, earlier = faces[start : start + BLOCK], faces[: start + BLOCK]
+            same = (_overlaps(boxes[rows], boxes[earlier]) >= SAME_FACE) & (earlier < rows[:, None])
             found = same.any(axis=1)
-            repeats[rows[found]] = faces[same.argmax(axis=1)[found]]
+            repeats[rows[found]] = earlier[same.argmax(axis=1)[found]]
     return repeats
 
 

@@ -4,6 +4,7 @@ import hashlib
 import multiprocessing
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +29,8 @@ REDUCTIONS = (
     (0, cv2.IMREAD_GRAYSCALE),
 )
 CHUNK = 16  # pictures that a process takes at a time
+MOST_PIXELS = 1 << 28  # which a training, too, would need gigabytes for
+ENDS_EARLY = "premature end"  # libjpeg's words: the rest of the picture is grey, though the file has its end
 
 
 class Look(NamedTuple):
@@ -106,29 +109,48 @@ def _gather(found: Iterable[Look], progress: tqdm) -> Looks:
 
 
 def _begin() -> None:
-    """Prepare a process: one thread, and stderr in a file, since libjpeg tells of damage nowhere else."""
+    """Prepare a process: one thread, and stderr in a file, since libjpeg tells of damage nowhere else.
+
+    It ends with the program that began it, however that ends.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     file = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the process lives
     os.dup2(file.fileno(), 2)
 
 
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _header(path: Path, content: bytes) -> tuple[tuple[int, int], int]:
+    """Return size and orientation by the header, or by decoding kinds of pictures that OpenCV alone knows."""
+    try:
+        return read_header(path, content)
+    except UserError:
+        return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION).shape[:2], 1
+
+
 def look(path: Path) -> Look:
     """Look at one picture, in a process that `_begin` has prepared."""
     try:
-        if not path.is_file():  # a pipe would wait for ever
-            raise UserError(f"{path}: is not a file")
         content = read_bytes(path)
         if not content:
             raise UserError(f"{path}: is empty, a file of 0 bytes; fetch it again")
-        size, orientation = read_header(path, content)
+        size, orientation = _header(path, content)
+        if size[0] * size[1] > MOST_PIXELS:
+            raise UserError(f"{path}: has {size[1]} x {size[0]} pixels; expected at most {MOST_PIXELS:,} in all")
         flags = next(flags for side, flags in REDUCTIONS if min(size) >= side)
         os.ftruncate(2, 0)
         os.lseek(2, 0, os.SEEK_SET)
         image = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        os.lseek(2, 0, os.SEEK_SET)
+        words = os.read(2, 200).decode("utf-8", "replace").strip()
+        if ENDS_EARLY in words:
+            raise UserError(f"{path}: the picture ends early inside ({words.splitlines()[0]}); fetch it again")
     except UserError as error:
         return Look(str(error))
-    os.lseek(2, 0, os.SEEK_SET)
-    words = os.read(2, 200).decode("utf-8", "replace").strip()
     thumbnail = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     digest = hashlib.blake2b(content, digest_size=16).digest()
     return Look(None, f"{path}: {words.splitlines()[0]}" if words else None, size, orientation, digest, thumbnail)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data.annotations.record import Annotations, make_annotations
+from data.annotations.record import Annotations, have_landmarks, make_annotations
 from data.check.labels import Labels
 from data.check.parts import Part
 from data.check.pictures import Looks
@@ -40,7 +40,7 @@ def describe(part: Part, looks: Looks, labels: Labels) -> dict:
         "format": part.kind,
         "records": len(part.annotations),
         "faces": len(part.annotations.boxes),
-        "faces_with_landmarks": int((part.annotations.landmarks != -1).all(axis=(1, 2)).sum()),
+        "faces_with_landmarks": int(have_landmarks(part.annotations.landmarks).sum()),
         "records_without_faces": int((np.diff(part.annotations.ends, prepend=0) == 0).sum()),
         "pictures": len(part.files),
         "pictures_of_tv_face": PUBLISHED.get(part.name),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data.annotations import KINDS, Annotation, fit_annotations, read_annotations, write_annotations
+from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
 from data.convert.wider import find_ground_truth, find_landmarks, is_wider_download, next_commands, wider_parts
@@ -16,6 +17,9 @@ from utils.flags import natural_int
 def main() -> None:
     args = _parse_flags()
     refuse_existing(args.out)
+    images = (args.images or _usual_images(args.source)).resolve()
+    if args.out.resolve().is_relative_to(images):
+        raise UserError(f"{args.out}: lies below {images}, among the pictures; choose another place")
     if is_wider_download(args.source):
         own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
         _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
@@ -52,7 +56,7 @@ def convert_wider(args: argparse.Namespace) -> None:
 def write_splits(args: argparse.Namespace) -> None:
     """Deal the pictures out to splits and make the dataset."""
     images = args.images or _usual_images(args.source)
-    every = resolve_pictures(_read(args), images, args.source)
+    every = resolve_pictures(_read(args), images)
     annotations = _chosen(every, args)
     if args.split_list:
         _refuse_flags(args, ("by_prefix", "seed"), "belongs to --split; the lists say where each picture goes")
@@ -70,15 +74,14 @@ def write_splits(args: argparse.Namespace) -> None:
 def write_one(args: argparse.Namespace) -> None:
     """Write all annotations in one other format."""
     kind, images = args.to or "label", args.images or _usual_images(args.source)
-    annotations = _chosen(_read(args), args)
-    if args.images:
-        annotations = resolve_pictures(annotations, images, args.source)
+    annotations = _read(args)
+    annotations = _chosen(resolve_pictures(annotations, images) if args.images else annotations, args)
     annotations, sentences = fit_annotations(annotations, kind, images=images)
     write_annotations(annotations, args.out, kind)
     _report(args.out, {kind: annotations}, sentences)
 
 
-def _read(args: argparse.Namespace) -> Sequence[Annotation]:
+def _read(args: argparse.Namespace) -> Annotations:
     return read_annotations(args.source, getattr(args, "from"), images=args.images, category=args.category)
 
 

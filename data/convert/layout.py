@@ -1,19 +1,19 @@
 """Datasets on disk: their pictures, and for each split the annotation where the scripts look for it."""
 
 import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data.annotations import Annotation, fit_annotations, picture_key, write_annotations
+from data.annotations.record import Annotations
 from data.pictures import find_pictures
 from data.splits import ANNOTATION_NAMES, DEV, LABELS, TEST
 from utils.errors import UserError
-from utils.files import join_inside, new_folder, read_text
+from utils.files import join_inside, new_folder, path_inside
 
 SPLITS = tuple(LABELS)
 LISTS = {"val": DEV.list_name, "test": TEST.list_name}
@@ -39,46 +39,33 @@ def annotation_name(split: str, kind: str) -> str:
     return ANNOTATION_NAMES.get(kind, LABELS[split])
 
 
-def resolve_pictures(annotations: Iterable[Annotation], images: Path, source: Path) -> list[Annotation]:
+def resolve_pictures(annotations: Annotations, images: Path) -> list[Annotation]:
     """Give each annotation the name of its picture's file: that of the same name, or else of the same without suffix.
 
-    Args:
-        source: the annotation, for the message.
-
     Raises:
-        UserError: no such folder, or a picture that is not below it, named with the line of the annotation.
+        UserError: no such folder, or a picture that is not below it, named with its place in the annotation.
     """
     if not images.is_dir():
         raise UserError(f"{images}: no such folder of pictures; name it with --images")
     found = None
     resolved, missing = [], []
-    for annotation in annotations:
+    for annotation, place in zip(annotations, annotations.places.pictures, strict=True):
         name = annotation.name
-        if not join_inside(images, name).is_file():
+        if not os.path.isfile(path_inside(images, name)):
             found = find_pictures(images) if found is None else found
             path = found.get(picture_key(name))
             if path is None:
-                missing.append(name)
+                missing.append(f"{place}: found no picture {name!r}")
                 continue
             name = path.relative_to(images).as_posix()
         resolved.append(replace(annotation, name=name))
     if missing:
         count = len(missing) + len(resolved)
         raise UserError(
-            f"{source}{line_of(missing[0], source)}: found no picture {missing[0]!r} below {images} ({len(missing)} of"
-            f" the {count} are missing); name the folder of the pictures with --images"
+            f"{missing[0]} below {images} ({len(missing)} of the {count} are missing); name the folder of the pictures"
+            " with --images"
         )
     return resolved
-
-
-def line_of(name: str, source: Path) -> str:
-    """Return ":12" where line 12 of a text file is a picture's name, alone or behind '#', and "" where none is."""
-    try:
-        lines = read_text(source).split("\n")
-    except UserError:
-        return ""
-    title = re.compile(rf"\s*(#\s*)?[/\\]*{re.escape(name)}\s*")
-    return next((f":{number}" for number, line in enumerate(lines, start=1) if title.fullmatch(line)), "")
 
 
 def write_dataset(out: Path, parts: Mapping[str, Part], copy: bool, extra: Mapping[str, Path] | None = None) -> None:
@@ -120,9 +107,9 @@ def place(source: Path, target: Path, copy: bool) -> None:
         UserError: the file cannot be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not copy:
+    if not copy and not source.is_symlink():  # what a link leads to belongs to another folder
         try:
-            os.link(source.resolve(), target)
+            os.link(source, target)
             return
         except OSError:
             pass  # another disk, or a file system without links: the copy tells of any other reason

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from data.annotations import picture_key
+from data.annotations.record import clean_name
 from utils.errors import UserError
 from utils.files import read_text
 
@@ -95,19 +96,23 @@ def split_by_lists(names: Sequence[str], lists: Mapping[str, Path], rest: str) -
         UserError: a list that cannot be read, or a name in it that is not one of the pictures' or is there twice,
             named by its line.
     """
-    known = {picture_key(name): name for name in names}
+    whole, by_key = set(names), {}
+    for name in names:
+        by_key.setdefault(picture_key(name), []).append(name)
     splits, seen = dict.fromkeys(names, rest), {}
     for split, path in lists.items():
         for number, line in enumerate(read_text(path).split("\n"), start=1):
             name = line.strip()
             if not name:
                 continue
-            key = picture_key(name.replace("\\", "/").lstrip("/"))
-            where = f"{path}:{number}"
-            if key not in known:
-                raise UserError(f"{where}: found {name[:80]!r}; expected the name of a picture of the source")
-            if key in seen:
-                raise UserError(f"{where}: found {name[:80]!r}, which {seen[key]} has, too; expected each picture once")
-            seen[key] = where
-            splits[known[key]] = split
+            where, name = f"{path}:{number}", clean_name(name)
+            found = [name] if name in whole else by_key.get(picture_key(name), [])
+            if len(found) != 1:
+                may_be = f", which may be {' and '.join(found)}" if found else ""
+                raise UserError(f"{where}: found {name[:80]!r}{may_be}; expected the name of a picture of the source")
+            if found[0] in seen:
+                earlier = seen[found[0]]
+                raise UserError(f"{where}: found {name[:80]!r}, which {earlier} has, too; expected each picture once")
+            seen[found[0]] = where
+            splits[found[0]] = split
     return splits

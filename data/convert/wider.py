@@ -8,7 +8,7 @@ import numpy as np
 
 from data.annotations import Annotation, picture_key, read_annotations
 from data.annotations.wider_mat import SUBSETS
-from data.convert.layout import Part, fit_parts, line_of, resolve_pictures
+from data.convert.layout import Part, fit_parts, resolve_pictures
 from data.pictures import files_below
 from utils.errors import UserError
 
@@ -61,11 +61,10 @@ def with_landmarks(annotations: Sequence[Annotation], landmark_file: Path) -> li
     labelled = read_annotations(landmark_file, "label")
     if not any(annotation.landmark_mask.any() for annotation in labelled):
         raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
-    for annotation in labelled:
+    for annotation, place in zip(labelled, labelled.places.pictures, strict=True):
         index = known.get(picture_key(annotation.name))
         if index is None:
-            where = f"{landmark_file}{line_of(annotation.name, landmark_file)}"
-            raise UserError(f"{where}: found {annotation.name!r}; expected a picture of WIDER FACE's training set")
+            raise UserError(f"{place}: found {annotation.name!r}; expected a picture of WIDER FACE's training set")
         # A face of that annotation has no attributes; none of them is marked as invalid.
         count = len(annotation.boxes)
         attributes = {name: np.zeros(count) for name in result[index].attributes}
@@ -119,6 +118,6 @@ def _read_split(folder: Path, split: str) -> list[Annotation]:
     if not labels.is_file():
         raise UserError(f"{labels}: no such file; unpack wider_face_split.zip of {URL} in {folder}")
     try:
-        return resolve_pictures(read_annotations(labels, "wider"), images, labels)
+        return resolve_pictures(read_annotations(labels, "wider"), images)
     except UserError as error:
         raise UserError(f"{error} (WIDER FACE as downloaded: {URL})") from error

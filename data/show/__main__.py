@@ -44,6 +44,7 @@ SHEETS = (PICTURES, NAMES, AUGMENTED)
 # What a flag goes with; elsewhere it would do nothing.
 GOES_WITH = {
     "images": (PICTURES, NAMES, STATISTICS),
+    "category": (PICTURES, NAMES, STATISTICS),
     "count": (PICTURES, AUGMENTED),
     "columns": SHEETS,
     "side": SHEETS,
@@ -71,7 +72,7 @@ def main() -> None:
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:
-        annotations = read_annotations(args.labels, images=args.images)
+        annotations = read_annotations(args.labels, images=args.images, category=args.category)
         errors = (_show_statistics if mode == STATISTICS else _show_pictures)(args, annotations, images)
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
@@ -91,6 +92,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     add = parser.add_argument
     add("labels", type=Path, metavar="LABELS", help="label file or folder, in any format that eval.py reads")
     add("--images", type=Path, metavar="FOLDER", help="of the pictures (default: images/ beside the labels)")
+    add("--category", metavar="NAME", help='the class of objects that is the face (default: "face", or the only class)')
     add("--out", type=Path, metavar="FILE", help="the picture that is written, or replaced (default: see above)")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
