@@ -1,15 +1,22 @@
 """`python -m data.check`: it finds what is planted, nothing else, and cleans without touching what is there."""
 
 import json
+import os
 import shutil
+import struct
+import subprocess
+import sys
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
-from data.annotations import read_annotations
+from data.annotations import KINDS, read_annotations
 from data.sample.files import make_sample
 from utils.files import read_image
 
@@ -516,3 +523,133 @@ def test_of_equal_files_that_of_the_later_part_is_kept(script, tmp_path):
     assert script(CHECK, tmp_path, "--fix").status == 1
     assert [one.name for one in read_annotations(tmp_path / "train" / "label_fixed.txt")] == ["a.jpg"]
     assert [one.name for one in read_annotations(tmp_path / "val" / "label_fixed.txt")] == ["d.jpg", "e.jpg"]
+
+
+def test_equal_files_keep_the_labels(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n# b.jpg\n1 2 30 40\n", {"a.jpg": (200, 300)})
+    shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "b.jpg")
+    script(CHECK, label, "--fix")
+    (kept,) = read_annotations(tmp_path / "label_fixed.txt")
+    assert kept.name == "b.jpg" and kept.boxes.tolist() == [[1, 2, 31, 42]]
+
+
+def test_corners_are_not_mended_as_if_they_were_sizes(script, tmp_path):
+    rows = "".join(f"{x} {x} {x + 60} {x + 70}\n" for x in range(100, 190, 3))
+    label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (270, 260)})
+    outcome = script(CHECK, label, "--fix")
+    assert "not written, since boxes are read as x y w h" in outcome.err
+    assert not (tmp_path / "label_fixed.txt").exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "list"])
+def test_every_format_is_checked_and_cleaned_where_convert_puts_it(script, tmp_path, kind):
+    names = [f"show/{i}.jpg" for i in range(6)]
+    text = "".join(f"# {name}\n10 20 30 40\n{290 if i < 3 else 90} 20 30 40\n" for i, name in enumerate(names))
+    label = labelled(tmp_path / "raw", text, dict.fromkeys(names, (200, 300)))
+    split = ("--split", "train=0.5", "val=0.5", "--to", kind)
+    assert script("data/convert/__main__.py", label, tmp_path / "set", *split).status == 0
+    report, status = check(script, tmp_path / "set", "--fix")
+    assert status == 0
+    beyond = 0 if kind == "yolo" else 3  # YOLO's writer clips to the picture
+    assert [one["kind"] for one in report["findings"]] == ["beyond"] * beyond
+    assert sum(part["faces"] for part in report["parts"].values()) == 12
+    written = sorted(path for path in (tmp_path / "set").glob("*/*_fixed*") if "_list_" not in path.name)
+    assert len(written) == 2
+    again, status = check(script, *written)
+    assert status == 0 and again["findings"] == []
+    assert sum(part["faces"] for part in again["parts"].values()) == 12
+
+
+def test_faces_are_compared_across_blocks(script, tmp_path):
+    rows = [f"{7 * (i % 80)} {9 * (i // 80)} 6 8" for i in range(1100)]
+    label = labelled(tmp_path, "\n".join(["# a.jpg", *rows, rows[0]]), {"a.jpg": (600, 900)})
+    report, _ = check(script, label)
+    (found,) = report["findings"]
+    assert found["kind"] == "double" and found["where"] == f"{label}:1102" and f"{label}:2" in found["message"]
+
+
+def test_what_would_hang_or_fill_the_memory_is_named(script, tmp_path):
+    text = "".join(f"# {name}\n" for name in ("good.jpg", "pipe.jpg", "endless.jpg", "huge.png", "zeros.jpg"))
+    label = labelled(tmp_path, text, {"good.jpg": (64, 64)})
+    images = tmp_path / "images"
+    os.mkfifo(images / "pipe.jpg")
+    (images / "endless.jpg").symlink_to("/dev/zero")
+    with open(images / "zeros.jpg", "wb") as file:
+        file.truncate(5 << 30)
+    header = b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header[4:]))
+    (images / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + crc + b"\0\0\0\0IEND\xaeB`\x82")
+    report, status = check(script, label)
+    said = {Path(one["where"]).name: one["message"] for one in report["findings"] if one["kind"] == "unreadable"}
+    assert status == 1 and len(report["findings"]) == 4
+    assert "pipe or a device" in said["pipe.jpg"] and "pipe or a device" in said["endless.jpg"]
+    assert "5,368,709,120 bytes" in said["zeros.jpg"] and "40000 x 40000 pixels" in said["huge.png"]
+
+
+def test_names_that_no_file_can_have(script, tmp_path):
+    label = labelled(tmp_path, f"# a.jpg\n# {'n' * 300}.jpg\n# sub/../a.jpg\n", {"a.jpg": (64, 64)})
+    report, _ = check(script, label)
+    found = [(one["kind"], one["where"]) for one in report["findings"]]
+    assert found == [("missing", f"{label}:2"), ("name", f"{label}:3")]
+
+
+def test_kinds_of_pictures_that_only_opencv_knows(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n", {})
+    (tmp_path / "images" / "a.jpg").write_bytes(cv2.imencode(".ppm", another_view(1))[1])
+    report, status = check(script, label)
+    assert status == 0 and report["findings"] == []
+    assert next(iter(report["parts"].values()))["quantiles"]["width"][0] == 640
+
+
+def test_ids_without_suffix_fit_a_list_with_them(script, tmp_path):
+    text = "1\n1\n10, 20, 30, 40, 0, 0, 0, 0\n2\n0\n"
+    labelled(tmp_path, "-", {"1.jpg": (200, 300), "2.png": (200, 300), "3.jpg": (200, 300), "3.png": (200, 300)})
+    (tmp_path / "label.txt").write_text(text + "3\n0\n")
+    (tmp_path / "tvval_list.txt").write_text("1.jpg\n2.png\n3.jpg\n")
+    report, _ = check(script, tmp_path / "label.txt")
+    # The last one may be either of two pictures.
+    assert [(one["kind"], one["where"].rpartition("/")[2]) for one in report["findings"]] == [
+        ("missing", "label.txt:6"),
+        ("unlisted", "3.jpg"),
+        ("unlisted", "3.png"),
+    ]
+
+
+def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_path):
+    label = labelled(tmp_path, "#\n1 2 3\n#\n", {"a.jpg": (64, 64)})
+    (tmp_path / "tvval_list.txt").write_bytes(b"\xff\xfe\0")
+    report, status = check(script, label)
+    assert status == 1
+    where = [one["where"] for one in report["findings"] if one["kind"] == "row"]
+    assert where == [f"{label}:1", f"{label}:2", f"{label}:3", str(tmp_path / "tvval_list.txt")]
+
+
+def test_prior_boxes_are_tried_on_the_first_part_with_faces(script, tmp_path):
+    label = labelled(tmp_path / "train", "-", {"a.jpg": (600, 600)})
+    label.unlink()
+    (tmp_path / "train" / "tvtrain_list.txt").write_text("a.jpg\n")
+    rows = "".join(f"{9 * (i % 60)} {12 * (i // 60)} 7 9\n" for i in range(2400))
+    labelled(tmp_path / "val", f"# b.jpg\n{rows}", {"c.jpg": (600, 600), "b.jpg": (600, 600)})
+    report, _ = check(script, tmp_path)
+    assert report["priors"]["part"] == "val" and report["priors"]["faces"] >= 50
+
+
+def test_processes_end_with_the_program_however_it_ends():
+    program = (
+        "import multiprocessing, os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from data.check.pictures import _begin\n"
+        "if __name__ == '__main__':\n"
+        "    with ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), _begin) as pool:\n"
+        "        print(*pool.map(time.sleep, [0, 0]), *pool._processes, flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    workers = [int(word) for word in run.stdout.readline().split() if word != "None"]
+    assert len(workers) == 2
+    run.kill()
+    run.wait()
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until, "the processes are still there"
+        time.sleep(0.05)

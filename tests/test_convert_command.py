@@ -275,3 +275,50 @@ def test_a_name_never_leads_outside(convert, tmp_path):
     (tmp_path / "label.txt").write_text("# ../secret.jpg\n1 2 3 4\n")
     draw_picture(tmp_path / "secret.jpg", [])
     convert(tmp_path / "label.txt", tmp_path / "out", "--split", "train=1").refuses("../secret.jpg", "stays inside")
+
+
+def test_an_id_that_is_a_number_is_named_by_its_own_line(convert, tmp_path):
+    (tmp_path / "frames").mkdir()
+    for name in ("1.jpg", "3.jpg"):
+        draw_picture(tmp_path / "frames" / name, [])
+    row = "1, 2, 3, 4, 0, 0, 0, 0\n"
+    (tmp_path / "in.txt").write_text(f"1\n2\n{row}{row}2\n1\n{row}3\n0\n")
+    outcome = convert(tmp_path / "in.txt", tmp_path / "out", "--images", tmp_path / "frames", "--split", "train=1")
+    outcome.refuses(f"{tmp_path / 'in.txt'}:5: found no picture '2'", "1 of the 3 are missing")
+
+
+def test_a_link_is_copied_since_what_it_leads_to_is_somebody_else_s(convert, tmp_path):
+    draw_picture(tmp_path / "theirs.jpg", [(10, 10, 20, 20)])
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").symlink_to(tmp_path / "theirs.jpg")
+    (tmp_path / "label.txt").write_text("# a.jpg\n10 10 20 20\n")
+    assert convert(tmp_path / "label.txt", tmp_path / "out", "--split", "train=1").status == 0
+    copy = tmp_path / "out" / "train" / "images" / "a.jpg"
+    assert copy.read_bytes() == (tmp_path / "theirs.jpg").read_bytes() and not copy.is_symlink()
+    assert not copy.samefile(tmp_path / "theirs.jpg")
+
+
+def test_nothing_is_written_among_the_pictures(convert, dataset):
+    out = dataset.parent / "images" / "new"
+    convert(dataset, out, "--split", "train=1").refuses(out, "among the pictures")
+
+
+def test_pictures_that_differ_in_their_suffix_alone(convert, tmp_path):
+    for name in ("a.jpg", "a.png", "b.jpg"):
+        draw_picture(tmp_path / "images" / name, [])
+    (tmp_path / "label.txt").write_text("# a.jpg\n1 2 3 4\n# a.png\n5 6 7 8\n# b.jpg\n")
+    (tmp_path / "val.txt").write_text("a.jpg\n")
+    flags = ("--split_list", f"val={tmp_path / 'val.txt'}")
+    assert convert(tmp_path / "label.txt", tmp_path / "out", *flags).status == 0
+    assert [one.name for one in read_annotations(tmp_path / "out" / "val")] == ["a.jpg"]
+    (tmp_path / "val.txt").write_text("b\na\n")
+    convert(tmp_path / "label.txt", tmp_path / "two", *flags).refuses("val.txt:2", "a.jpg and a.png")
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+def test_a_pipe_is_refused_instead_of_waited_for(convert, tmp_path, kind):
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    folder = tmp_path / ("labels" if kind == "yolo" else "xml")
+    folder.mkdir()
+    os.mkfifo(folder / ("a.txt" if kind == "yolo" else "a.xml"))
+    convert(folder, tmp_path / "out", "--from", kind).refuses(folder, "is a pipe or a device")

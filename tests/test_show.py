@@ -1,5 +1,7 @@
 """Looking at a dataset: what the sheets and plots on disk show, and where."""
 
+import json
+import os
 import re
 
 import cv2
@@ -448,3 +450,22 @@ def test_a_sheet_may_be_as_large_as_a_jpeg():
     for count, columns, side in ((1_000, 1, 100), (1_000, 1_000, 100), (10_000, 100, 300)):
         with pytest.raises(UserError, match="65,535"):
             check_size(count, columns, side)
+
+
+def test_pipes_and_pictures_that_cannot_be_read(show, tmp_path):
+    (tmp_path / "label.txt").write_text("# a.jpg\n# pipe.jpg\n1 2 30 40\n")
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    os.mkfifo(tmp_path / "images" / "pipe.jpg")
+    outcome, _ = show(tmp_path / "label.txt")
+    assert outcome.status == 3 and "pipe.jpg: is a pipe or a device" in outcome.err
+    show(tmp_path / "label.txt", "--statistics")[0].refuses("no faces in pictures that can be read")
+
+
+def test_the_class_that_is_the_face(show, tmp_path):
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    boxes = [{"image_id": 1, "id": i, "category_id": i, "bbox": [9, 9, 10 * i, 20]} for i in (1, 2, 3)]
+    kinds = [{"id": i, "name": name} for i, name in enumerate(("head", "dog", "cat"), 1)]
+    content = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": boxes, "categories": kinds}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    show(tmp_path / "coco.json")[0].refuses("--category")
+    assert "(10 x 20 px)" in show(tmp_path / "coco.json", "--category", "head", "--pick", "largest")[0].out

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -188,8 +189,8 @@ def _show_statistics(args: argparse.Namespace, annotations: Annotations, images:
     sizes, errors = picture_sizes([join_inside(images, name) for name in annotations.names])
     _check_readable(len(sizes), errors)
     values = distributions(annotations, sizes)
-    if len(values["size"]) == 0:
-        raise UserError(f"{args.labels}: has no faces, whose statistics these would be")
+    if not np.isfinite(values["relative_size"]).any():
+        raise UserError(f"{args.labels}: has no faces in pictures that can be read, whose statistics these would be")
     prior_sizes = [size for sizes in NETWORKS[args.network]["min_sizes"] for size in sizes]
     draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
     print(f"{args.out}: {counted(len(sizes), 'picture')}, {counted(len(values['size']), 'face')}")
