@@ -170,7 +170,7 @@ def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:
     """
     found = {}
     for file in sorted(folder.iterdir()):
-        if file.stem.endswith(FIXED):
+        if file.stem.endswith(FIXED) or file.stem.upper() == "README":
             continue
         is_text = file.suffix.lower() == ".txt" and file.name != CLASSES and not file.name.endswith("_list.txt")
         if (is_text or file.suffix.lower() in (".json", ".xml") or file.name == _WIDER_MAT) and file.is_file():

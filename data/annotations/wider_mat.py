@@ -28,7 +28,7 @@ def read_wider_mat(path: Path) -> Annotations:
     try:
         events, files = content["event_list"][:, 0], content["file_list"][:, 0]
         names = [
-            f"{event[0]}/{picture[0]}"
+            str(PurePosixPath(event[0], picture[0]))  # the event "." is none
             for event, pictures in zip(events, files, strict=True)
             for picture in pictures[:, 0]
         ]

@@ -89,6 +89,6 @@ def main() -> None:
     print((to_json if args.json else to_text)(described, findings, trained))
     if args.fix:
         for sentence in write_fixed(parts, looks, labels, copies):
-            print(sentence, file=sys.stderr)
+            print(sentence, file=sys.stderr if args.json else sys.stdout)
     if any(KINDS[finding.kind].is_error for finding in findings):
         sys.exit(1)

@@ -36,8 +36,9 @@ KINDS = {
     "list": Kind("pictures that are in only one of labels and list", True),
     "columns": Kind("boxes that look like x1 y1 x2 y2", True),
     "size": Kind("pictures of another size than expected", True),
-    "empty": Kind("boxes without a width or a height", True),
-    "outside": Kind("boxes outside their picture", True),
+    "suffix": Kind("names without suffix, by which a training finds no picture", False),
+    "empty": Kind("boxes less than a pixel wide or high; expected pixels, not parts of the picture", True),
+    "outside": Kind("boxes mostly or all outside their picture", True),
     "beyond": Kind("boxes that reach beyond their picture", False),
     "double": Kind("faces labelled twice", False),
     "leak": Kind("pictures that are in two parts of the dataset", True),
@@ -78,16 +79,23 @@ def _finding(kind: str, part: Part, sentence: str) -> Finding:
 
 def _of_records(part: Part, labels: Labels) -> Iterator[Finding]:
     places = part.annotations.places.pictures
+    by_letters = {file.lower(): file for file in part.files}
+    short = 0
     for i, name in enumerate(part.annotations.names):
+        short += labels.file[i] >= 0 and picture_key(part.files[labels.file[i]]) == name
         if labels.first[i] < i:
             message = f"{printable(name)} is listed at {places[labels.first[i]]}, too"
             yield Finding("repeated", part.name, places[i], message)
         elif labels.file[i] < 0:
             try:
-                path = path_inside(part.images, name)
-                yield Finding("missing", part.name, places[i], f"no such picture: {path}")
+                message = f"no such picture: {path_inside(part.images, name)}"
+                other = by_letters.get(name.lower())
+                yield Finding("missing", part.name, places[i], message + (f"; is it {other}?" if other else ""))
             except UserError as error:
                 yield Finding("name", part.name, places[i], str(error))
+    if short and part.kind != "wider_mat":  # which has none by its nature
+        message = f"{short} of {len(places)} names; python -m data.convert with --images adds the suffixes"
+        yield Finding("suffix", part.name, str(part.path), message)
 
 
 def _of_lists(part: Part, labels: Labels) -> Iterator[Finding]:
@@ -117,9 +125,9 @@ def _of_pictures(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
     for warning in looks.warnings.values():
         yield _finding("damaged", part, warning)
     for file in np.flatnonzero(~used).tolist():
-        message = f"has no record in {part.path}; one without faces would teach what is none"
+        message = f"is not in {part.path}; if it shows no face, a record without faces would teach that"
         if file in looks.problems:
-            message = f"has no record in {part.path}, and cannot be read"
+            message = f"is not in {part.path}, and cannot be read"
         yield Finding("unlisted", part.name, str(part.paths[file]), message)
     for file in np.flatnonzero(looks.orientations > 1).tolist():
         message = f"EXIF orientation {looks.orientations[file]}; were its boxes drawn on the turned picture?"
@@ -152,13 +160,14 @@ def _of_sizes(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
 def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
     places, boxes = part.annotations.places.faces, part.annotations.boxes
     beyond = ~labels.empty & ~labels.outside & (labels.overreach > TOLERANCE)
+    outside = labels.outside
     if labels.are_corners:
         message = "most boxes leave their picture as x y w h, and fit it as x1 y1 x2 y2; expected x y w h"
         yield Finding("columns", part.name, str(part.path), message)
-        beyond[:] = False
+        beyond = outside = np.zeros_like(beyond)
     for face in np.flatnonzero(labels.empty).tolist():
         yield Finding("empty", part.name, places[face], _box(boxes[face]))
-    for face in np.flatnonzero(labels.outside).tolist():
+    for face in np.flatnonzero(outside).tolist():
         yield Finding("outside", part.name, places[face], f"{_box(boxes[face])} in {_size_of(face, looks, labels)}")
     for face in np.flatnonzero(beyond).tolist():
         message = f"{_box(boxes[face])} leaves {_size_of(face, looks, labels)} by {labels.overreach[face]:g} px"

@@ -41,21 +41,35 @@ def write_fixed(
         if label.are_corners:
             yield f"{path}: not written, since boxes are read as x y w h and these seem to be x1 y1 x2 y2"
             continue
-        left_out = set(look.problems) | {-1} | dropped[number]
-        cleaned = [
-            _merged(part, label, records) for records in groups(label.first) if label.file[records[0]] not in left_out
-        ]
+        unusable = set(look.problems) | {-1}
+        every = [records for records in groups(label.first) if label.file[records[0]] not in unusable]
+        kept = [records for records in every if label.file[records[0]] not in dropped[number]]
+        changes = {
+            "what cannot be read": len(part.problems),
+            "names without a picture that can be read": len(np.unique(label.first)) - len(every),
+            "names that are there twice": len(label.first) - len(np.unique(label.first)),
+            "files that are there twice": len(every) - len(kept),
+            "faces of less than a pixel": int(label.empty.sum()),
+            "faces outside": int(label.outside.sum()),
+            "faces labelled twice": int((label.repeats >= 0).sum()),
+        }
+        clipped = int((label.whole & (label.overreach > 0)).sum())
+        cleaned = [_merged(part, label, records) for records in kept]
+        is_listed = not part.lists or {one.name for one in cleaned} == {name for name, _ in part.list_names}
+        if is_listed and not any(changes.values()) and not clipped:
+            yield f"{part.path}: nothing to mend"
+            continue
         if not cleaned:
             yield f"{path}: not written, since nothing would be left"
             continue
         sentences = write_annotations(cleaned, path, part.kind, images=part.images)
+        left_out = ", ".join(f"{count} {what}" for what, count in changes.items() if count) or "nothing"
         faces = sum(len(annotation.boxes) for annotation in cleaned)
-        before = f"{len(part.annotations)} records and {len(part.annotations.boxes)} faces could be read"
-        yield f"{path}: written, with {len(cleaned)} pictures and {faces} faces, where {before}"
+        yield f"{path}: {len(cleaned)} pictures, {faces} faces; left out: {left_out}; clipped: {clipped} faces"
         yield from (f"{path}: {sentence}" for sentence in sentences)
-        for names in part.lists:
-            write_annotations(cleaned, _fixed_list(names), "list")
-            yield f"{_fixed_list(names)}: written, with the same pictures"
+        for listed in part.lists:
+            write_annotations(cleaned, _fixed_list(listed), "list")
+            yield f"{_fixed_list(listed)}: the same pictures"
 
 
 def _fixed_annotation(part: Part) -> Path:

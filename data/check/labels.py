@@ -24,8 +24,8 @@ class Labels:
         record: (F,) int64, the record of each face.
         clipped: (F, 4) float64 x1 y1 x2 y2, moved into the picture where its size is known.
         overreach: (F,) float64, by how many pixels a box leaves its picture; 0 where the size is not known.
-        empty: (F,) bool, no width or no height.
-        outside: (F,) bool, nothing of it is in the picture, though it has a size.
+        empty: (F,) bool, less than a pixel wide or high.
+        outside: (F,) bool, less than half of it is in the picture, though it has a size.
         repeats: (F,) int64, an earlier face of the same picture with the same box, -1 where there is none.
         counted: (F,) bool, those that an evaluation counts.
         are_corners: whether the file seems to have x1 y1 x2 y2 in place of x y w h.
@@ -71,8 +71,9 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
     boxes = annotations.boxes
     width, height = size[:, 1], size[:, 0]
     clipped = np.where(known[:, None], np.clip(boxes, 0, np.stack([width, height, width, height], axis=1)), boxes)
-    empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
-    outside = ~empty & (clipped[:, 2:] <= clipped[:, :2]).any(axis=1)
+    empty = (boxes[:, 2:] - boxes[:, :2] < 1).any(axis=1)
+    area, area_inside = ((corners[:, 2:] - corners[:, :2]).clip(0).prod(axis=1) for corners in (boxes, clipped))
+    outside = ~empty & (area_inside < area / 2)
     overreach = np.abs(clipped - boxes).max(axis=1, initial=0)
     return Labels(
         file,

@@ -32,7 +32,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     for kind, words in KINDS.items():
         found = [finding for finding in findings if finding.kind == kind]
         if found:
-            yield f"{'error' if words.is_error else 'look at'}: {len(found)} {words.heading}"
+            yield f"{'error' if words.is_error else 'look at'}: {words.heading} ({len(found)})"
             yield from (f"  {printable(str(finding), 300)}" for finding in found[:SHOWN])
             if len(found) > SHOWN:
                 yield f"  and {len(found) - SHOWN} more, which --json has"
@@ -65,8 +65,9 @@ def _priors(learnable: dict) -> Iterator[str]:
     )
     size = learnable["image_size"]
     yield (
-        f"Prior boxes {learnable['min_sizes']} overlap, of the {learnable['faces']} faces (median"
-        f" {learnable['median_size']:g} px) in {learnable['part']}'s samples of {size} px, {shares}."
+        f"A training sees random crops of {learnable['part']}, scaled to {size} px. Of the {learnable['faces']:,} faces"
+        f" in those of an epoch (median {learnable['median_size']:g} px), prior boxes {learnable['min_sizes']} overlap"
+        f" {shares}."
     )
     if learnable["median_size_of_unlearnt"] is not None:
         yield (
@@ -88,4 +89,4 @@ def _verdict(findings: Sequence[Finding]) -> str:
     errors = sum(KINDS[finding.kind].is_error for finding in findings)
     if not findings:
         return "Nothing wrong was found."
-    return f"{errors} errors, and {len(findings) - errors} places to look at."
+    return f"errors: {errors}, places to look at: {len(findings) - errors}"
