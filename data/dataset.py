@@ -62,7 +62,10 @@ class FaceDataset(Dataset):
         if label_file.is_dir():
             found = [folder / "label.txt" for folder in (label_file, label_file.parent)]
             likely = next((path for path in found if path.is_file()), "for example train/label.txt")
-            raise UserError(f"{label_file}: is a folder; name the label file, {likely}")
+            raise UserError(
+                f"{label_file}: is a folder; name the label file, {likely}, or make one of Pascal VOC or YOLO files"
+                f" with: python -m data.convert {label_file} label.txt"
+            )
         if not label_file.is_file():
             raise UserError(
                 f"{label_file}: no such label file; put the dataset there, name another with --training_dataset, or"
@@ -77,7 +80,8 @@ class FaceDataset(Dataset):
         if missing:
             raise UserError(
                 f"{self.path(missing[0])}: no such picture ({len(missing)} of the {len(self.annotations)} in"
-                f" {label_file} are missing)"
+                f" {label_file} are missing); a label file has its pictures in images/ beside it, and python -m"
+                " data.check names all that is wrong"
             )
         self.negative_names = Names.pack([])
         if negatives is not None:

@@ -29,6 +29,11 @@ def picture_key(name: str) -> str:
     return str(PurePosixPath(key)) if "//" in key or "./" in key or key.endswith(("/", "/.")) else key
 
 
+def has_no_suffix(name: str) -> bool:
+    """Whether a picture's name lacks its suffix, as Laboro TV's IDs do."""
+    return os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES
+
+
 def find_pictures(folder: str | Path) -> dict[str, Path]:
     """Return picture_key(path below the folder) -> file, in the order of the paths, for all pictures below a folder.
 

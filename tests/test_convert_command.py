@@ -322,3 +322,33 @@ def test_a_pipe_is_refused_instead_of_waited_for(convert, tmp_path, kind):
     folder.mkdir()
     os.mkfifo(folder / ("a.txt" if kind == "yolo" else "a.xml"))
     convert(folder, tmp_path / "out", "--from", kind).refuses(folder, "is a pipe or a device")
+
+
+def test_a_list_says_nothing_about_faces(convert, tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
+    convert(tmp_path / "list.txt", tmp_path / "label.txt").refuses("list.txt", "says nothing about faces")
+    assert convert(tmp_path / "list.txt", tmp_path / "copy.txt", "--to", "list").status == 0
+    assert (tmp_path / "copy.txt").read_text() == "a.jpg\nb.jpg\n"
+
+
+def test_a_readme_is_no_annotation(convert, tmp_path):
+    (tmp_path / "README.txt").write_text("A few words.\n")
+    convert(tmp_path, tmp_path / "out.txt").refuses(tmp_path, "has no label file")
+
+
+def test_names_without_suffix_are_said(convert, tmp_path):
+    (tmp_path / "in.txt").write_text("1\n1\n1, 2, 3, 4, 0, 0, 0, 0\n")
+    outcome = convert(tmp_path / "in.txt", tmp_path / "out.txt")
+    assert outcome.status == 0 and "names without suffix" in outcome.out and "--images FOLDER" in outcome.out
+
+
+def test_what_comes_next_is_printed_and_runs(convert, script, frames):
+    out = frames / "set"
+    flags = ("--images", frames / "frames", "--split", "train=0.5", "val=0.5")
+    printed = [line.split() for line in convert(frames / "laboro.txt", out, *flags).out.splitlines() if line.startswith("python ")]
+    assert [words[1:] for words in printed] == [
+        ["-m", "data.check", str(out)],
+        ["train.py", "--training_dataset", str(out / "train" / "label.txt")],
+    ]
+    assert script("data/check/__main__.py", out).status == 0
+    assert len(FaceDataset(out / "train" / "label.txt", 64)) == 10

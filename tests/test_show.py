@@ -18,7 +18,7 @@ from data.annotations import read_annotations
 from data.config import cfg_mnet
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from data.show.__main__ import prior_matcher
+from data.show.command import prior_matcher
 from data.show.layout import (
     FORCED_COLOR,
     GAP,

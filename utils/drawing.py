@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 BOX_COLOR = (60, 220, 60)
-IGNORED_COLOR = (160, 160, 160)
+IGNORED_COLOR = (220, 120, 255)
 TEXT_COLOR = (0, 40, 0)
 # Left eye, right eye, nose, left and right corner of the mouth, as they lie in the picture: mirrored wrongly, it shows.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))

@@ -102,8 +102,9 @@ def next_commands(out: Path, has_ground_truth: bool) -> str:
     lines = []
     for network, name in (("mobile0.25", "mobilenet0.25"), ("resnet50", "Resnet50")):
         lines += [
-            f"python train.py --network {network} --training_dataset {out}/train/label.txt",
-            f"python val_tvface.py --network {network} --trained_model weights/{name}_Final.pth"
+            f"python train.py --network {network} --training_dataset {out}/train/label.txt"
+            " --save_folder weights/widerface",
+            f"python val_tvface.py --network {network} --trained_model weights/widerface/{name}_Final.pth"
             f" --dataset_folder {out}/val/images --save_folder val_dataset_evaluate/widerface_{network}_txt",
             f"python val_dataset_evaluate/eval.py -p val_dataset_evaluate/widerface_{network}_txt -g {truth}"
             f" --result val_dataset_evaluate/widerface_{network}_result",

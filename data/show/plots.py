@@ -113,7 +113,7 @@ def _draw_places(axes, values: Mapping[str, np.ndarray]) -> str:
 def _draw_face_sizes(axes, values: Mapping[str, np.ndarray], prior_sizes: Sequence[float]) -> str:
     sizes = values["size"]
     _draw_log_histogram(axes, sizes, sorted([*prior_sizes, sizes.min(), sizes.max()]))
-    axes.set(xlabel="square root of the area, px; dashed: prior boxes", ylabel="faces")
+    axes.set(xlabel="square root of the area, px in the picture as it is; dashed: prior boxes", ylabel="faces")
     place = axes.get_xaxis_transform()
     for size in prior_sizes:
         axes.axvline(size, color=MARK, linewidth=1, linestyle=(0, (4, 3)))

@@ -109,7 +109,9 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
     The boxes are drawn after scaling, so that lines and dots are as thick in pictures of any size.
     """
     left, top, right, bottom = 0, 0, image.shape[1], image.shape[0]
-    highest, note = HIGHEST * side, counted(len(annotation.boxes), "face")
+    ignored = int(annotation.ignored.sum())
+    highest, note = HIGHEST * side, counted(len(annotation.boxes) - ignored, "face")
+    note += f", {ignored} ignored" if ignored else ""
     if face is not None:
         box = annotation.boxes[face]
         left, top, right, bottom = window_around(box, right, bottom)
