@@ -345,7 +345,8 @@ def test_names_without_suffix_are_said(convert, tmp_path):
 def test_what_comes_next_is_printed_and_runs(convert, script, frames):
     out = frames / "set"
     flags = ("--images", frames / "frames", "--split", "train=0.5", "val=0.5")
-    printed = [line.split() for line in convert(frames / "laboro.txt", out, *flags).out.splitlines() if line.startswith("python ")]
+    said = convert(frames / "laboro.txt", out, *flags).out.splitlines()
+    printed = [line.split() for line in said if line.startswith("python ")]
     assert [words[1:] for words in printed] == [
         ["-m", "data.check", str(out)],
         ["train.py", "--training_dataset", str(out / "train" / "label.txt")],

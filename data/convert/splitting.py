@@ -49,7 +49,7 @@ def split_by_ratio(
         if split not in splits.values():
             raise UserError(
                 f"--split {split}={ratios[split]:g}: gets none of the {len(names)} pictures, which are {len(groups)} to"
-                " deal out; with --by_prefix REGEX, choose a prefix that fewer pictures have in common"
+                " deal out; leave --by_prefix out, or choose with its REGEX a prefix that fewer pictures have in common"
             )
     return splits
 
