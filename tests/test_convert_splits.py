@@ -91,7 +91,7 @@ def test_ratios_that_make_no_sense(ratios, count, problem):
 
 
 def test_one_programme_cannot_be_split():
-    with pytest.raises(UserError, match="gets none of the 9 pictures, which are 1 to deal out; with --by_prefix REGEX"):
+    with pytest.raises(UserError, match="gets none of the 9 pictures, which are 1 to deal out; leave --by_prefix out"):
         split_by_ratio([f"{i}.jpg" for i in range(9)], RATIOS, 0, prefix_of(None))
 
 
