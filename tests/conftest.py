@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from data.config import NETWORKS
+from data.sample.files import make_sample
 from models.detector import Detector
 from models.retinaface import RetinaFace
 from utils import compiled
@@ -125,6 +126,14 @@ def dataset(tmp_path) -> Path:
     label = tmp_path / "faces" / "label.txt"
     label.write_text("\n".join(lines) + "\n")
     return label
+
+
+@pytest.fixture(scope="session")
+def drawn_sample(tmp_path_factory) -> Path:
+    """A drawn dataset in the layout of TV Face, in which nothing is wrong; it belongs to all tests."""
+    folder = tmp_path_factory.mktemp("sample") / "tvface"
+    make_sample(folder, {"train": 60, "val": 4, "test": 4}, (640, 360))
+    return folder
 
 
 @pytest.fixture(scope="session")

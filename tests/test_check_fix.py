@@ -1,0 +1,128 @@
+"""`python -m data.check --fix`: cleaned copies, and nothing else is touched."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+from planted_faults import CHECK, another_view, check, labelled, plant
+
+from data.annotations import KINDS, read_annotations
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_fix_cleans_a_copy_and_leaves_everything_else(script, drawn_sample, tmp_path):
+    folder = shutil.copytree(drawn_sample, tmp_path / "tvface")
+    plant(folder)
+    before = bytes_below(folder)
+    outcome = script(CHECK, folder, "--fix", "--json")
+    assert outcome.status == 1
+    fixed = [folder / "train" / "label_fixed.txt", folder / "val" / "tvval_label_fixed.txt",
+             folder / "test" / "tvtest_label_fixed.txt"]  # fmt: skip
+    lists = [folder / split / f"tv{split}_list_fixed.txt" for split in ("val", "test")]
+    assert set(bytes_below(folder)) == {*before, *map(str, fixed), *map(str, lists)}
+    assert all(Path(path).read_bytes() == content for path, content in before.items())
+    said = outcome.err.splitlines()
+    assert [line.split(": ")[0] for line in said] == list(map(str, (fixed[0], fixed[1], lists[0], fixed[2], lists[1])))
+    assert "3 faces of less than a pixel, 3 faces outside, 3 faces labelled twice; clipped: 4 faces" in said[0]
+    report, _ = check(script, *fixed)
+    kinds = {one["kind"] for one in report["findings"]}
+    # What people have to decide on is left, and of the files those that the cleaned labels do not name.
+    left = ["damaged", "rotated", "unlisted", "size", "near leak", "near copy"]
+    assert sorted(kinds) == sorted(left)
+    # Nobody who names a folder gets a cleaned copy without asking for it.
+    assert len(read_annotations(folder / "val")) == len(read_annotations(folder / "val" / "tvval_label.txt"))
+
+
+def test_what_fix_writes(script, tmp_path):
+    landmarks = "12 15 0 30 15 0 20 25 0 14 40 0 28 40 0 0.9"
+    text = (
+        f"# a.jpg\n10 10 40.5 50 {landmarks}\n10 10 0 5\n-2 185 20 20\n400 10 5 5\nfour\n# none.jpg\n1 2 3 4\n"
+        "# b.jpg\n# ./a.jpg\n10 11 40 50\n100 100 20 30\n"
+    )
+    label = labelled(tmp_path / "train", text, {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    assert script(CHECK, label, "--fix").status == 1
+    a, b = read_annotations(tmp_path / "train" / "label_fixed.txt")
+    assert (a.name, b.name) == ("a.jpg", "b.jpg")
+    assert a.boxes.tolist() == [[10, 10, 50.5, 60], [0, 185, 18, 200], [100, 100, 120, 130]]
+    assert a.landmark_mask.tolist() == [True, False, False] and a.landmarks[0, 4].tolist() == [28, 40]
+    assert len(b.boxes) == 0
+    script(CHECK, label, "--fix").refuses(tmp_path / "train" / "label_fixed.txt", "exists already")
+
+
+def test_fix_keeps_what_the_format_holds(script, tmp_path):
+    labelled(tmp_path, "-", {"a.jpg": (200, 300)})
+    (tmp_path / "label.txt").unlink()
+    faces = [
+        {"id": 1, "image_id": 4, "category_id": 1, "bbox": [10, 20, 30, 40], "iscrowd": 1, "attributes": {"blur": 2}},
+        {"id": 2, "image_id": 4, "category_id": 1, "bbox": [10, 20, 0, 40], "iscrowd": 0, "attributes": {"blur": 1}},
+        {"id": 3, "image_id": 4, "category_id": 1, "bbox": [90, 20, 20, 40], "iscrowd": 0, "attributes": {"blur": 0}},
+    ]
+    content = {
+        "images": [{"id": 4, "file_name": "a.jpg", "height": 200, "width": 300}],
+        "annotations": faces,
+        "categories": [{"id": 1, "name": "face"}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    assert script(CHECK, tmp_path / "truth.json", "--fix").status == 1
+    (a,) = read_annotations(tmp_path / "truth_fixed.json")
+    assert a.identity == 4 and a.size == (200, 300)
+    assert a.boxes.tolist() == [[10, 20, 40, 60], [90, 20, 110, 60]]
+    assert a.ignored.tolist() == [True, False] and a.attributes["blur"].tolist() == [2, 0]
+
+
+def test_of_equal_files_that_of_the_later_part_is_kept(script, tmp_path):
+    labelled(tmp_path / "train", "# a.jpg\n1 2 30 40\n# b.jpg\n# c.jpg\n",
+             {"a.jpg": (200, 300), "b.jpg": (200, 300), "c.jpg": (200, 300)})  # fmt: skip
+    labelled(tmp_path / "val", "# d.jpg\n# e.jpg\n", {})
+    shutil.copy(tmp_path / "train" / "images" / "b.jpg", tmp_path / "train" / "images" / "a.jpg")
+    shutil.copy(tmp_path / "train" / "images" / "c.jpg", tmp_path / "val" / "images" / "d.jpg")
+    cv2.imwrite(str(tmp_path / "val" / "images" / "e.jpg"), another_view(7))
+    assert script(CHECK, tmp_path, "--fix").status == 1
+    assert [one.name for one in read_annotations(tmp_path / "train" / "label_fixed.txt")] == ["a.jpg"]
+    assert not (tmp_path / "val" / "label_fixed.txt").exists()  # there is nothing to mend
+
+
+def test_equal_files_keep_the_labels(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n# b.jpg\n1 2 30 40\n", {"a.jpg": (200, 300)})
+    shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "b.jpg")
+    script(CHECK, label, "--fix")
+    (kept,) = read_annotations(tmp_path / "label_fixed.txt")
+    assert kept.name == "b.jpg" and kept.boxes.tolist() == [[1, 2, 31, 42]]
+
+
+def test_corners_are_not_mended_as_if_they_were_sizes(script, tmp_path):
+    rows = "".join(f"{x} {x} {x + 60} {x + 70}\n" for x in range(100, 190, 3))
+    label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (270, 260)})
+    outcome = script(CHECK, label, "--fix")
+    assert "not written, since boxes are read as x y w h" in outcome.out
+    assert not (tmp_path / "label_fixed.txt").exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "list"])
+def test_every_format_is_checked_and_cleaned_where_convert_puts_it(script, tmp_path, kind):
+    names = [f"show/{i}.jpg" for i in range(6)]
+    text = "".join(f"# {name}\n10 20 30 40\n{280 if i % 2 else 90} 20 30 40\n" for i, name in enumerate(names))
+    label = labelled(tmp_path / "raw", text, dict.fromkeys(names, (200, 300)))
+    split = ("--split", "train=0.5", "val=0.5", "--to", kind)
+    assert script("data/convert/__main__.py", label, tmp_path / "set", *split).status == 0
+    report, status = check(script, tmp_path / "set", "--fix")
+    assert status == 0
+    assert [one["kind"] for one in report["findings"]] == ["beyond"] * 3
+    assert sum(part["faces"] for part in report["parts"].values()) == 12
+    written = sorted(path for path in (tmp_path / "set").glob("*/*_fixed*") if "_list_" not in path.name)
+    assert len(written) == len({one["part"] for one in report["findings"]}) > 0
+    for path in written:
+        again, status = check(script, path)
+        assert status == 0 and again["findings"] == []
+
+
+def test_a_list_is_cleaned_where_it_alone_is_wrong(script, tmp_path):
+    label = labelled(tmp_path / "val", "# a.jpg\n10 10 20 20\n", {"a.jpg": (64, 64)})
+    (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\ngone.jpg\n")
+    script(CHECK, label, "--fix")
+    assert (tmp_path / "val" / "tvval_list_fixed.txt").read_text() == "a.jpg\n"

@@ -1,0 +1,173 @@
+"""`python -m data.check` on odd formats, files and names: what would stop, hang or fool it."""
+
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT
+from planted_faults import CHECK, another_view, check, labelled
+
+
+@pytest.mark.parametrize("kind", ["wider", "laboro"])
+def test_a_wrong_count_costs_one_picture_only(script, tmp_path, kind):
+    row = "10 20 30 40 0 0 0 0 0 0" if kind == "wider" else "10, 20, 30, 40, 0, 0, 0, 0"
+    pictures = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"), (200, 300))
+    names = [name if kind == "wider" else name[:1] for name in pictures]
+    a, b, c, d, e = names
+    text = f"{a}\n3\n{row}\n{row}\n{b}\n1\n{row}\n{row}\n{c}\n1\n{row[:-1]}x\n{d}\n0\n{e}\n2\n{row}\n"
+    label = labelled(tmp_path, text, pictures)
+    report, _ = check(script, label)
+    where = [int(one["where"].rpartition(":")[2]) for one in report["findings"] if one["kind"] == "row"]
+    assert where == [5, 8, 11, 17]  # the third face of a, the second of b, that of c, the second of e
+    part = next(iter(report["parts"].values()))
+    assert (part["records"], part["faces"], part["records_without_faces"]) == (5, 4, 2)
+
+
+def test_voc_and_yolo_files_are_all_read(script, tmp_path):
+    labelled(tmp_path / "voc", "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    (tmp_path / "voc" / "label.txt").unlink()
+    box = "<bndbox><xmin>{}</xmin><ymin>5</ymin><xmax>40</xmax><ymax>50</ymax></bndbox>"
+    one = f"<annotation><object><name>face</name>{box.format(90)}</object></annotation>"
+    (tmp_path / "voc" / "a.xml").write_text(one)
+    (tmp_path / "voc" / "b.xml").write_text("<annotation>")
+    report, _ = check(script, tmp_path / "voc")
+    assert [one["where"] for one in report["findings"] if one["kind"] == "row"] == [
+        str(tmp_path / "voc" / "b.xml"),
+        str(tmp_path / "voc" / "a.xml"),
+    ]
+
+    labelled(tmp_path / "yolo", "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    (tmp_path / "yolo" / "label.txt").unlink()
+    labels = tmp_path / "yolo" / "labels"
+    labels.mkdir()
+    (labels / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 20 0.2\n0 1 2\n")
+    (labels / "c.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "yolo" / "images" / "b.jpg").write_bytes(b"")
+    report, _ = check(script, tmp_path / "yolo")
+    found = [one["where"] for one in report["findings"] if one["kind"] == "row"]
+    assert [f"{labels}/a.txt:2", f"{labels}/a.txt:3", f"{labels}/c.txt"] == found[:3]
+    assert [one["kind"] for one in report["findings"] if "b.jpg" in one["where"]].count("unreadable") == 1
+
+
+def test_a_list_alone_is_checked(script, tmp_path):
+    label = labelled(tmp_path / "val", "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    label.unlink()
+    (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\r\n\r\nb.jpg\r\nc.jpg\r\na.jpg\r\n")
+    report, _ = check(script, tmp_path)
+    found = [(one["kind"], one["where"].rpartition(":")[2]) for one in report["findings"]]
+    assert found == [("missing", "4"), ("repeated", "5")]
+
+
+def test_spelling_that_is_no_fault(script, tmp_path):
+    """A byte-order mark, Windows' line ends, commas, tabs, floats, Japanese names and no end of the last line."""
+    text = "\ufeff# ニュース/一.jpg\r\n10, 10, 40.5, 50\r\n# b.jpg\r\n10\t10\t40\t50"
+    label = labelled(tmp_path, text, {"ニュース/一.jpg": (200, 300), "b.jpg": (200, 300)})
+    report, status = check(script, label)
+    assert status == 0 and report["findings"] == []
+    assert next(iter(report["parts"].values()))["faces"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "no such dataset"),
+        (["empty"], "has no images/"),
+        (["other/label.txt"], "none of its 1 pictures is in"),
+        (["none/label.txt"], "no such folder of pictures"),
+        (["good/label.txt", "--images", "nowhere"], "no such folder of pictures"),
+    ],
+)
+def test_what_cannot_be_checked(script, tmp_path, arguments, said):
+    (tmp_path / "empty").mkdir()
+    labelled(tmp_path / "other", "# x.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
+    labelled(tmp_path / "good", "# a.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "label.txt").write_text("# a.jpg\n")
+    paths = [one if one.startswith("-") else tmp_path / one for one in arguments]
+    script(CHECK, *paths).refuses(said, tmp_path)
+
+
+def test_flat_pictures_are_no_copies(script, tmp_path):
+    label = labelled(tmp_path, "# a.png\n# b.png\n", {})
+    for name, grey in (("a.png", 0), ("b.png", 2)):
+        cv2.imwrite(str(tmp_path / "images" / name), np.full((100, 100, 3), grey, np.uint8))
+    report, _ = check(script, label)
+    assert report["findings"] == []
+
+
+def test_faces_are_compared_across_blocks(script, tmp_path):
+    rows = [f"{7 * (i % 80)} {9 * (i // 80)} 6 8" for i in range(1100)]
+    label = labelled(tmp_path, "\n".join(["# a.jpg", *rows, rows[0]]), {"a.jpg": (600, 900)})
+    report, _ = check(script, label)
+    (found,) = report["findings"]
+    assert found["kind"] == "double" and found["where"] == f"{label}:1102" and f"{label}:2" in found["message"]
+
+
+def test_what_would_hang_or_fill_the_memory_is_named(script, tmp_path):
+    text = "".join(f"# {name}\n" for name in ("good.jpg", "pipe.jpg", "endless.jpg", "huge.png", "zeros.jpg"))
+    label = labelled(tmp_path, text, {"good.jpg": (64, 64)})
+    images = tmp_path / "images"
+    os.mkfifo(images / "pipe.jpg")
+    (images / "endless.jpg").symlink_to("/dev/zero")
+    with open(images / "zeros.jpg", "wb") as file:
+        file.truncate(5 << 30)
+    header = b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(header[4:]))
+    (images / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + crc + b"\0\0\0\0IEND\xaeB`\x82")
+    report, status = check(script, label)
+    said = {Path(one["where"]).name: one["message"] for one in report["findings"] if one["kind"] == "unreadable"}
+    assert status == 1 and len(report["findings"]) == 4
+    assert "pipe or a device" in said["pipe.jpg"] and "pipe or a device" in said["endless.jpg"]
+    assert "5,368,709,120 bytes" in said["zeros.jpg"] and "40000 x 40000 pixels" in said["huge.png"]
+
+
+def test_names_that_no_file_can_have(script, tmp_path):
+    label = labelled(tmp_path, f"# a.jpg\n# {'n' * 300}.jpg\n# sub/../a.jpg\n", {"a.jpg": (64, 64)})
+    report, _ = check(script, label)
+    found = [(one["kind"], one["where"]) for one in report["findings"]]
+    assert found == [("missing", f"{label}:2"), ("name", f"{label}:3")]
+
+
+def test_kinds_of_pictures_that_only_opencv_knows(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n", {})
+    (tmp_path / "images" / "a.jpg").write_bytes(cv2.imencode(".ppm", another_view(1))[1])
+    report, status = check(script, label)
+    assert status == 0 and report["findings"] == []
+    assert next(iter(report["parts"].values()))["quantiles"]["width"][0] == 640
+
+
+def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_path):
+    label = labelled(tmp_path, "#\n1 2 3\n#\n", {"a.jpg": (64, 64)})
+    (tmp_path / "tvval_list.txt").write_bytes(b"\xff\xfe\0")
+    report, status = check(script, label)
+    assert status == 1
+    where = [one["where"] for one in report["findings"] if one["kind"] == "row"]
+    assert where == [f"{label}:1", f"{label}:2", f"{label}:3", str(tmp_path / "tvval_list.txt")]
+
+
+def test_processes_end_with_the_program_however_it_ends():
+    program = (
+        "import multiprocessing, os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from data.check.pictures import _begin\n"
+        "if __name__ == '__main__':\n"
+        "    with ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), _begin) as pool:\n"
+        "        print(*pool.map(time.sleep, [0, 0]), *pool._processes, flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    workers = [int(word) for word in run.stdout.readline().split() if word != "None"]
+    assert len(workers) == 2
+    run.kill()
+    run.wait()
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until, "the processes are still there"
+        time.sleep(0.05)
