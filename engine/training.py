@@ -455,6 +455,12 @@ class Training:
         )
         if self.ranks.first and not state.history:
             report_mended(totals)
+        if self.ranks.first and box == 0:
+            say(
+                "warning: no prior box overlaps any face of this epoch, so that none was learnt; what they are like"
+                " says: python -m data.check",
+                sys.stderr,
+            )
 
         state.history.append(row)
         state.epoch += 1

@@ -71,6 +71,14 @@ def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
     assert "\nepochs   2 to 3, lr 1e-05, seed 7\n" in resumed
 
 
+def test_an_epoch_in_which_no_face_is_learnt_is_said(train, dataset):
+    rows = [line if line.startswith("#") else "1 1 0.02 0.02" for line in dataset.read_text().splitlines()]
+    dataset.write_text("\n".join(rows))
+    outcome = train("--epochs", 1)
+    assert outcome.status == 0 and outcome.err.count("no prior box overlaps any face") == 1
+    assert "python -m data.check" in outcome.err
+
+
 def test_pictures_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_path):
     for number in range(4):
         draw_picture(tmp_path / "studio" / f"{number}.jpg", [], seed=40 + number)
