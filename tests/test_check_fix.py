@@ -126,3 +126,16 @@ def test_a_list_is_cleaned_where_it_alone_is_wrong(script, tmp_path):
     (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\ngone.jpg\n")
     script(CHECK, label, "--fix")
     assert (tmp_path / "val" / "tvval_list_fixed.txt").read_text() == "a.jpg\n"
+
+
+def test_a_cleaned_list_keeps_its_own_names(script, tmp_path):
+    """Labels may name pictures by IDs without suffix, by which a list would lead to no file."""
+    labelled(tmp_path, "-", {"1.jpg": (200, 300), "2.png": (200, 300)})
+    row = "10, 20, 30, 40, 0, 0, 0, 0\n"
+    (tmp_path / "label.txt").write_text(f"1\n1\n{row}2\n1\n{row}")
+    names = tmp_path / "tvval_list.txt"
+    names.write_text("1.jpg\n2.png\n")
+    assert "nothing to mend" in script(CHECK, tmp_path / "label.txt", "--fix").out
+    names.write_text("1.jpg\n2.png\n1.jpg\n3.jpg\n")
+    script(CHECK, tmp_path / "label.txt", "--fix")
+    assert (tmp_path / "tvval_list_fixed.txt").read_text() == "1.jpg\n2.png\n"

@@ -12,6 +12,7 @@ from data.check.copies import Copy
 from data.check.labels import Labels, groups
 from data.check.parts import Part, fixed_name
 from data.check.pictures import Looks
+from data.pictures import picture_key
 from utils.files import refuse_existing
 
 
@@ -55,7 +56,8 @@ def write_fixed(
         }
         clipped = int((label.whole & (label.overreach > 0)).sum())
         cleaned = [_merged(part, label, records) for records in kept]
-        is_listed = not part.lists or {one.name for one in cleaned} == {name for name, _ in part.list_names}
+        keys = {picture_key(one.name) for one in cleaned}
+        is_listed = not part.lists or sorted(keys) == sorted(picture_key(name) for name, _ in part.list_names)
         if is_listed and not any(changes.values()) and not clipped:
             yield f"{part.path}: nothing to mend"
             continue
@@ -67,8 +69,10 @@ def write_fixed(
         faces = sum(len(annotation.boxes) for annotation in cleaned)
         yield f"{path}: {len(cleaned)} pictures, {faces} faces; left out: {left_out}; clipped: {clipped} faces"
         yield from (f"{path}: {sentence}" for sentence in sentences)
+        own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have
         for listed in part.lists:
-            write_annotations(cleaned, _fixed_list(listed), "list")
+            names = [replace(one, name=own_names.get(picture_key(one.name), one.name)) for one in cleaned]
+            write_annotations(names, _fixed_list(listed), "list")
             yield f"{_fixed_list(listed)}: the same pictures"
 
 
