@@ -4,7 +4,11 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 from planted_faults import CHECK, assert_found, check, findings, labelled, plant
+
+from data.check.copies import find_copies
+from data.check.pictures import Looks
 
 
 def test_every_planted_fault_is_found_and_nothing_else(script, drawn_sample, tmp_path):
@@ -151,3 +155,25 @@ def test_a_name_in_other_letters_and_names_without_suffix(script, tmp_path):
     found = {one["kind"]: one["message"] for one in report["findings"]}
     assert sorted(found) == ["missing", "suffix", "unlisted"]
     assert found["missing"].endswith("is it a.jpg?") and "1 of 2 names" in found["suffix"]
+
+
+@pytest.mark.parametrize(("likeness", "is_copy"), [(0.97, True), (0.93, False)])
+def test_how_alike_copies_are(likeness, is_copy):
+    rng = np.random.default_rng(0)
+    one, other = (values - values.mean() for values in rng.normal(size=(2, 256)))
+    other -= one * (one @ other) / (one @ one)
+    second = likeness * one / np.linalg.norm(one) + np.sqrt(1 - likeness**2) * other / np.linalg.norm(other)
+    thumbnails = np.stack([128 + 30 * values / values.std() for values in (one, second)]).round().clip(0, 255)
+    looks = Looks({}, {}, np.full((2, 2), 64), np.ones(2, int), [b"1", b"2"], thumbnails.astype(np.uint8))
+    found = find_copies([looks], [np.ones(2, bool)])
+    assert [(copy.picture, copy.earlier) for copy in found] == ([(1, 0)] if is_copy else [])
+    assert all(abs(copy.likeness - likeness) < 0.01 for copy in found)
+
+
+def test_where_kinds_of_faults_begin(script, tmp_path):
+    """Two faces of an IoU of 0.82 are two; of a box half in the picture and half out, 60 % is in and 40 % is out."""
+    rows = "10 10 100 100\n20 10 100 100\n282 10 30 40\n288 80 30 40\n299.5 150 1 30\n"
+    label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (200, 300)})
+    report, _ = check(script, label)
+    found = [(one["kind"], one["where"].rpartition(":")[2]) for one in report["findings"]]
+    assert found == [("outside", "5"), ("beyond", "4")]
