@@ -62,7 +62,7 @@ def main() -> None:
             f" {show_versions()}"
         )
         batch = next(training._groups())[0]  # the first of an epoch, which holds as many pictures as any
-        steps = bare_step(training, batch), lambda: training._step([batch], training._agree([batch])[0])
+        steps = bare_step(training, batch), lambda: training.learner.step([batch], training._agree([batch])[0])
         before = time_steps(steps, args.steps, device)
         whole_loop = time_epoch(training)
         after = time_steps(steps, args.steps, device)
@@ -95,18 +95,18 @@ def build_training() -> Training:
 
 def bare_step(training: Training, batch) -> Callable[[], None]:
     """Return a step of the network alone, with the same optimizer, precision and memory layout."""
-    device, amp = training.device, training.flags.amp
+    learner, device, amp = training.learner, training.device, training.flags.amp
     images = normalize(batch.images.to(device))
     with torch.no_grad():
         # Equal gradients would vanish in batch normalisation, and CPUs are slow with what is then left of them.
-        draws = [1e-5 * torch.randn(output.shape, device=device) for output in training.model(images)]
+        draws = [1e-5 * torch.randn(output.shape, device=device) for output in learner.model(images)]
 
     def step() -> None:
         with torch.autocast(device.type, HALF_PRECISION.get(amp), enabled=amp in HALF_PRECISION):
-            outputs = training.model(images)
+            outputs = learner.model(images)
         torch.autograd.backward(outputs, [draw.to(output.dtype) for output, draw in zip(outputs, draws, strict=True)])
-        training.optimizer.step()
-        training.optimizer.zero_grad(set_to_none=True)
+        learner.optimizer.step()
+        learner.optimizer.zero_grad(set_to_none=True)
 
     return step
 

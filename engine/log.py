@@ -1,23 +1,13 @@
-"""What is written about a training run apart from checkpoints: a table, a picture of the curves, TensorBoard's events.
+"""The table and the picture of a run's curves.
 
-The table and the picture show a run's history, one dict per finished epoch with the keys of FIELDS.
+Both show its history, one dict per finished epoch with the keys of FIELDS.
 """
 
-import math
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from engine.progress import say
-from utils.drawing import tile
-from utils.errors import UserError
-from utils.files import atomic_path, make_folder, write_text
+from utils.files import atomic_path, write_text
 
 # lr: at the epoch's start; total: the weighted sum of the mean losses; data_wait: share of the time, 0..1, that was
 # spent waiting for pictures; memory_gb: None on a CPU; dev_ap: 0..1, None in an epoch that was not scored.
@@ -40,7 +30,6 @@ FIELDS = (
 LOSS_COLOURS = {"total": "#222222", "box": "#0072b2", "class": "#d55e00", "landmark": "#009e73"}
 AP_COLOUR, LR_COLOUR, SHADE, GREY = "#8e3b80", "#555555", "#fdf1d3", "#666666"
 MOST_MARKED_EPOCHS = 40
-THUMBNAIL = 320
 
 
 def write_log(path: Path, history: Sequence[dict]) -> None:
@@ -254,80 +243,3 @@ def _draw_lr(axes, history: Sequence[dict]) -> None:
     for stretch in _stretches(history):
         _plot(axes, stretch, "lr", False, color=LR_COLOUR, drawstyle="steps-mid")
     axes.set_title("learning rate", loc="left", fontsize=11)
-
-
-class TensorBoard:
-    """Events for TensorBoard, in a file of their own for each run that wrote to a folder.
-
-    TensorBoard's writer works in a thread. Where that fails later on, with a full disk or a folder that is gone, the
-    thread prints its traceback and the next call raises its OSError. Curves are not worth a training: that call says
-    in a line on stderr that there are no more events, and the training goes on.
-
-    Args:
-        folder: of the event files, created where it is missing; None writes nothing.
-        purge_step: TensorBoard hides what earlier runs wrote to the folder after this step; None keeps everything.
-            One kind of step for everything in a folder, therefore: epochs or iterations.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-
-    def __init__(self, folder: Path | None, purge_step: int | None = None):
-        self.folder = folder
-        self._writer = None
-        if folder is None:
-            return
-        from torch.utils.tensorboard import SummaryWriter  # here, for what it takes to load
-
-        make_folder(folder)
-        first_hidden = purge_step + 1 if purge_step else purge_step  # 0: a new run, which hides everything
-        try:
-            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-                file.write(bytes(1 << 16))  # so that a full disk fails here and not in the thread
-            self._writer = SummaryWriter(str(folder), purge_step=first_hidden)
-        except OSError as error:
-            raise UserError(f"{folder}: TensorBoard's events cannot be written ({error.strerror or error})") from error
-
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-    def scalars(self, values: dict[str, float | None], step: int) -> None:
-        """Write a value for each tag, none for None."""
-        with self._writing():
-            for tag, value in values.items():
-                if self._writer and value is not None:
-                    self._writer.add_scalar(tag, value, step)
-
-    def pictures(self, tag: str, pictures: Sequence[np.ndarray], step: int) -> None:
-        """Write pictures as one, in rows and columns of the same size.
-
-        Args:
-            pictures: (H, W, 3) uint8 each, BGR, of any sizes.
-        """
-        if self._writer and pictures:
-            sheet = tile(pictures, math.ceil(math.sqrt(len(pictures))), THUMBNAIL)
-            with self._writing():
-                self._writer.add_image(tag, cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), step, dataformats="HWC")
-
-    def close(self) -> None:
-        """Write what is waiting; nothing can be written afterwards."""
-        with self._writing():
-            if self._writer:
-                self._writer.close()
-        self._writer = None
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Give the writer up where it fails."""
-        try:
-            yield
-        except OSError as error:
-            self._writer = None
-            say(
-                f"warning: {self.folder}: TensorBoard's events cannot be written ({error.strerror or error}),"
-                " training goes on without them",
-                sys.stderr,
-            )

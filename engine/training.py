@@ -6,33 +6,32 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
+from engine.failures import named_failures
+from engine.learner import Learner
 from engine.loading import Batch, MatchedCollate, build_loader, close_loader
-from engine.log import TensorBoard, draw_curves, write_log
-from engine.optimization import Average, Phase, build_optimizer, build_scheduler, restore_optimizer
-from engine.parallel import spread
+from engine.log import draw_curves, write_log
+from engine.optimization import Phase
 from engine.progress import Progress, gpu_memory, report_mended, say, show_losses
 from engine.state import Checkpoint, EpochTotals, RunState
 from engine.stopping import Stop, StopRequest
+from engine.tensorboard import TensorBoard, draw_sample
 from engine.validation import DevScore, DevSet, score_dev_set
 from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_checkpoint, save_state_dict
-from utils.devices import HALF_PRECISION, describe_computer
-from utils.drawing import BOX_COLOR, IGNORED_COLOR, draw_boxes
+from utils.devices import describe_computer
 from utils.errors import UserError
-from utils.pixels import normalize
 from utils.processes import Ranks
 
 SHOWN_SAMPLES = 8
@@ -87,60 +86,31 @@ class Training:
         self.batches = EpochBatches(len(dataset), flags.batch_size, dataset.seed, ranks.rank, ranks.size)
         self.steps_per_epoch = math.ceil(len(self.batches) / flags.accumulate)
         priors = PriorBox(cfg, (dataset.image_size, dataset.image_size)).forward()
-        self.criterion = MultiBoxLoss(variances=cfg["variance"], faceless_negatives=flags.faceless_negatives)
-        self.loss_weights = torch.tensor([cfg["loc_weight"], 1.0, 1.0], device=device)
-        collate = MatchedCollate(self.criterion, priors)
-        self.loader = build_loader(dataset, self.batches, collate, flags.num_workers, device)
-
-        if flags.sync_bn:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        self.network = network.to(device, memory_format=torch.channels_last).train()
-        # The batches have two sizes at most: a kernel for each is quicker than one for any.
-        model = torch.compile(self.network, dynamic=False) if flags.compile else self.network
-        self.model = spread(model, device, ranks)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=flags.amp == "fp16")
+        criterion = MultiBoxLoss(variances=cfg["variance"], faceless_negatives=flags.faceless_negatives)
+        self.loader = build_loader(dataset, self.batches, MatchedCollate(criterion, priors), flags.num_workers, device)
+        self.learner = Learner(network, criterion, cfg["loc_weight"], flags, device, ranks)
 
         self.state = RunState(epoch=flags.resume_epoch, start=flags.resume_epoch)
         if checkpoint is not None:
             self.state = RunState.of(checkpoint.state)
         self._begin(phase_of(flags, self.state.phase, self.state.start))
         if checkpoint is not None:
-            self._restore(checkpoint)
+            self.learner.restore(checkpoint, self.path("last.ckpt"))
             self._check_start_of_phase_two()
         self.saved_at = time.monotonic()
         self.stop = StopRequest()  # which nobody makes, until run() is given another
         self.named: set[str] = set()
 
     def _begin(self, phase: Phase) -> None:
-        """Make a new optimizer, schedule and average for a phase, which start where the state says."""
-        flags = self.flags
+        """Begin a phase where the state says."""
         self.phase = phase
-        self.optimizer = build_optimizer(self.network, flags.optimizer, phase.lr, flags.momentum, flags.weight_decay)
         self.batches.done = self.state.done
         steps = (self.state.epoch - phase.start) * self.steps_per_epoch + self._steps_done()
-        self.scheduler = build_scheduler(self.optimizer, phase, self.steps_per_epoch, steps)
-        self.average = Average(self.network, flags.ema) if flags.ema else None
+        self.learner.begin(phase, self.steps_per_epoch, steps)
 
     def _steps_done(self) -> int:
         """Return the number of steps of the epoch under way that are behind it."""
         return math.ceil(self.batches.first / self.flags.accumulate)
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        source = self.path("last.ckpt")
-        load_into(self.network, checkpoint.model, source)
-        if self.average is not None:
-            load_into(self.average.network, checkpoint.ema or checkpoint.model, source)
-        if checkpoint.flags.get("optimizer") != self.flags.optimizer:
-            raise UserError(
-                f"{source}: is of a run with --optimizer {checkpoint.flags.get('optimizer')}; go on with that, or start"
-                " from its weights with --resume_net"
-            )
-        try:
-            restore_optimizer(self.optimizer, checkpoint.optimizer)
-            if self.scaler.is_enabled() and checkpoint.scaler:
-                self.scaler.load_state_dict(checkpoint.scaler)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{source}: is damaged: what its optimizer remembers does not fit ({error})") from error
 
     def _check_start_of_phase_two(self) -> None:
         """Refuse, before anything is trained, a phase two from weights that were not kept."""
@@ -155,11 +125,6 @@ class Training:
         is_due = self._phase_is_over() or int(flags.finetune_from) <= state.epoch
         if is_due and self.ranks.first and not source.exists():
             raise UserError(f"{source}: no such weights, which --finetune_from asks for; name an epoch that was kept")
-
-    @property
-    def product(self) -> RetinaFace:
-        """The network that is written and scored: the average of the weights where there is one."""
-        return self.network if self.average is None else self.average.network
 
     def path(self, what: str) -> Path:
         return self.folder / f"{self.cfg['name']}_{what}"
@@ -193,7 +158,7 @@ class Training:
     def _train(self) -> None:
         board = self.path("tensorboard") if self.flags.tensorboard and self.ranks.first else None
         try:
-            with TensorBoard(board, self.state.iterations) as self.board, _named_failures():
+            with TensorBoard(board, self.state.iterations) as self.board, named_failures():
                 self._show_samples()
                 while not self._is_over():
                     if self._phase_is_over():
@@ -221,7 +186,7 @@ class Training:
         state, best = self.state, self.flags.finetune_from == "best"
         start = state.best_epoch if best else int(self.flags.finetune_from)
         source = self.path("best.pth" if best else f"epoch_{start}.pth")
-        load_into(self.network, self.ranks.from_first(lambda: read_state_dict(source)), source)
+        load_into(self.learner.network, self.ranks.from_first(lambda: read_state_dict(source)), source)
         state.phase, state.start, state.epoch, state.worse_scores = 2, start, start, 0
         state.done, state.totals = 0, EpochTotals()  # with fewer --epochs, phase one may end in the middle of one
         phase = phase_of(self.flags, 2, start)
@@ -279,7 +244,7 @@ class Training:
                 if group is None:
                     break
                 counts, stop, late = self._agree(group)
-                pending.add(self._step(group, counts), [info for batch in group for info in batch.infos])
+                pending.add(self.learner.step(group, counts), [info for batch in group for info in batch.infos])
                 batch += len(group)
                 state.iterations += 1
                 state.done = int(self.batches.bounds[batch])
@@ -325,45 +290,6 @@ class Training:
         batches = iter(self.loader)
         while group := list(islice(batches, self.flags.accumulate)):
             yield group
-
-    def _step(self, group: list[Batch], counts: tuple[float, float]) -> Tensor:
-        """Take one step of the optimizer, with the gradients of one or more batches.
-
-        Its loss is divided by the counts of all batches and all ranks, so that neither matters to the gradients.
-
-        Returns:
-            (3,) float32 on the device: box, class and landmark loss; their mean over the ranks is that of the step.
-        """
-        positives, with_landmarks = (max(count, 1.0) for count in counts)
-        # DistributedDataParallel takes the mean over the ranks, while the gradients of a batch's parts are to be added.
-        ranks = self.ranks.size
-        losses = torch.zeros(3, device=self.device)
-        for i, batch in enumerate(group):
-            matches = batch.matches.to(self.device, non_blocking=True)
-            images = normalize(batch.images.to(self.device, non_blocking=True))
-            is_last = i == len(group) - 1
-            # Only the last batch's backward pass adds up the gradients of the ranks.
-            with nullcontext() if is_last or self.ranks.size == 1 else self.model.no_sync():
-                with torch.autocast(
-                    self.device.type, HALF_PRECISION.get(self.flags.amp), enabled=self.flags.amp in HALF_PRECISION
-                ):
-                    predictions = self.model(images)
-                box, class_, landmark = self.criterion.sums(predictions, matches)
-                parts = torch.stack(
-                    [box * (ranks / positives), class_ * (ranks / positives), landmark * (ranks / with_landmarks)]
-                )
-                self.scaler.scale((parts * self.loss_weights).sum()).backward()
-            losses += parts.detach()
-        if self.flags.clip_norm:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.flags.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scheduler.step()
-        if self.average is not None:
-            self.average.update()
-        return losses
 
     # ---------------------------------------------------------------- between steps
 
@@ -421,8 +347,9 @@ class Training:
             Stop: somebody asked for the end meanwhile.
         """
         # Each rank has batch statistics of its own from the last step; those of the first are written.
-        self.ranks.broadcast(self.product.buffers())
-        score = score_dev_set(self.product, self.cfg, self.device, self.dev_set, self.ranks, lambda: bool(self.stop))
+        network = self.learner.product
+        self.ranks.broadcast(network.buffers())
+        score = score_dev_set(network, self.cfg, self.device, self.dev_set, self.ranks, lambda: bool(self.stop))
         if score is None:
             self._end()
         self.board.pictures("dev detections", score.drawn, self.state.iterations)
@@ -489,8 +416,7 @@ class Training:
 
     def _check_weights(self) -> None:
         """Refuse to write weights that no run can go on from."""
-        values = [value for value in self.network.state_dict().values() if value.is_floating_point()]
-        if not torch.stack([value.isfinite().all() for value in values]).all():
+        if not self.learner.has_finite_weights():
             raise UserError(
                 f"the weights are not finite after {self.state.done} of {len(self.dataset)} pictures of epoch"
                 f" {self.state.epoch + 1}; try a lower --lr; checkpoints written so far are good"
@@ -501,7 +427,7 @@ class Training:
 
         def write() -> None:
             self._check_weights()
-            save_state_dict(self.product, path)
+            save_state_dict(self.learner.product, path)
 
         self.ranks.from_first(write)
 
@@ -517,10 +443,7 @@ class Training:
                 ranks=self.ranks.size,
                 computer=describe_computer(self.device),
                 state=asdict(self.state),
-                model=self.network.state_dict(),
-                optimizer=self.optimizer.state_dict(),
-                scaler=self.scaler.state_dict(),
-                ema=None if self.average is None else self.average.network.state_dict(),
+                **self.learner.state_dicts(),
             )
             save_checkpoint(vars(checkpoint), self.path("last.ckpt"))
 
@@ -552,13 +475,8 @@ class Training:
         """Show TensorBoard some pictures as the network sees them, with their boxes."""
         if not (self.ranks.first and self.flags.tensorboard):
             return
-        size, pictures = self.dataset.image_size, []
-        for index in range(min(SHOWN_SAMPLES, len(self.dataset))):
-            image, target, _ = self.dataset[(self.state.epoch, index)]
-            boxes, landmarks = target[:, :4].numpy() * size, target[:, 4:14].reshape(-1, 5, 2).numpy() * size
-            labels = target[:, 14].numpy()
-            colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in labels]
-            pictures.append(draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, labels > 0, colors))
+        keys = [(self.state.epoch, index) for index in range(min(SHOWN_SAMPLES, len(self.dataset)))]
+        pictures = [draw_sample(self.dataset[key]) for key in keys]
         self.board.pictures("training samples", pictures, self.state.iterations)
 
 
@@ -582,25 +500,3 @@ class _Pending:
     def losses(self) -> Tensor:
         """Return (steps, 3) box, class and landmark losses."""
         return torch.stack(self.rows)
-
-
-@contextmanager
-def _named_failures() -> Iterator[None]:
-    """Say what to do where a GPU's memory is full, a loader's worker was killed or kernels cannot be compiled."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise UserError(
-            "the GPU's memory is full; lower --batch_size (and raise --accumulate) or --image_size"
-        ) from error
-    except RuntimeError as error:
-        dynamo = sys.modules.get("torch._dynamo")  # which takes seconds to import, and --compile alone does
-        if dynamo and isinstance(error, dynamo.exc.BackendCompilerFailed):
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"--compile: the network's kernels cannot be built; leave it out ({reason})") from error
-        if not str(error).startswith("DataLoader worker (pid"):  # else it is what happened in one
-            raise
-        raise UserError(
-            "a process that reads pictures was killed, usually for want of memory; lower --num_workers, or give the"
-            " machine or container more (shared) memory, and go on with --resume"
-        ) from error

@@ -148,7 +148,7 @@ def _name_changes(checkpoint: Checkpoint, training: Training) -> None:
 def _describe(training: Training) -> str:
     """Return the first lines of a run: what runs where."""
     flags, cfg, ranks, dataset = training.flags, training.cfg, training.ranks, training.dataset
-    weights = sum(parameter.numel() for parameter in training.network.parameters())
+    weights = sum(parameter.numel() for parameter in training.learner.network.parameters())
     faces, faceless = dataset.count_faces(), dataset.count_faceless()
     ignored = len(dataset.annotations.boxes) - faces
     others = f" and {ignored} that do not count" if ignored else ""

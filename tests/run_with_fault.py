@@ -55,7 +55,7 @@ sys.path.insert(0, str(ROOT))
 
 from conftest import Outcome, draw_picture  # noqa: E402
 
-from engine import loading, training, validation  # noqa: E402
+from engine import learner, loading, training, validation  # noqa: E402
 from utils import checkpoint  # noqa: E402
 from utils.processes import Ranks  # noqa: E402
 
@@ -125,14 +125,15 @@ def break_pipe(function, *arguments, **options):
     return send(signal.SIGINT, function, *arguments, **options)
 
 
-def await_stop(step, self: training.Training, *arguments):
-    while not self.stop:
+def await_stop(step, *arguments):
+    request = signal.getsignal(signal.SIGTERM).__self__
+    while not request:
         time.sleep(0.01)
-    return step(self, *arguments)
+    return step(*arguments)
 
 
 PLACES = {
-    "step": (training.Training, "_step"),
+    "step": (learner.Learner, "step"),
     "collate": (loading.MatchedCollate, "__call__"),
     "epoch": (training.Training, "_run_epoch"),
     "write": (checkpoint, "write_all"),
@@ -179,15 +180,16 @@ def arrange(name: str, number: int) -> None:
 
 def note_pictures(path: str) -> None:
     """Append `epoch picture` to a file for each picture that is learnt."""
-    step = training.Training._step
+    agree = training.Training._agree
 
-    def noted(self: training.Training, group, counts):
+    def noted(self: training.Training, group):
+        agreed = agree(self, group)
         names = [Path(info.path).name for batch in group for info in batch.infos]
         with open(path, "a") as file:
             file.write("".join(f"{self.state.epoch + 1} {name}\n" for name in names))
-        return step(self, group, counts)
+        return agreed
 
-    training.Training._step = noted
+    training.Training._agree = noted
 
 
 def main() -> None:

@@ -25,10 +25,10 @@ def test_a_step_never_waits_for_the_gpu(dataset, tmp_path, monkeypatch, options)
     training = Training(RetinaFace(cfg), cfg, flags, faces, None, torch.device("cuda:0"), Ranks(), {})
     group = next(training._groups())
     counts, _, _ = training._agree(group)
-    training._step(group, counts)  # the first one finds algorithms and memory
+    training.learner.step(group, counts)  # the first one finds algorithms and memory
     torch.cuda.set_sync_debug_mode("error")
     try:
-        losses = training._step(group, counts)
+        losses = training.learner.step(group, counts)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert losses.isfinite().all()

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from engine.log import FIELDS, TensorBoard, draw_curves, write_log
+from engine.log import FIELDS, draw_curves, write_log
+from engine.tensorboard import TensorBoard
 from utils.drawing import BOX_COLOR, IGNORED_COLOR, SHEET_COLOR, draw_boxes, tile
 from utils.errors import UserError
 
@@ -178,14 +179,14 @@ def test_a_full_disk_is_found_at_the_start(tmp_path, monkeypatch):
     def full(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("engine.log.make_folder", lambda folder: folder)  # which an empty file satisfies
+    monkeypatch.setattr("engine.tensorboard.make_folder", lambda folder: folder)  # which an empty file satisfies
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     with pytest.raises(UserError, match=f"{tmp_path}: .*No space left"):
         TensorBoard(tmp_path)
 
 
 def test_loading_says_nothing():
-    code = "import engine.log, sys; assert 'tensorboard' not in sys.modules; import torch.utils.tensorboard"
+    code = "import engine.tensorboard, sys; assert 'tensorboard' not in sys.modules; import torch.utils.tensorboard"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
