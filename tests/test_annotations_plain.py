@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
 from data.annotations.record import Names
-from data.annotations.text import read_any_label, read_plain_label
+from data.annotations.text import read_any_label, read_label, read_plain_label
 from utils.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())
@@ -107,3 +107,38 @@ def test_a_large_label_file_takes_little_memory(tmp_path):
     assert annotations[count - 1].name == f"programme/{count - 1:08}.jpg" and len(annotations[7].boxes) == 3
     assert held < 300 * count  # the text, three boxes and where the name lies; an array object alone takes 112
     assert peak < 1200 * count
+
+
+BLANKS = ("\r", "\n", "\r\n", "\t", " ", ",", "\0", "\ufeff", "\x0b", "\x1c", "\x85", "\u2003", "\u2028", "\u3000")
+PARTS = ("#", "a.jpg", "/", "1", "20", "-", "+", ".", "e", "_", "1e5", "99999999999999999999", "10 10 30 30")
+ODD = st.sampled_from(BLANKS + PARTS)
+
+
+def outcome(reader, *arguments) -> list | str:
+    """Return the records that a reader makes, as lists, or the words of its refusal."""
+    try:
+        found = reader(*arguments)
+    except UserError as error:
+        return str(error)
+    places = found.places
+    records = [(one.name, one.boxes.tolist(), one.landmarks.tolist()) for one in found]
+    return [records, list(places.pictures), list(places.faces)]
+
+
+@settings(deadline=None, max_examples=300)
+@given(parts=st.lists(ODD, max_size=25), start=st.sampled_from(["", "# a.jpg\n", "# a.jpg\r10 10 30 30\n"]))
+@example(parts=["#", "\x85"], start="")
+@example(parts=["20 20 30 30 ", "99999999999999999999 " * 15, "1"], start="# a.jpg\n")
+def test_odd_letters_mean_the_same_to_both_readers(tmp_path_factory, parts, start):
+    path = tmp_path_factory.getbasetemp() / "odd.txt"
+    path.write_bytes((start + "".join(parts)).encode())
+    expected = outcome(read_any_label, path)
+    assert outcome(read_label, path) == expected
+
+
+def test_lone_carriage_returns_end_lines_as_in_old_mac_files(tmp_path):
+    content = "# a.jpg\r10 10 30 30\r# b.jpg\r20 20 30 30\r"
+    (tmp_path / "label.txt").write_bytes(content.encode())
+    assert [one.name for one in read_annotations(tmp_path / "label.txt")] == ["a.jpg", "b.jpg"]
+    (tmp_path / "wider.txt").write_bytes(b"a.jpg\r1\r1 2 3 4 0 0 0 0 0 0\r")
+    assert read_annotations(tmp_path / "wider.txt")[0].boxes.tolist() == [[1, 2, 4, 6]]

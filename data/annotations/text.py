@@ -7,6 +7,7 @@ list      a picture's name a line, no boxes
 """
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ _IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
 _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
 _AS_BLANK = np.arange(256, dtype=np.uint8)
 _AS_BLANK[list(b",\t")] = ord(" ")
+_EXACT = 2.0**53  # far beyond it, whole numbers are read as another
 EMPTY = "the file is empty; expected picture names or labels"
 EXPECTED_NAME = "expected '# relative/path.jpg'"
 COUNTED_ATTRIBUTES = {
@@ -42,7 +44,7 @@ COUNTED_ATTRIBUTES = {
 
 def recognise_text(text: str) -> str | None:
     """Return the format of a text by its first lines: one of this module's, "yolo", or None for an unknown one."""
-    used = [stripped for line in text.split("\n") if (stripped := line.strip())]
+    used = [stripped for line in re.split(r"[\r\n]", text) if (stripped := line.strip())]
     if not used or any("\0" in line for line in used[:3]):
         return None
     if used[0].startswith("#"):
@@ -74,14 +76,15 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
     """Read '# picture' labels without a loop over lines, None where anything in them is unusual.
 
     Usual is UTF-8 with a `#` line before the first row, and rows of 4, 19 or 20 numbers separated by blanks, tabs or
-    commas. Whatever else there is, or is wrong, the other way has the words for it.
+    commas, in lines that end as on Linux or Windows. Whatever else there is, or is wrong, the other way has the words
+    for it.
     """
     content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if not content.startswith(b"#"):
+    if not content.startswith(b"#") or b"\r" in content:
         return None
     content += b"\n" * (not content.endswith(b"\n"))
     text = np.frombuffer(content, np.uint8)
@@ -108,7 +111,7 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
             values = np.fromstring(row_bytes.tobytes(), whole, sep=" ").astype(np.float64, copy=False)
         except (DeprecationWarning, ValueError):  # something that is no number
             return None
-    if len(values) != columns.sum() or not np.isfinite(values).all():
+    if len(values) != columns.sum() or not (np.abs(values) < _EXACT).all():  # which nan is not, either
         return None
     firsts = np.cumsum(columns) - columns
     boxes = values[firsts[:, None] + np.arange(4)]
@@ -118,9 +121,9 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
         points = values[firsts[with_points, None] + np.arange(4, 19)]
         landmarks[with_points] = points.reshape(-1, 5, 3)[:, :, :2]
     names = Names(content, starts[is_title] + 1, ends[is_title])
-    # Behind '#' or '# ' there is a name; the others are looked at one by one.
-    second = np.minimum(names.starts + 1, names.ends)
-    unclear = np.flatnonzero((text[names.starts] <= ord(" ")) & (text[second] <= ord(" ")))
+    # Where a title ends with a letter of ASCII there is a name in it; the others are looked at one by one.
+    last = text[np.maximum(names.ends - 1, names.starts)]
+    unclear = np.flatnonzero((last <= ord(" ")) | (last >= 0x7F))
     if (boxes[:, 2:] < 0).any() or not all(names[index] for index in unclear):
         return None
     title = np.cumsum(is_title)[is_row] - 1
