@@ -80,6 +80,8 @@ def _values(whole: Group, attributes: Sequence[dict[str, np.ndarray]]) -> list[G
     groups = []
     for name in shared:
         values = np.concatenate([each[name] for each in attributes])
+        if values.dtype == object:
+            continue
         different = np.unique(values[whole.counts])
         if name not in IGNORED_ATTRIBUTES and len(different) <= MOST_VALUES:
             kind = f"{name} (attribute)" if name in ("size", "height") else printable(name)

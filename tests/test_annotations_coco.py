@@ -63,7 +63,7 @@ def test_crowds_and_ignored_faces(tmp_path):
     assert [first.ignored.tolist(), second.ignored.tolist(), third.ignored.tolist()] == [[False, True], [True], []]
 
 
-def test_attributes_that_every_face_has(tmp_path):
+def test_attributes_of_every_face_and_of_some(tmp_path):
     content = changed("annotations", 2)
     own = [
         {"occluded": True, "pose": "left", "age": 20, "mixed": "old", "parts": [1]},
@@ -73,7 +73,9 @@ def test_attributes_that_every_face_has(tmp_path):
     for annotation, attributes in zip(content["annotations"], own, strict=True):
         annotation["attributes"] = attributes
     first, second, third = read(tmp_path, content)
-    assert set(first.attributes) == {"occluded", "pose", "age", "crowd", "ignore"}
+    assert set(first.attributes) == {"occluded", "pose", "age", "mixed", "note", "crowd", "ignore"}
+    assert first.attributes["mixed"].tolist() == [7, "new"] and second.attributes["mixed"].tolist() == ["old"]
+    assert first.attributes["note"].tolist() == ["only here", None] and second.attributes["note"].tolist() == [None]
     assert first.attributes["occluded"].tolist() == [0, 0] and second.attributes["occluded"].tolist() == [1]
     assert first.attributes["pose"].tolist() == ["front", "front"] and second.attributes["pose"].tolist() == ["left"]
     assert first.attributes["age"].tolist() == [3.5, 4]

@@ -111,6 +111,7 @@ def test_retinaface_s_landmarks_replace_the_boxes_of_its_pictures(convert, downl
     landmarks.write_text(label)
     result = convert(downloaded, tmp_path / "found")
     assert f"landmarks: {landmarks}" in result.out
+    assert "train: left out: what the third column of a landmark or the 20th says of 2 faces" in result.out
     elsewhere = landmarks.rename(tmp_path / "elsewhere.txt")
     assert convert(downloaded, tmp_path / "named", "--landmarks", elsewhere).status == 0
     for out in ("found", "named"):

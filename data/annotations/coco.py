@@ -1,18 +1,21 @@
 """COCO's object detection JSON."""
 
 import json
+import math
+import re
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from data.annotations.attributes import attribute_columns, counted
 from data.annotations.record import (
     LARGEST,
     Annotation,
     Annotations,
     Places,
-    attribute_columns,
     check_extent,
     face_category,
     leave_out,
@@ -21,9 +24,14 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_text
+from utils.text import printable
 
 # A face that lacks one of them is a usual one.
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
+# What the records hold of an annotation and of an image, or what is written as it follows from that.
+OF_FACES = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "attributes", *FLAGS}
+OF_IMAGES = {"id", "file_name", "height", "width"}
+OF_FILES = {"images", "annotations", "categories"}
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
@@ -31,8 +39,8 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
     """Read the faces of a COCO ground truth; a picture without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
-    attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at. `problems` is
-    as for `read_annotations`.
+    attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at. What else the
+    file has is counted in `unread`. `problems` is as for `read_annotations`.
 
     Raises:
         UserError: not JSON, not laid out like that, or a record that is malformed or contradicts another, named by
@@ -44,7 +52,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
         classes[_id(where, record, "id")] = _text(where, record, "name")
     chosen = face_category(path, classes.values(), category)
 
-    names, sizes, places, faces = [], [], [], {}
+    names, sizes, places, images, faces = [], [], [], [], {}
     for where, record in _records(path, content, "images", "image"):
         try:
             identity, name = _id(where, record, "id"), _text(where, record, "file_name")
@@ -57,27 +65,69 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
         names.append(name)
         sizes.append(_size(record))
         places.append(where)
+        images.append(record)
 
+    others = 0
     for where, record in _records(path, content, "annotations", "annotation"):
         try:
             image = _id(where, record, "image_id", faces, "images")
             if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
-                face = (where, _box(where, record), _landmarks(where, record), _attributes(where, record))
+                face = (where, record, _box(where, record), _landmarks(where, record), _attributes(where, record))
                 faces[image].append(face)
+            else:
+                others += 1
         except UserError as error:
             leave_out(error, problems)
 
     every = [face for group in faces.values() for face in group]
+    defaults = dict.fromkeys(FLAGS.values(), 0.0)
+    columns, without_column = attribute_columns([attributes for *_, attributes in every], defaults)
+    words = [
+        *_unread_words([record for _, record, *_ in every], images, content),
+        *[f"{counted(without_column, 'attribute')} that few faces have"] * (without_column > 0),
+        *[f"{counted(others, 'object')} of other classes"] * (others > 0),
+    ]
     return make_annotations(
         names,
         [len(group) for group in faces.values()],
-        [box for _, box, _, _ in every],
-        np.array([landmarks for _, _, landmarks, _ in every]).reshape(-1, 5, 2),
-        attribute_columns([attributes for _, _, _, attributes in every], dict.fromkeys(FLAGS.values(), 0.0)),
+        [box for _, _, box, _, _ in every],
+        np.array([landmarks for *_, landmarks, _ in every]).reshape(-1, 5, 2),
+        columns,
         sizes=sizes,
         identities=list(faces),
-        places=Places(places, [where for where, _, _, _ in every]),
+        places=Places(places, [where for where, *_ in every]),
+        unread=words,
     )
+
+
+def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) -> list[str]:
+    """Return the words, with counts, for what the file says of its faces and images and no record holds."""
+    of_faces, of_landmarks = Counter(), Counter()
+    for face in faces:
+        of_faces.update(_filled_keys(face, OF_FACES))
+        if isinstance(face.get("attributes"), dict):
+            of_faces.update(name for name, value in face["attributes"].items() if not _is_attribute(value))
+        points = face.get("keypoints")
+        if isinstance(points, list) and len(points) == 15:
+            of_landmarks["visibility 1"] += points[2::3].count(1)
+        elif points:
+            of_faces["keypoints other than five"] += 1
+        width, height = face["bbox"][2:]
+        if _is_number(face.get("area")) and not math.isclose(face["area"], width * height, abs_tol=1):
+            of_faces["area other than the box's"] += 1
+    if [face.get("id", number) for number, face in enumerate(faces, start=1)] != list(range(1, len(faces) + 1)):
+        of_faces["id"] = len(faces)
+    of_images = Counter(key for image in images for key in _filled_keys(image, OF_IMAGES))
+    return [
+        *(f"{printable(key)} of {counted(count)}" for key, count in of_faces.items()),
+        *(f"{key} of {counted(count, 'landmark')}" for key, count in of_landmarks.items() if count),
+        *(f"{printable(key)} of {counted(count, 'picture')}" for key, count in of_images.items()),
+        *map(printable, _filled_keys(content, OF_FILES)),
+    ]
+
+
+def _filled_keys(record: dict, known: set[str]) -> Iterable[str]:
+    return (key for key, value in record.items() if key not in known and value not in (None, "", [], {}))
 
 
 def _load(path: Path) -> dict:
@@ -113,13 +163,20 @@ def _id(where: str, record: dict, key: str, known: dict | None = None, among: st
         raise UserError(f"{where}: found {_shown(record, key)}; expected a whole number or a text")
     if known is not None and value not in known:
         raise UserError(f"{where}: found {_shown(record, key)}; expected the id of one of the {among}")
-    return value
+    return _whole(where, value) if isinstance(value, str) else value
 
 
 def _text(where: str, record: dict, key: str) -> str:
     if not isinstance(record.get(key), str):
         raise UserError(f"{where}: found {_shown(record, key)}; expected a text")
-    return record[key]
+    return _whole(where, record[key])
+
+
+def _whole(where: str, text: str) -> str:
+    """Return a text that can be written, as one with half of a surrogate pair cannot; of JSON's, all pass here."""
+    if re.search("[\ud800-\udfff]", text):
+        raise UserError(f"{where}: found half a letter in {text[:60]!r}; expected text")
+    return text
 
 
 def _box(where: str, record: dict) -> list[float]:
@@ -147,10 +204,8 @@ def _attributes(where: str, record: dict) -> dict[str, float | str]:
     attributes = {}
     if isinstance(record.get("attributes"), dict):
         for name, value in record["attributes"].items():
-            if isinstance(value, str):
-                attributes[name] = value
-            elif isinstance(value, bool) or _is_number(value):
-                attributes[name] = float(value)
+            if _is_attribute(value):
+                attributes[_whole(where, name)] = _whole(where, value) if isinstance(value, str) else float(value)
     for key, name in FLAGS.items():
         if key in record:
             if record[key] not in (0, 1):
@@ -163,6 +218,10 @@ def _size(record: dict) -> tuple[int, int] | None:
     height, width = record.get("height"), record.get("width")
     whole = type(height) is type(width) is int
     return (height, width) if whole and 0 < min(height, width) <= max(height, width) < LARGEST else None
+
+
+def _is_attribute(value: object) -> bool:
+    return isinstance(value, (str, bool)) or _is_number(value)
 
 
 def _is_number(value: object) -> bool:
@@ -190,7 +249,7 @@ def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
         for index, (box, points) in enumerate(
             zip(written_boxes(annotation.boxes).tolist(), annotation.landmarks, strict=True)
         ):
-            own = {name: values[index] for name, values in attributes.items()}
+            own = {name: values[index] for name, values in attributes.items() if values[index] is not None}
             face = {"id": len(faces) + 1, "image_id": identity, "category_id": 1, "bbox": list(map(_plain, box))}
             face["area"] = _plain(box[2] * box[3])
             face["iscrowd"] = int(own.pop("crowd", 0))
@@ -207,6 +266,6 @@ def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
-def _plain(value: float | str) -> int | float | str:
+def _plain(value: float | str | None) -> int | float | str | None:
     """Return a number without the fraction that it does not need."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

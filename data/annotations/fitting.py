@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.attributes import counted, have_type, is_known
 from data.annotations.coco import FLAGS
 from data.annotations.reading import KINDS
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, clean_name
@@ -189,11 +190,16 @@ def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[s
         sentences.append(f"left out: the attributes {_words(lost)}")
     if unknown:
         sentences.append(f"not known and written as 0: the attributes {_words(unknown)}")
+    defaults = {name: form.attributes[name] for name in held} if form.attributes is not None else {}
+    for name, default in defaults.items():
+        count = sum(int((~is_known(each.attributes[name])).sum()) for each in with_faces)
+        _say(sentences, count, f"not known of {{}} and written as {default or 0}: {name}")
 
     fitted = []
     for annotation in annotations:
         count = len(annotation.boxes)
         attributes = {name: annotation.attributes.get(name, np.zeros(count)) for name in held}
+        attributes |= {name: _filled(attributes[name], default) for name, default in defaults.items()}
         attributes |= {name: np.zeros(count) for name in unknown}
         if form.marks and (must_mark or form.complete):
             mark = form.marks[-1]
@@ -208,16 +214,21 @@ def _holds(form: Form, name: str, annotation: Annotation) -> bool:
     if name not in annotation.attributes:
         return False
     values = annotation.attributes[name]
-    is_text = values.dtype.kind == "U"
     if name in form.marks:
-        return not is_text and bool(np.isin(values, (0, 1)).all())
-    return form.attributes is None or (name in form.attributes and is_text == isinstance(form.attributes[name], str))
+        return have_type(values, float) and bool(np.isin(values[is_known(values)], (0, 1)).all())
+    return form.attributes is None or (name in form.attributes and have_type(values, type(form.attributes[name])))
+
+
+def _filled(values: np.ndarray, default: float | str) -> np.ndarray:
+    if values.dtype != object:
+        return values
+    return np.array([default if value is None else value for value in values], type(default))
 
 
 def _says_something(name: str, annotations: list[Annotation]) -> bool:
     """Whether an attribute is more than a mark to be ignored that no face has."""
-    values = (annotation.attributes.get(name, 0) for annotation in annotations)
-    return name not in IGNORED_ATTRIBUTES or any(np.any(each != 0) for each in values)
+    values = (each.attributes[name] for each in annotations if name in each.attributes)
+    return name not in IGNORED_ATTRIBUTES or any(np.any(each[is_known(each)] != 0) for each in values)
 
 
 def _marked(annotation: Annotation, form: Form) -> np.ndarray:
@@ -266,7 +277,7 @@ def _choose(annotation: Annotation, mask: np.ndarray) -> Annotation:
 
 def _say(sentences: list[str], count: int, sentence: str, word: str = "face") -> None:
     if count:
-        sentences.append(sentence.format(f"{count:,} {word}{'s' * (count > 1)}"))
+        sentences.append(sentence.format(counted(count, word)))
 
 
 def _words(names: Sequence[str]) -> str:

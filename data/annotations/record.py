@@ -1,6 +1,5 @@
 """The record of a picture's faces, and what all the readers need to make one."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ WIDER_VALUES = {
 
 # Beyond it a coordinate is a mistake, whose square would not be exact any more.
 LARGEST = 1e9
+MOST_WORDS = 12  # of what a file may name by the thousand
 
 
 @dataclass
@@ -37,7 +37,8 @@ class Annotation:
         boxes: (N, 4) float64, x1 y1 x2 y2 in pixels, as the file has them: not clipped, possibly of zero size.
         landmarks: (N, 5, 2) float64, x y in pixels of left eye, right eye, nose, left and right mouth corner
             (sides of the picture); -1 where a face has none.
-        attributes: name -> (N,) float64 or text. All pictures of a file have the same ones.
+        attributes: name -> (N,) float64, text, or objects, of which None is not known. All pictures of a file have
+            the same ones.
         subsets: name -> (N,) bool, the faces that count in that subset of an evaluation.
         size: (height, width) of the picture in pixels, where the annotation tells it.
         identity: the id by which COCO's results refer to the picture.
@@ -162,6 +163,7 @@ class Annotations(Sequence[Annotation]):
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
         places: where the pictures and faces are in the file; None of records that were not read from one.
+        unread: a sentence, with counts, that says what the file has and no record holds; empty where there is nothing.
     """
 
     def __init__(
@@ -175,9 +177,12 @@ class Annotations(Sequence[Annotation]):
         sizes: Sequence[tuple[int, int] | None] | None,
         identities: Sequence[int | str] | None,
         places: Places | None,
+        unread: Sequence[str],
     ):
         self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
         self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
+        more = [f"{len(unread) - MOST_WORDS} more"] * (len(unread) > MOST_WORDS)
+        self.unread = [f"left out: {', '.join([*unread[:MOST_WORDS], *more])}"] if unread else []
 
     def __len__(self) -> int:
         return len(self.names)
@@ -213,6 +218,7 @@ def make_annotations(
     sizes: Sequence[tuple[int, int] | None] | None = None,
     identities: Sequence[int | str] | None = None,
     places: Places | None = None,
+    unread: Sequence[str] = (),
 ) -> Annotations:
     """Make the records of P pictures from arrays over all their F faces.
 
@@ -224,6 +230,7 @@ def make_annotations(
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
         places: of the P pictures and F faces, by which an error names a face.
+        unread: words for each kind of thing that the file has and no record holds.
 
     Raises:
         UserError: a box reaches beyond LARGEST, or is not finite.
@@ -240,7 +247,8 @@ def make_annotations(
         check_extent(places.faces[face] if places else repr(picture), np.asarray(boxes, np.float64)[face])
     if landmarks is None:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
-    return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities, places)
+    attributes, subsets = attributes or {}, subsets or {}
+    return Annotations(names, ends, corners, landmarks, attributes, subsets, sizes, identities, places, unread)
 
 
 def leave_out(error: UserError, problems: list[str] | None) -> None:
@@ -259,24 +267,6 @@ def check_extent(where: str, box: Sequence[float]) -> None:
     x, y, w, h = box
     if not max(abs(x), abs(y), abs(x + w), abs(y + h)) <= LARGEST:
         raise UserError(f"{where}: found a face at x y w h {x:g} {y:g} {w:g} {h:g}; expected numbers up to 1e9")
-
-
-def attribute_columns(
-    faces: Sequence[Mapping[str, float | str]], defaults: Mapping[str, float | str]
-) -> dict[str, np.ndarray]:
-    """Turn the attributes of F single faces into (F,) arrays.
-
-    An attribute that some face lacks is left out unless it has a default, and so is one that is a number here and a
-    text there.
-    """
-    columns = {}
-    # Of names that a file has in thousands, each in a few faces, none is looked for in all.
-    counts = Counter(name for face in faces for name in face)
-    for name in (name for name, count in counts.items() if count == len(faces) or name in defaults):
-        values = [face.get(name, defaults.get(name)) for face in faces]
-        if len({type(value) for value in values}) == 1:
-            columns[name] = np.array(values)
-    return columns
 
 
 def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from data.annotations.attributes import counted
 from data.annotations.record import (
     WIDER_VALUES,
     Annotations,
@@ -34,6 +35,8 @@ _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are
 _AS_BLANK = np.arange(256, dtype=np.uint8)
 _AS_BLANK[list(b",\t")] = ord(" ")
 _EXACT = 2.0**53  # far beyond it, whole numbers are read as another
+# What rows have in the third column of a landmark, of one that is none, and in the 20th, which nothing here uses.
+WRITTEN_VISIBLE, WRITTEN_NOWHERE, WRITTEN_SCORE = 0, -1, 1
 EMPTY = "the file is empty; expected picture names or labels"
 EXPECTED_NAME = "expected '# relative/path.jpg'"
 COUNTED_ATTRIBUTES = {
@@ -115,11 +118,13 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
         return None
     firsts = np.cumsum(columns) - columns
     boxes = values[firsts[:, None] + np.arange(4)]
-    landmarks, with_points = None, columns > 4
+    landmarks, unread, with_points = None, [], columns > 4
     if with_points.any():
         landmarks = np.full((len(columns), 5, 2), -1.0)
-        points = values[firsts[with_points, None] + np.arange(4, 19)]
-        landmarks[with_points] = points.reshape(-1, 5, 3)[:, :, :2]
+        points = values[firsts[with_points, None] + np.arange(4, 19)].reshape(-1, 5, 3)
+        landmarks[with_points] = points[:, :, :2]
+        scores = np.where(columns[with_points] == 20, values[(firsts + columns - 1)[with_points]], WRITTEN_SCORE)
+        unread = _unread_columns(points, scores)
     names = Names(content, starts[is_title] + 1, ends[is_title])
     # Where a title ends with a letter of ASCII there is a name in it; the others are looked at one by one.
     last = text[np.maximum(names.ends - 1, names.starts)]
@@ -129,7 +134,19 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
     title = np.cumsum(is_title)[is_row] - 1
     counts = np.bincount(title, minlength=len(names))
     places = Places(Lines(path, np.flatnonzero(is_title) + 1), Lines(path, np.flatnonzero(is_row) + 1))
-    return make_annotations(names, counts, boxes, landmarks, places=places)
+    return make_annotations(names, counts, boxes, landmarks, places=places, unread=unread)
+
+
+def _unread_columns(points: np.ndarray, scores: np.ndarray) -> list[str]:
+    """Return the words for the columns that RetinaFace's annotation has and no record.
+
+    Args:
+        points: (M, 5, 3), x y visibility of landmarks.
+        scores: (M,), the 20th column.
+    """
+    usual = np.where((points[:, :, :2] == -1).all(axis=2), WRITTEN_NOWHERE, WRITTEN_VISIBLE)
+    count = int(((points[:, :, 2] != usual).any(axis=1) | (scores != WRITTEN_SCORE)).sum())
+    return [f"what the third column of a landmark or the 20th says of {counted(count)}"] * (count > 0)
 
 
 def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
@@ -165,10 +182,11 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
         except UserError as error:
             leave_out(error, problems)
     landmarks = np.full((len(rows), 5, 2), -1.0)
-    points = np.array([row[4:19] for row in rows if len(row) > 4])
-    landmarks[[len(row) > 4 for row in rows]] = points.reshape(-1, 5, 3)[:, :, :2]
+    points = np.array([row[4:19] for row in rows if len(row) > 4]).reshape(-1, 5, 3)
+    landmarks[[len(row) > 4 for row in rows]] = points[:, :, :2]
+    unread = _unread_columns(points, np.array([[*row[19:], WRITTEN_SCORE][0] for row in rows if len(row) > 4]))
     places = Places(Lines(path, titles), Lines(path, numbers))
-    return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places)
+    return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places, unread=unread)
 
 
 def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:

@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.record import Annotation, written_boxes, written_number
-from data.annotations.text import COUNTED_ATTRIBUTES, recognise_text
+from data.annotations.text import (
+    COUNTED_ATTRIBUTES,
+    WRITTEN_NOWHERE,
+    WRITTEN_SCORE,
+    WRITTEN_VISIBLE,
+    recognise_text,
+)
 from utils.errors import UserError
 
-NO_POINT = ["-1", "-1", "-1"]
-SCORE = ["1"]  # RetinaFace's last column, which nothing reads
+NO_POINT = ["-1", "-1", str(WRITTEN_NOWHERE)]
 
 
 def write_label(path: Path, annotations: Sequence[Annotation]) -> None:
@@ -27,7 +32,7 @@ def write_label(path: Path, annotations: Sequence[Annotation]) -> None:
         for annotation in annotations:
             yield f"# {annotation.name}"
             for box, points in zip(written_boxes(annotation.boxes), annotation.landmarks, strict=True):
-                yield _row(box) + (" " + " ".join([*_points(points), *SCORE]) if with_points else "")
+                yield _row(box) + (" " + " ".join([*_points(points), str(WRITTEN_SCORE)]) if with_points else "")
 
     _write(path, "label", annotations, lines())
 
@@ -80,4 +85,4 @@ def _row(values: Iterable[float], separator: str = " ") -> str:
 
 def _points(points: np.ndarray) -> Iterator[str]:
     for x, y in points.tolist():
-        yield from NO_POINT if x == y == -1 else (written_number(x), written_number(y), "0")
+        yield from NO_POINT if x == y == -1 else (written_number(x), written_number(y), str(WRITTEN_VISIBLE))

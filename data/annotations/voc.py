@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
+from data.annotations.attributes import attribute_columns, counted
 from data.annotations.record import (
     LARGEST,
     Annotation,
     Annotations,
     Places,
-    attribute_columns,
     check_extent,
     face_category,
     leave_out,
@@ -66,13 +66,16 @@ def read_voc(path: Path, category: str | None = None, problems: list[str] | None
             except UserError as error:
                 leave_out(error, problems)
         counts.append(len(faces) - before)
+    others = sum(map(len, objects)) - sum(name == chosen for group in objects for _, name, _ in group)
+    columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
     return make_annotations(
         names,
         counts,
         [box for _, box, _ in faces],
-        attributes=attribute_columns([attributes for _, _, attributes in faces], DEFAULTS),
+        attributes=columns,
         sizes=sizes,
         places=Places(places, [where for where, _, _ in faces]),
+        unread=[f"{counted(others, 'object')} of other classes"] * (others > 0),
     )
 
 

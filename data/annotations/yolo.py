@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.attributes import counted
 from data.annotations.record import (
     Annotation,
     Annotations,
@@ -82,7 +83,13 @@ def read_yolo(
     names = [path.relative_to(images).as_posix() for path in pictures.values()]
     files = [str(labels.get(key, path)) for key, path in pictures.items()]
     places = Places(files, [place for group in faces.values() for place, _ in group])
-    return make_annotations(names, counts, boxes, points, sizes=sizes, places=places)
+    others = sum(words[int(row[0])] != chosen for group in rows.values() for _, row in group)
+    hidden = int((landmarks[:, :, 2] == 1).sum())
+    unread = [
+        *[f"{counted(others, 'object')} of other classes"] * (others > 0),
+        *[f"visibility 1 of {counted(hidden, 'landmark')}"] * (hidden > 0),
+    ]
+    return make_annotations(names, counts, boxes, points, sizes=sizes, places=places, unread=unread)
 
 
 def _find_labels(folder: Path) -> dict[str, Path]:

@@ -79,7 +79,8 @@ def convert_wider(args: argparse.Namespace) -> None:
 def write_splits(args: argparse.Namespace) -> None:
     """Deal the pictures out to splits, make the dataset and print how to go on."""
     images = args.images or _usual_images(args.source)
-    every = resolve_pictures(_read(args), images)
+    source = _read(args)
+    every = resolve_pictures(source, images)
     annotations = _chosen(every, args)
     if args.split_list:
         _refuse_flags(args, ("by_prefix", "seed"), "belongs to --split; the lists say where each picture goes")
@@ -91,7 +92,7 @@ def write_splits(args: argparse.Namespace) -> None:
         splits = split_by_ratio(names, _ratios(args.split), args.seed or 0, group)
     parts, sentences = fit_parts(annotations, splits, images, args.to or "label")
     write_dataset(args.out, parts, args.copy)
-    _report(args.out, {split: part.annotations for split, part in parts.items()}, sentences)
+    _report(args.out, {split: part.annotations for split, part in parts.items()}, [*source.unread, *sentences])
     print(f"\nto check it:\npython -m data.check {args.out}")
     if "train" in parts and (args.to or "label") in TRAINABLE:
         label = args.out / "train" / annotation_name("train", parts["train"].kind)
@@ -101,15 +102,15 @@ def write_splits(args: argparse.Namespace) -> None:
 def write_one(args: argparse.Namespace) -> None:
     """Write all annotations in one other format."""
     kind, images = args.to or "label", args.images or _usual_images(args.source)
-    annotations = _read(args)
-    annotations = _chosen(resolve_pictures(annotations, images) if args.images else annotations, args)
+    source = _read(args)
+    annotations = _chosen(resolve_pictures(source, images) if args.images else source, args)
     annotations, sentences = fit_annotations(annotations, kind, images=images)
     if kind != "wider_mat" and any(has_no_suffix(annotation.name) for annotation in annotations):
         sentences.append(
             "names without suffix, by which a training finds no picture; --images FOLDER adds the suffixes"
         )
     write_annotations(annotations, args.out, kind)
-    _report(args.out, {kind: annotations}, sentences)
+    _report(args.out, {kind: annotations}, [*source.unread, *sentences])
 
 
 def _read(args: argparse.Namespace) -> Annotations:

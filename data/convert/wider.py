@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Annotation, picture_key, read_annotations
+from data.annotations.record import Annotations, have_landmarks
 from data.annotations.wider_mat import SUBSETS
 from data.convert.layout import Part, fit_parts, resolve_pictures
 from data.pictures import files_below
@@ -39,9 +40,11 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
         UserError: something that is needed is not there, malformed, or does not belong together.
     """
     found = {split: _read_split(folder, split) for split in ("train", "val")}
-    if landmark_file is not None:
-        found["train"] = with_landmarks(found["train"], landmark_file)
     parts, sentences = {}, []
+    if landmark_file is not None:
+        labelled = read_annotations(landmark_file, "label")
+        found["train"] = with_landmarks(found["train"], labelled, landmark_file)
+        sentences += [f"train: {sentence}" for sentence in labelled.unread]
     for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
         part, said = fit_parts(found[split], names, folder / f"WIDER_{split}" / "images", kind)
@@ -50,16 +53,15 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
     return parts, sentences
 
 
-def with_landmarks(annotations: Sequence[Annotation], landmark_file: Path) -> list[Annotation]:
-    """Replace the faces of the pictures that RetinaFace's annotation names by the faces there.
+def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations, landmark_file: Path) -> list[Annotation]:
+    """Replace the faces of the pictures that RetinaFace's annotation, read from a file, names by the faces there.
 
     Raises:
         UserError: it names a picture that is not among the annotations, or has no landmarks.
     """
     known = {picture_key(annotation.name): index for index, annotation in enumerate(annotations)}
     result = list(annotations)
-    labelled = read_annotations(landmark_file, "label")
-    if not any(annotation.landmark_mask.any() for annotation in labelled):
+    if not have_landmarks(labelled.landmarks).any():
         raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
     for annotation, place in zip(labelled, labelled.places.pictures, strict=True):
         index = known.get(picture_key(annotation.name))

@@ -1,0 +1,50 @@
+"""The attributes of faces: from what each face has to columns over all, and how many faces have what."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+# A file may name thousands of attributes, each for a few faces, and a column has a place for every face.
+MOST_SPARSE = 100
+
+
+def attribute_columns(
+    faces: Sequence[Mapping[str, float | str]], defaults: Mapping[str, float | str]
+) -> tuple[dict[str, np.ndarray], int]:
+    """Turn the attributes of F single faces into (F,) arrays: of float64, or of text, where every face has one.
+
+    An attribute that some face lacks gets its default, and is an array of objects where it has none: None stands for
+    what is not known. So is one that is a number here and a text there. Of those that faces lack, the MOST_SPARSE
+    that most faces have are taken.
+
+    Returns:
+        the arrays by name, and the number of attributes that are not among them.
+    """
+    counts = Counter(name for face in faces for name in face)
+    whole = [name for name, count in counts.items() if count == len(faces) or name in defaults]
+    sparse = [name for name, _ in counts.most_common() if name not in set(whole)]
+    columns = {}
+    for name in (*whole, *sparse[:MOST_SPARSE]):
+        values = [face.get(name, defaults.get(name)) for face in faces]
+        columns[name] = np.array(values, None if len({type(value) for value in values}) == 1 else object)
+    return columns, len(sparse[MOST_SPARSE:])
+
+
+def is_known(values: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: the faces of which an attribute is known."""
+    if values.dtype != object:
+        return np.ones(len(values), bool)
+    return np.array([value is not None for value in values], bool)
+
+
+def have_type(values: np.ndarray, kind: type[float] | type[str]) -> bool:
+    """Whether all values of an attribute that are known are of a type."""
+    if values.dtype != object:
+        return (values.dtype.kind == "U") == (kind is str)
+    return all(isinstance(value, kind) for value in values.tolist() if value is not None)
+
+
+def counted(count: int, word: str = "face") -> str:
+    """Return a number with its word, "1 face" or "2 faces"."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
