@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import KINDS, WIDER_VALUES, Annotation, read_annotations, value_name
+from data.annotations.text import COUNTED_ATTRIBUTES
 from utils.errors import UserError
 
 
@@ -371,3 +372,28 @@ def test_label_round_trip(tmp_path_factory, pictures):
     for annotation, faces in zip(annotations, pictures, strict=True):
         expected = np.array([(x, y, x + w, y + h) for x, y, w, h in faces]).reshape(-1, 4)
         assert annotation.boxes.tolist() == expected.tolist()
+
+
+def laboro(*faces: int) -> str:
+    """Laboro TV's text of pictures with so many faces."""
+    row = "1, 2, 3, 4, 0, 1, 2, 1\n"
+    return "".join(f"{number:08}\n{count}\n{row * count}" for number, count in enumerate(faces))
+
+
+def test_laboro_text_is_known_by_its_first_row_however_late_it_comes(tmp_path):
+    text = laboro(*[0] * 7000, 1)
+    assert len(text) > 1 << 16
+    annotations = read(tmp_path, text)
+    assert list(annotations[-1].attributes) == ["blur", "shakiness", "occlusion", "pose"]
+    assert len(read(tmp_path, text.replace(",", ""))[-1].boxes) == 1
+    zero = "a.jpg\n0\n" * 9000 + "b.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n"
+    assert "expression" in read(tmp_path, zero)[-1].attributes
+
+
+@pytest.mark.parametrize("kind", ["wider", "laboro"])
+def test_a_text_without_any_row_is_what_the_user_says(tmp_path, kind):
+    (tmp_path / "label.txt").write_text(laboro(0, 0))
+    for source in (tmp_path, tmp_path / "label.txt"):
+        assert list(read_annotations(source, kind)[0].attributes) == list(COUNTED_ATTRIBUTES[kind])
+    with pytest.raises(UserError, match="is WIDER FACE text; expected COCO JSON"):
+        read_annotations(tmp_path / "label.txt", "coco")

@@ -356,3 +356,15 @@ def test_yolo_marks_points_that_are_not_known(tmp_path):
         "0 0.5 0.5 1 1 0.25 0.25 2" + 4 * unknown,
         "0 0.25 0.25 0.5 0.5" + 5 * unknown,
     ]
+
+
+@pytest.mark.parametrize("kind", ["wider", "laboro"])
+@pytest.mark.parametrize("empty", [1, 9000])
+def test_counted_text_that_begins_with_many_pictures_without_faces_is_read_again(tmp_path, kind, empty):
+    annotations = [faces(name=f"{number}.jpg") for number in range(empty)]
+    write_annotations(annotations, tmp_path / "bare.txt", kind)
+    assert len(read_annotations(tmp_path / "bare.txt", kind)) == empty
+    annotations.append(faces([1, 2, 4, 6]))
+    write_annotations(annotations, tmp_path / "out.txt", kind)
+    found = read_annotations(tmp_path / "out.txt")
+    assert found[-1].boxes.tolist() == [[1, 2, 4, 6]] and len(found[-1].attributes) == (6 if kind == "wider" else 4)

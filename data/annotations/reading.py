@@ -6,7 +6,15 @@ from pathlib import Path
 
 from data.annotations.coco import read_coco
 from data.annotations.record import Annotations
-from data.annotations.text import iterate_list, read_counted, read_label, read_list, recognise_text, refuse_unknown
+from data.annotations.text import (
+    HEAD,
+    iterate_list,
+    read_counted,
+    read_label,
+    read_list,
+    recognise_text,
+    refuse_unknown,
+)
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
 from data.annotations.yolo import CLASSES, read_yolo
@@ -30,7 +38,6 @@ _WIDER_MAT = "wider_face_val.mat"
 _BY_SUFFIX = {".mat": "wider_mat", ".json": "coco", ".xml": "voc"}
 _FOLDER_KINDS = ("voc", "yolo")
 _CLASSES_IN = ("coco", "voc", "yolo")
-_HEAD = 1 << 16  # bytes by which a file is recognised
 FIXED = "_fixed"  # what the names of cleaned copies end with; a folder's annotation is the other one
 
 
@@ -79,7 +86,7 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
     elif path.is_dir():
         found = kind
     elif path.is_file():
-        found = _recognise(path)
+        found = _recognise(path, kind)
     else:
         raise UserError(f"{path}: no such annotation file or folder")
     if kind is not None and found not in (kind, None):
@@ -127,14 +134,17 @@ def _read(
     refuse_unknown(path)
 
 
-def _recognise(path: Path) -> str | None:
-    """Return the format of a file, None where it is in none that is known."""
+def _recognise(path: Path, wanted: str | None = None) -> str | None:
+    """Return the format of a file, None where it is in none that is known; `wanted` is as for `recognise_text`."""
     if path.suffix.lower() in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix.lower()]
-    text = read_bytes(path, _HEAD).decode("utf-8-sig", errors="replace")
+    text = read_bytes(path, HEAD).decode("utf-8-sig", errors="replace")
     if re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', text):
         return "coco"
-    return "voc" if re.match(r"\s*<[?!\w]", text) else recognise_text(text)
+    if re.match(r"\s*<[?!\w]", text):
+        return "voc"
+    with open(path, encoding="utf-8-sig", errors="replace") as lines:
+        return recognise_text(text, lines, wanted)
 
 
 def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
@@ -143,7 +153,7 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     Raises:
         UserError: there is none, or more than one.
     """
-    found = _list_annotations(folder)
+    found = _list_annotations(folder, kind)
     if not found:
         raise UserError(
             f"{folder}: has no label file (*.txt, *.json, *.xml) and no {_WIDER_MAT}; name another folder or a file"
@@ -162,7 +172,7 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     )
 
 
-def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:
+def _list_annotations(folder: Path, wanted: str | None) -> dict[tuple[str | None, Path], str]:
     """Return (format, path to read) -> name of a file, for what lies in a folder.
 
     The path of a format of many files is the folder. In the folders below, only those formats are looked for, and
@@ -174,7 +184,7 @@ def _list_annotations(folder: Path) -> dict[tuple[str | None, Path], str]:
             continue
         is_text = file.suffix.lower() == ".txt" and file.name != CLASSES and not file.name.endswith("_list.txt")
         if (is_text or file.suffix.lower() in (".json", ".xml") or file.name == _WIDER_MAT) and file.is_file():
-            kind = _recognise(file)
+            kind = _recognise(file, wanted)
             found.setdefault((kind, folder if kind in _FOLDER_KINDS else file), file.name)
     if not any(map(_has_boxes, found)):
         for name in files_below(folder, {".txt", ".xml"}):

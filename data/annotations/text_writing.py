@@ -8,6 +8,7 @@ import numpy as np
 from data.annotations.record import Annotation, written_boxes, written_number
 from data.annotations.text import (
     COUNTED_ATTRIBUTES,
+    HEAD,
     WRITTEN_NOWHERE,
     WRITTEN_SCORE,
     WRITTEN_VISIBLE,
@@ -68,10 +69,7 @@ def write_list(path: Path, annotations: Sequence[Annotation]) -> None:
 
 def _write(path: Path, kind: str, annotations: Sequence[Annotation], lines: Iterable[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
-    found = recognise_text(text)
-    # Without any face there is no row, and no comma that tells Laboro's text from that of WIDER FACE.
-    is_bare = kind == "laboro" and found == "wider" and not any(len(annotation.boxes) for annotation in annotations)
-    if found != kind and not is_bare:
+    if recognise_text(text[:HEAD], text.split("\n"), kind) != kind:
         raise UserError(
             f"{annotations[0].name!r}: no reader would know the file for one of the format {kind} by this name of its"
             " first picture; rename the picture or choose another format"
