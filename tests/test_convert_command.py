@@ -45,6 +45,7 @@ def test_laboro_s_raw_annotation_becomes_tv_face_in_one_command(convert, frames,
     result = convert(frames / "laboro.txt", out, "--images", frames / "frames", *SPLIT, "--by_prefix")
     assert result.status == 0, result.err
     assert "train: 12 pictures, 3 of them without faces; 9 faces" in result.out
+    assert "5 prefixes, for example '番組0/f_' (4 pictures)" in result.out
     assert "left out: the attributes blur, shakiness, occlusion, pose" in result.out
     assert {path: before[path] for path in before} == {path: state(frames)[path] for path in before}
 
@@ -105,6 +106,20 @@ def test_a_dataset_may_have_any_format(convert, frames, kind):
     found = read_annotations(place / "ground_truth" if kind == "wider_mat" else place)
     assert len(found) == 4
     assert sum(len(each.boxes) for each in found) == 3
+
+
+def test_programmes_whose_frames_are_named_by_their_times_stay_together(convert, tmp_path):
+    names = [f"{show}_{i // 60:02}-{i % 60:02}.jpg" for show in ("news", "quiz", "film") for i in range(0, 600, 50)]
+    for name in names:
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(b"")
+    (tmp_path / "label.txt").write_text("".join(f"# {name}\n1 2 3 4\n" for name in names))
+    result = convert(
+        tmp_path / "label.txt", tmp_path / "out", "--by_prefix", "--split", "train=0.34", "val=0.33", "test=0.33"
+    )
+    assert "3 prefixes, for example 'news_' (12 pictures)" in result.out
+    for split in ("train", "val", "test"):
+        assert len({path.name[:4] for path in (tmp_path / "out" / split / "images").iterdir()}) == 1
 
 
 def test_faces_only_leaves_the_others_out(convert, frames):

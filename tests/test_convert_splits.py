@@ -61,10 +61,53 @@ def test_a_seed_is_the_same_on_every_machine():
         ("show3/000001.jpg", "show3/"),
         ("show3-0001-left.jpg", "show3-"),
         ("プログラム_0001", "プログラム_"),
+        ("news_00-01-23.jpg", "news_"),
+        ("news_00:01:23.jpg", "news_"),
+        ("news 00h01m23s.jpg", "news "),
+        ("news-12m34s567ms.png", "news-"),
+        ("news_0001_1920x1080.jpg", "news_"),
+        ("news_1920x1080_0001.jpg", "news_1920x1080_"),
+        ("news_0001 - コピー.jpg", "news_"),
+        ("news_2024-01-02_000123.jpg", "news_2024-01-02_"),
+        ("news_00_01_23.jpg", "news_"),
+        ("news_00-01-23.456-left.jpg", "news_"),
+        ("news_1-05.jpg", "news_"),
+        ("1920x1080.jpg", "1920x"),
+        ("news_0001 (1).jpg", "news_"),
+        ("news_0001 copy.jpg", "news_"),
+        ("news_0001 - Copy (2).jpg", "news_"),
+        ("news_00-01-23_640x360 (1).jpg", "news_"),
+        ("frame_1.5s.jpg", "frame_"),
+        ("vlcsnap-2024-01-02-12h34m56s789.png", "vlcsnap-"),
+        ("0001.jpg", ""),
+        ("00-01-23.jpg", ""),
+        ("news/0001.jpg", "news/"),
+        ("news/00-01-23 (1).jpg", "news/"),
+        ("s01e02/0001.jpg", "s01e02/"),
+        ("s01e02_0001.jpg", "s01e02_"),
+        ("s01e02_00-01-23.jpg", "s01e02_"),
+        ("news2_0001.jpg", "news2_"),
+        ("news-7-0001.jpg", "news-7-"),
+        ("news_7_0001.jpg", "news_7_"),
+        ("1080p_0001.jpg", "1080p_"),
+        ("copy.jpg", "copy"),
+        ("mms_0001.jpg", "mms_"),
     ],
 )
-def test_the_prefix_is_what_is_before_the_last_number(name, prefix):
+def test_the_prefix_is_what_is_before_number_time_size_and_copy(name, prefix):
     assert prefix_of(None)(name) == prefix
+
+
+@given(
+    st.sampled_from(["news_", "ch4/s01e02_", "番組-", "a b ", ""]),
+    st.sampled_from(
+        ["{:02}-{:02}", "00-{:02}-{:02}", "{:02}h{:02}m", "0:{:02}:{:02}.5", "{:02}m{:02}s250ms", "{}.{:02}s"]
+    ),
+    st.sampled_from(["", "_1920x1080", " (1)", " copy", " - Copy (2)", "_640x360 (3)"]),
+)
+def test_frames_at_all_times_of_a_programme_have_one_prefix(programme, stamp, ending):
+    names = [f"{programme}{stamp.format(minute, second)}{ending}.jpg" for minute in (0, 7, 59) for second in (0, 9, 58)]
+    assert set(map(prefix_of(None), names)) == {programme}
 
 
 def test_a_regular_expression_chooses_the_prefix():

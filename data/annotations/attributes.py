@@ -46,5 +46,5 @@ def have_type(values: np.ndarray, kind: type[float] | type[str]) -> bool:
 
 
 def counted(count: int, word: str = "face") -> str:
-    """Return a number with its word, "1 face" or "2 faces"."""
-    return f"{count:,} {word}{'s' * (count != 1)}"
+    """Return a number with its word, "1 face" or "2 prefixes"."""
+    return f"{count:,} {word}{'' if count == 1 else 'es' if word.endswith('x') else 's'}"

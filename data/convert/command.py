@@ -1,6 +1,7 @@
 """The command: flags, then calls."""
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from data.annotations import (
     read_annotations,
     write_annotations,
 )
+from data.annotations.attributes import counted
 from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
@@ -90,6 +92,10 @@ def write_splits(args: argparse.Namespace) -> None:
         group = str if args.by_prefix is None else prefix_of(args.by_prefix or None)
         names = [annotation.name for annotation in annotations]
         splits = split_by_ratio(names, _ratios(args.split), args.seed or 0, group)
+        if args.by_prefix is not None:
+            groups = Counter(map(group, names))
+            example, count = groups.most_common(1)[0]
+            print(f"{counted(len(groups), 'prefix')}, for example {example!r} ({counted(count, 'picture')})")
     parts, sentences = fit_parts(annotations, splits, images, args.to or "label")
     write_dataset(args.out, parts, args.copy)
     _report(args.out, {split: part.annotations for split, part in parts.items()}, [*source.unread, *sentences])
@@ -198,8 +204,9 @@ def _parse_flags() -> argparse.Namespace:
     add(
         "--by_prefix", nargs="?", const="", metavar="REGEX",
         help="with --split, keep pictures of the same prefix in one split: what the regular expression, or its group 1,"
-        " matches at the start of their names (default: all before the last number, so that frames of one programme"
-        " stay together)",
+        " matches at the start of their names (default: the names, with their folders, up to the last number or time,"
+        " as in news_0001, news_00-01-23 or news_12h34m56s, without a size, '(1)' or 'copy' at the end, so that frames"
+        " of one programme stay together). What was found is said",
     )  # fmt: skip
     add("--seed", type=natural_int, metavar="N", help="with --split, another seed deals otherwise (default: 0)")
     add("--copy", action="store_true", help="copy pictures; otherwise they are hard links where that is possible")

@@ -11,8 +11,17 @@ from data.annotations.record import clean_name
 from utils.errors import UserError
 from utils.files import read_text
 
-# A frame's number is the last one of its name, and what is before it is the programme's.
-FRAME_NUMBER = re.compile(r"(.*?)\d+[^\d/]*")
+# What programs put behind a frame's name, and no two programmes differ in: the picture's size, and "(1)" or "copy".
+ENDING = re.compile(r"(?i)(?<=.)[ _-]*(?:(?<!\d)\d{2,5}x\d{2,5}|\(\d+\)|copy|コピー)$")
+# A frame's number, or the time at which it was shown or saved, is the last one of its name.
+TIMES = (
+    r"\d{4}[-.]\d{2}[-.]\d{2}",  # 2024-01-02
+    r"\d{1,2}(?:[-:.]\d{2})+(?:[-:.,]\d{1,3})?",  # 00-01-23.456
+    r"\d{2}_\d{2}_\d{2}",
+    r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+\d*",  # 12h34m56s789
+    r"\d+\.\d+",
+)
+FRAME_NUMBER = re.compile(rf"(?i)(.*?)(?<!\d)(?:(?:\d{{4}}-\d{{2}}-\d{{2}}-)?(?:{'|'.join(TIMES)})|\d+)\D*")
 
 
 def split_by_ratio(
@@ -57,8 +66,8 @@ def split_by_ratio(
 def prefix_of(pattern: str | None) -> Callable[[str], str]:
     """Return the function that gives a name's prefix: what a regular expression matches at its start.
 
-    Its group 1 counts where it has one. None: the name without suffix up to the last run of digits in it, those of
-    its folders aside, or the whole of it where there are none.
+    Its group 1 counts where it has one. None: the name up to its last number or time, its folders aside, or the whole
+    of it where there is none; suffix, size and what marks a copy are left out before.
 
     Raises:
         UserError: no regular expression; when the function is called, a name that it does not match.
@@ -66,9 +75,11 @@ def prefix_of(pattern: str | None) -> Callable[[str], str]:
     if pattern is None:
 
         def before_number(name: str) -> str:
-            key = picture_key(name)
-            match = FRAME_NUMBER.fullmatch(key)
-            return match[1] if match else key
+            folder, slash, stem = picture_key(name).rpartition("/")
+            while (shorter := ENDING.sub("", stem)) != stem:
+                stem = shorter
+            match = FRAME_NUMBER.fullmatch(stem)
+            return folder + slash + (match[1] if match else stem)
 
         return before_number
     try:
