@@ -45,7 +45,7 @@ def test_laboro_s_raw_annotation_becomes_tv_face_in_one_command(convert, frames,
     result = convert(frames / "laboro.txt", out, "--images", frames / "frames", *SPLIT, "--by_prefix")
     assert result.status == 0, result.err
     assert "train: 12 pictures, 3 of them without faces; 9 faces" in result.out
-    assert "5 prefixes, for example '番組0/f_' (4 pictures)" in result.out
+    assert "prefixes of the names: 5, for example '番組0/f_' (4 pictures)" in result.out
     assert "left out: the attributes blur, shakiness, occlusion, pose" in result.out
     assert {path: before[path] for path in before} == {path: state(frames)[path] for path in before}
 
@@ -117,7 +117,7 @@ def test_programmes_whose_frames_are_named_by_their_times_stay_together(convert,
     result = convert(
         tmp_path / "label.txt", tmp_path / "out", "--by_prefix", "--split", "train=0.34", "val=0.33", "test=0.33"
     )
-    assert "3 prefixes, for example 'news_' (12 pictures)" in result.out
+    assert "prefixes of the names: 3, for example 'news_' (12 pictures)" in result.out
     for split in ("train", "val", "test"):
         assert len({path.name[:4] for path in (tmp_path / "out" / split / "images").iterdir()}) == 1
 
@@ -283,6 +283,21 @@ def test_what_exists_is_left_alone(convert, frames):
     (frames / "out").mkdir()
     convert(frames / "laboro.txt", frames / "out").refuses("out: exists already; move it away or name another place")
     convert(frames / "nothing.txt", frames / "new").refuses("nothing.txt: no such annotation file or folder")
+
+
+def test_a_picture_has_one_name_however_it_is_spelt(convert, dataset):
+    first, *rest = dataset.read_text().split("# ")[1:]
+    for spelling in ("./0.jpg", ".//0.jpg"):
+        text = "".join(f"# {each}" for each in (first.replace("0.jpg", spelling), *rest))
+        (dataset.parent / "label.txt").write_text(text)
+        out = dataset.parent / f"out{len(spelling)}"
+        assert convert(dataset, out, "--split", "train=0.5", "val=0.5").status == 0
+        assert len(list(out.glob("*/images/*.jpg"))) == 6
+        (dataset.parent / "label.txt").write_text(f"{text}# 0.jpg\n1 2 3 4\n")
+        convert(dataset, dataset.parent / "twice", "--split", "train=0.5", "val=0.5").refuses(
+            "'0.jpg'", "is there twice"
+        )
+        assert not (dataset.parent / "twice").exists()
 
 
 def test_a_name_never_leads_outside(convert, tmp_path):

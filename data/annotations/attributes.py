@@ -1,4 +1,4 @@
-"""The attributes of faces: from what each face has to columns over all, and how many faces have what."""
+"""The attributes of faces: from what each face has to columns over all of them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -43,8 +43,3 @@ def have_type(values: np.ndarray, kind: type[float] | type[str]) -> bool:
     if values.dtype != object:
         return (values.dtype.kind == "U") == (kind is str)
     return all(isinstance(value, kind) for value in values.tolist() if value is not None)
-
-
-def counted(count: int, word: str = "face") -> str:
-    """Return a number with its word, "1 face" or "2 prefixes"."""
-    return f"{count:,} {word}{'' if count == 1 else 'es' if word.endswith('x') else 's'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.attributes import attribute_columns, counted
+from data.annotations.attributes import attribute_columns
 from data.annotations.record import (
     LARGEST,
     Annotation,
@@ -24,7 +24,7 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_text
-from utils.text import printable
+from utils.text import counted, printable
 
 # A face that lacks one of them is a usual one.
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
@@ -119,7 +119,7 @@ def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) 
         of_faces["id"] = len(faces)
     of_images = Counter(key for image in images for key in _filled_keys(image, OF_IMAGES))
     return [
-        *(f"{printable(key)} of {counted(count)}" for key, count in of_faces.items()),
+        *(f"{printable(key)} of {counted(count, 'face')}" for key, count in of_faces.items()),
         *(f"{key} of {counted(count, 'landmark')}" for key, count in of_landmarks.items() if count),
         *(f"{printable(key)} of {counted(count, 'picture')}" for key, count in of_images.items()),
         *map(printable, _filled_keys(content, OF_FILES)),

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.attributes import counted, have_type, is_known
+from data.annotations.attributes import have_type, is_known
 from data.annotations.coco import FLAGS
 from data.annotations.reading import KINDS
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, clean_name
@@ -18,7 +18,7 @@ from data.annotations.yolo import CLASSES, inside_picture
 from data.pictures import picture_key, picture_size
 from utils.errors import UserError
 from utils.files import join_inside, path_inside
-from utils.text import printable
+from utils.text import counted, printable
 
 
 @dataclass(frozen=True)

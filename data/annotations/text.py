@@ -15,7 +15,6 @@ from typing import NoReturn
 
 import numpy as np
 
-from data.annotations.attributes import counted
 from data.annotations.record import (
     WIDER_VALUES,
     Annotations,
@@ -29,6 +28,7 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_bytes, read_text
+from utils.text import counted
 
 _IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
 _IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
@@ -156,7 +156,7 @@ def _unread_columns(points: np.ndarray, scores: np.ndarray) -> list[str]:
     """
     usual = np.where((points[:, :, :2] == -1).all(axis=2), WRITTEN_NOWHERE, WRITTEN_VISIBLE)
     count = int(((points[:, :, 2] != usual).any(axis=1) | (scores != WRITTEN_SCORE)).sum())
-    return [f"what the third column of a landmark or the 20th says of {counted(count)}"] * (count > 0)
+    return [f"what the third column of a landmark or the 20th says of {counted(count, 'face')}"] * (count > 0)
 
 
 def read_label(path: Path, problems: list[str] | None = None) -> Annotations:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
-from data.annotations.attributes import attribute_columns, counted
+from data.annotations.attributes import attribute_columns
 from data.annotations.record import (
     LARGEST,
     Annotation,
@@ -21,6 +21,7 @@ from data.annotations.record import (
 from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
 from utils.errors import UserError
 from utils.files import join_inside, read_bytes
+from utils.text import counted
 
 # What the format means by leaving one out.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.attributes import counted
 from data.annotations.record import (
     Annotation,
     Annotations,
@@ -21,6 +20,7 @@ from data.annotations.text import parse_numbers
 from data.pictures import files_below, find_pictures, picture_key, picture_size
 from utils.errors import UserError
 from utils.files import join_inside, read_text
+from utils.text import counted
 
 CLASSES = "classes.txt"
 # Coordinates are rounded when they are written.

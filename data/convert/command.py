@@ -13,7 +13,6 @@ from data.annotations import (
     read_annotations,
     write_annotations,
 )
-from data.annotations.attributes import counted
 from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
@@ -22,6 +21,7 @@ from data.pictures import has_no_suffix
 from utils.errors import UserError
 from utils.files import refuse_existing
 from utils.flags import natural_int
+from utils.text import counted
 
 DESCRIPTION = """\
 Turn annotations of one format into another, or a heap of pictures with their annotation into a dataset with splits,
@@ -95,7 +95,7 @@ def write_splits(args: argparse.Namespace) -> None:
         if args.by_prefix is not None:
             groups = Counter(map(group, names))
             example, count = groups.most_common(1)[0]
-            print(f"{counted(len(groups), 'prefix')}, for example {example!r} ({counted(count, 'picture')})")
+            print(f"prefixes of the names: {len(groups):,}, for example {example!r} ({counted(count, 'picture')})")
     parts, sentences = fit_parts(annotations, splits, images, args.to or "label")
     write_dataset(args.out, parts, args.copy)
     _report(args.out, {split: part.annotations for split, part in parts.items()}, [*source.unread, *sentences])

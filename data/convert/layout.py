@@ -1,6 +1,7 @@
 """Datasets on disk: their pictures, and for each split the annotation where the scripts look for it."""
 
 import os
+import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ def annotation_name(split: str, kind: str) -> str:
 def resolve_pictures(annotations: Annotations, images: Path) -> list[Annotation]:
     """Give each annotation the name of its picture's file: that of the same name, or else of the same without suffix.
 
+    Of one picture it is the same, however it is spelt, with "./" or "//" in it for one.
+
     Raises:
         UserError: no such folder, or a picture that is not below it, named with its place in the annotation.
     """
@@ -58,7 +61,7 @@ def resolve_pictures(annotations: Annotations, images: Path) -> list[Annotation]
                 missing.append(f"{place}: found no picture {name!r}")
                 continue
             name = path.relative_to(images).as_posix()
-        resolved.append(replace(annotation, name=name))
+        resolved.append(replace(annotation, name=posixpath.normpath(name)))
     if missing:
         count = len(missing) + len(resolved)
         raise UserError(
