@@ -169,10 +169,40 @@ def test_landmarks_of_something_else(convert, downloaded, tmp_path, text, parts)
     convert(downloaded, tmp_path / "out", "--landmarks", tmp_path / "label.txt").refuses(*parts)
 
 
+LANDMARKS = f"# 3--Riot/3_Riot_train_0.jpg\n11 20 30 36 {'20 30 0 ' * 5}1\n"
+
+
+def write_landmarks(folder, text=LANDMARKS):
+    (folder / "train").mkdir(parents=True)
+    (folder / "train" / "label.txt").write_text(text)
+
+
+def test_what_is_unpacked_beside_it_is_not_taken_for_its_landmarks(convert, downloaded, tmp_path):
+    """WIDER FACE in data/, where other datasets are, and where it is converted to, once and again."""
+    write_landmarks(downloaded / "tvface", "# other.jpg\n1 2 3 4\n")
+    write_landmarks(downloaded / "more", "# other.jpg\n1 2 3 4 " + "5 5 0 " * 5 + "1\n")
+    result = convert(downloaded, downloaded / "first")
+    assert result.status == 0, result.err
+    assert "landmarks: none" in result.out
+    for name, problem in (("tvface", ": has no landmarks"), ("more", ":1: found 'other.jpg'")):
+        assert f"not taken for landmarks: {downloaded / name / 'train' / 'label.txt'}{problem}" in result.out
+    write_landmarks(downloaded / "retinaface")
+    for name in ("second", "third"):
+        result = convert(downloaded, downloaded / name)
+        assert result.status == 0, result.err
+        assert f"landmarks: {downloaded / 'retinaface' / 'train' / 'label.txt'}\n" in result.out
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_nothing_is_written_among_its_pictures(convert, downloaded, split):
+    out = downloaded / f"WIDER_{split}" / "images" / "out"
+    convert(downloaded, out).refuses(out, "among the pictures")
+    assert not out.exists()
+
+
 def test_several_landmark_files_are_named(convert, downloaded, tmp_path):
     for name in ("a", "b"):
-        (downloaded / name / "train").mkdir(parents=True)
-        (downloaded / name / "train" / "label.txt").write_text("# x\n")
+        write_landmarks(downloaded / name)
     convert(downloaded, tmp_path / "out").refuses("a/train/label.txt, b/train/label.txt", "--landmarks")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data.annotations import (
@@ -16,7 +16,7 @@ from data.annotations import (
 from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
-from data.convert.wider import find_ground_truth, find_landmarks, is_wider_download, next_commands, wider_parts
+from data.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_parts
 from data.pictures import has_no_suffix
 from utils.errors import UserError
 from utils.files import refuse_existing
@@ -42,14 +42,13 @@ TRAINABLE = ("label", "wider", "laboro", "coco")  # which are files
 def main() -> None:
     args = _parse_flags()
     refuse_existing(args.out)
-    images = (args.images or _usual_images(args.source)).resolve()
-    if args.out.resolve().is_relative_to(images):
-        raise UserError(f"{args.out}: lies below {images}, among the pictures; choose another place")
     if is_wider_download(args.source):
         own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
         _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
+        _refuse_among(args.out, image_folders(args.source).values())
         convert_wider(args)
         return
+    _refuse_among(args.out, [args.images or _usual_images(args.source)])
     _refuse_flags(args, ("landmarks",), f"belongs to WIDER FACE as downloaded, which {args.source} is not")
     if args.split or args.split_list:
         write_splits(args)
@@ -57,6 +56,12 @@ def main() -> None:
         datasets = ("by_prefix", "seed", "copy")
         _refuse_flags(args, datasets, "belongs to datasets with their pictures; ask for one with --split")
         write_one(args)
+
+
+def _refuse_among(out: Path, folders: Iterable[Path]) -> None:
+    for folder in map(Path.resolve, folders):
+        if out.resolve().is_relative_to(folder):
+            raise UserError(f"{out}: lies below {folder}, among the pictures; choose another place")
 
 
 def _refuse_flags(args: argparse.Namespace, flags: Sequence[str], reason: str) -> None:
@@ -67,9 +72,8 @@ def _refuse_flags(args: argparse.Namespace, flags: Sequence[str], reason: str) -
 
 def convert_wider(args: argparse.Namespace) -> None:
     """Make the dataset of WIDER FACE and print how to go on."""
-    landmarks = args.landmarks or find_landmarks(args.source)
     ground_truth = find_ground_truth(args.source)
-    parts, sentences = wider_parts(args.source, landmarks)
+    parts, landmarks, sentences = wider_parts(args.source, args.landmarks)
     write_dataset(args.out, parts, args.copy, {f"val/ground_truth/{name}": path for name, path in ground_truth.items()})
     _report(args.out, {split: part.annotations for split, part in parts.items()}, sentences)
     print(f"landmarks: {landmarks or 'none; --landmarks names the label.txt of RetinaFace, which has them'}")
@@ -212,7 +216,7 @@ def _parse_flags() -> argparse.Namespace:
     add("--copy", action="store_true", help="copy pictures; otherwise they are hard links where that is possible")
     add(
         "--landmarks", type=Path, metavar="FILE",
-        help="for WIDER FACE as downloaded: RetinaFace's label.txt of the training pictures (default: train/label.txt"
-        " below the source)",
+        help="for WIDER FACE as downloaded: RetinaFace's label.txt of the training pictures (default: the"
+        " train/label.txt below the source that is one)",
     )  # fmt: skip
     return parser.parse_args()

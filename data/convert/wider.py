@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Annotation, picture_key, read_annotations
-from data.annotations.record import Annotations, have_landmarks
+from data.annotations.record import have_landmarks
 from data.annotations.wider_mat import SUBSETS
 from data.convert.layout import Part, fit_parts, resolve_pictures
 from data.pictures import files_below
+from data.splits import DEV
 from utils.errors import UserError
 
 URL = "http://shuoyang1213.me/WIDERFACE/"
@@ -18,12 +19,17 @@ LABELS = "wider_face_split"
 GROUND_TRUTH = ("wider_face_val.mat", *(f"wider_{subset}_val.mat" for subset in SUBSETS))
 
 
+def image_folders(folder: Path) -> dict[str, Path]:
+    """Return the folder of the pictures of each split."""
+    return {split: folder / f"WIDER_{split}" / "images" for split in ("train", "val")}
+
+
 def is_wider_download(folder: Path) -> bool:
     """Whether a folder holds what unpacking one of WIDER FACE's archives leaves."""
     return any((folder / name).is_dir() for name in (LABELS, "WIDER_train", "WIDER_val"))
 
 
-def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Part], list[str]]:
+def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Part], Path | None, list[str]]:
     """Return the training and validation part of WIDER FACE.
 
     Both are WIDER FACE's own text, which holds every attribute, and with it that a face is invalid. With landmarks the
@@ -31,34 +37,44 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
     that are not marked as invalid.
 
     Args:
-        landmark_file: RetinaFace's label.txt of the training pictures; None: there is none.
+        landmark_file: RetinaFace's label.txt of the training pictures; None: the train/label.txt below the folder that
+            is one, if there is any.
 
     Returns:
-        train and val, and sentences that say what of the training's annotation is left out.
+        train and val, the file of the landmarks, and sentences that say what of the annotations is left out.
 
     Raises:
-        UserError: something that is needed is not there, malformed, or does not belong together.
+        UserError: something that is needed is not there, malformed, or does not belong together, or there are several
+            files of landmarks.
     """
-    found = {split: _read_split(folder, split) for split in ("train", "val")}
+    images = image_folders(folder)
+    found = {split: _read_split(folder, split) for split in images}
     parts, sentences = {}, []
+    if landmark_file is None:
+        landmark_file, sentences = find_landmarks(folder, found["train"])
     if landmark_file is not None:
-        labelled = read_annotations(landmark_file, "label")
-        found["train"] = with_landmarks(found["train"], labelled, landmark_file)
-        sentences += [f"train: {sentence}" for sentence in labelled.unread]
+        found["train"], unread = with_landmarks(found["train"], landmark_file)
+        sentences += [f"train: {sentence}" for sentence in unread]
     for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
-        part, said = fit_parts(found[split], names, folder / f"WIDER_{split}" / "images", kind)
+        part, said = fit_parts(found[split], names, images[split], kind)
         parts |= part
         sentences += [f"{split}: {sentence}" for sentence in said]
-    return parts, sentences
+    return parts, landmark_file, sentences
 
 
-def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations, landmark_file: Path) -> list[Annotation]:
-    """Replace the faces of the pictures that RetinaFace's annotation, read from a file, names by the faces there.
+def with_landmarks(annotations: Sequence[Annotation], landmark_file: Path) -> tuple[list[Annotation], list[str]]:
+    """Replace the faces of the pictures that RetinaFace's annotation names by the faces there.
+
+    Returns:
+        the annotations, and sentences that say what the file has and they do not hold.
 
     Raises:
         UserError: it names a picture that is not among the annotations, or has no landmarks.
     """
+    labelled = read_annotations(landmark_file, "label")
+    if not have_landmarks(labelled.landmarks).any():
+        raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
     known = {picture_key(annotation.name): index for index, annotation in enumerate(annotations)}
     result = list(annotations)
     if not have_landmarks(labelled.landmarks).any():
@@ -71,19 +87,33 @@ def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations, lan
         count = len(annotation.boxes)
         attributes = {name: np.zeros(count) for name in result[index].attributes}
         result[index] = replace(annotation, name=result[index].name, attributes=attributes)
-    return result
+    return result, labelled.unread
 
 
-def find_landmarks(folder: Path) -> Path | None:
-    """Return RetinaFace's train/label.txt below a folder, None where there is none.
+def find_landmarks(folder: Path, annotations: Sequence[Annotation]) -> tuple[Path | None, list[str]]:
+    """Return the train/label.txt below a folder that has landmarks of annotated pictures, None where there is none.
+
+    Datasets that `write_dataset` made are passed over: what landmarks they have are from another file.
+
+    Returns:
+        it, and sentences that say why others are none.
 
     Raises:
         UserError: there are several.
     """
-    found = [name for name in files_below(folder, {".txt"}) if f"/{name}".endswith("/train/label.txt")]
+    found, sentences = [], []
+    for name in files_below(folder, {".txt"}):
+        path = folder / name
+        is_made = (path.parent.parent / "val" / DEV.list_name).is_file()
+        if f"/{name}".endswith("/train/label.txt") and not is_made:
+            try:
+                with_landmarks(annotations, path)
+                found.append(name)
+            except UserError as error:
+                sentences.append(f"not taken for landmarks: {error}")
     if len(found) > 1:
         raise UserError(f"{folder}: found {', '.join(found)}; name one of them with --landmarks")
-    return folder / found[0] if found else None
+    return folder / found[0] if found else None, sentences
 
 
 def find_ground_truth(folder: Path) -> dict[str, Path]:
@@ -115,7 +145,7 @@ def next_commands(out: Path, has_ground_truth: bool) -> str:
 
 
 def _read_split(folder: Path, split: str) -> list[Annotation]:
-    images, labels = folder / f"WIDER_{split}" / "images", folder / LABELS / f"wider_face_{split}_bbx_gt.txt"
+    images, labels = image_folders(folder)[split], folder / LABELS / f"wider_face_{split}_bbx_gt.txt"
     if not images.is_dir():
         raise UserError(f"{images}: no such folder; unpack WIDER_{split}.zip of {URL} in {folder}")
     if not labels.is_file():
