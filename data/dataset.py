@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ class FaceDataset(Dataset):
             likely = next((path for path in found if path.is_file()), "for example train/label.txt")
             raise UserError(
                 f"{label_file}: is a folder; name the label file, {likely}, or make one of Pascal VOC or YOLO files"
-                f" with: python -m data.convert {label_file} label.txt"
+                f" with: python -m data.convert {quote(str(label_file))} label.txt"
             )
         if not label_file.is_file():
             raise UserError(

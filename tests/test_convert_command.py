@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 
 import numpy as np
@@ -373,10 +374,10 @@ def test_names_without_suffix_are_said(convert, tmp_path):
 
 
 def test_what_comes_next_is_printed_and_runs(convert, script, frames):
-    out = frames / "set"
+    out = frames / "my $set"
     flags = ("--images", frames / "frames", "--split", "train=0.5", "val=0.5")
     said = convert(frames / "laboro.txt", out, *flags).out.splitlines()
-    printed = [line.split() for line in said if line.startswith("python ")]
+    printed = [shlex.split(line) for line in said if line.startswith("python ")]
     assert [words[1:] for words in printed] == [
         ["-m", "data.check", str(out)],
         ["train.py", "--training_dataset", str(out / "train" / "label.txt")],

@@ -1,6 +1,7 @@
 """WIDER FACE as downloaded, drawn small, made ready to train and to evaluate."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -95,8 +96,8 @@ def test_one_command_makes_it_ready_to_train_and_to_evaluate(convert, script, do
 
 
 def test_the_printed_commands_name_what_is_there(convert, downloaded, tmp_path):
-    out = tmp_path / "widerface"
-    printed = [line.split() for line in convert(downloaded, out).out.splitlines() if line.startswith("python ")]
+    out = tmp_path / "wider face"
+    printed = [shlex.split(line) for line in convert(downloaded, out).out.splitlines() if line.startswith("python ")]
     assert [words[1] for words in printed] == 2 * ["train.py", "val_tvface.py", "val_dataset_evaluate/eval.py"]
     paths = {word for words in printed for word in words if word.startswith(str(out))}
     assert paths == {f"{out}/train/label.txt", f"{out}/val/images", f"{out}/val/ground_truth"}

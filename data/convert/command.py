@@ -4,6 +4,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from data.annotations import (
     KINDS,
@@ -103,10 +104,10 @@ def write_splits(args: argparse.Namespace) -> None:
     parts, sentences = fit_parts(annotations, splits, images, args.to or "label")
     write_dataset(args.out, parts, args.copy)
     _report(args.out, {split: part.annotations for split, part in parts.items()}, [*source.unread, *sentences])
-    print(f"\nto check it:\npython -m data.check {args.out}")
+    print(f"\nto check it:\npython -m data.check {quote(str(args.out))}")
     if "train" in parts and (args.to or "label") in TRAINABLE:
         label = args.out / "train" / annotation_name("train", parts["train"].kind)
-        print(f"to train on it:\npython train.py --training_dataset {label}")
+        print(f"to train on it:\npython train.py --training_dataset {quote(str(label))}")
 
 
 def write_one(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -130,14 +131,16 @@ def find_ground_truth(folder: Path) -> dict[str, Path]:
 
 def next_commands(out: Path, has_ground_truth: bool) -> str:
     """Return the commands that train on the dataset, and detect and score its validation pictures."""
-    truth = f"{out}/val/ground_truth --images {out}/val/images" if has_ground_truth else f"{out}/val"
+    label, images, val, mat = (
+        quote(f"{out}/{name}") for name in ("train/label.txt", "val/images", "val", "val/ground_truth")
+    )
+    truth = f"{mat} --images {images}" if has_ground_truth else val
     lines = []
     for network, name in (("mobile0.25", "mobilenet0.25"), ("resnet50", "Resnet50")):
         lines += [
-            f"python train.py --network {network} --training_dataset {out}/train/label.txt"
-            " --save_folder weights/widerface",
+            f"python train.py --network {network} --training_dataset {label} --save_folder weights/widerface",
             f"python val_tvface.py --network {network} --trained_model weights/widerface/{name}_Final.pth"
-            f" --dataset_folder {out}/val/images --save_folder val_dataset_evaluate/widerface_{network}_txt",
+            f" --dataset_folder {images} --save_folder val_dataset_evaluate/widerface_{network}_txt",
             f"python val_dataset_evaluate/eval.py -p val_dataset_evaluate/widerface_{network}_txt -g {truth}"
             f" --result val_dataset_evaluate/widerface_{network}_result",
         ]
