@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # A name without an extension may still hold a dot, so that only the suffixes of pictures are taken off.
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
-WITH_EXIF = ("JPEG", "WEBP", "TIFF")
 EXIF_ORIENTATION = 0x0112
 
 
@@ -75,8 +74,9 @@ def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]
         UserError: the file is not a picture.
     """
     with _header(path, io.BytesIO(content)) as picture:
-        # For PNG, in which it is rare, Pillow would have to decode the picture.
-        orientation = picture.getexif().get(EXIF_ORIENTATION, 1) if picture.format in WITH_EXIF else 1
+        # Of a PNG without EXIF before its pixels, Pillow would decode these to look behind them.
+        has_exif = picture.format != "PNG" or "exif" in picture.info
+        orientation = picture.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
         return (picture.height, picture.width), orientation if orientation in range(1, 9) else 1
 
 
