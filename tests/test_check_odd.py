@@ -109,6 +109,17 @@ def test_a_picture_of_a_camera_held_upright_is_named(script, tmp_path, kind):
     assert found["where"].endswith("turned.jpg") and "EXIF orientation 6" in found["message"]
 
 
+def test_yolo_s_classes_are_named_beside_its_labels(script, tmp_path):
+    labelled(tmp_path, "-", {"a.png": (100, 200)}).unlink()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.3 0.3 0.2 0.4\n1 0.7 0.7 0.2 0.4\n")
+    for path in (tmp_path, tmp_path / "labels"):
+        for names, faces in (("person\nface\n", 2), ("face\nperson\n", 1)):
+            (tmp_path / "classes.txt").write_text(names)
+            report, status = check(script, path)
+            assert status == 0 and next(iter(report["parts"].values()))["faces"] == faces
+
+
 def test_flat_pictures_are_no_copies(script, tmp_path):
     label = labelled(tmp_path, "# a.png\n# b.png\n", {})
     for name, grey in (("a.png", 0), ("b.png", 2)):
