@@ -330,6 +330,12 @@ def test_statistics_of_a_hand_made_set(tmp_path):
     np.testing.assert_array_equal(values["y"], [0.25, np.nan, np.nan])
 
 
+def test_a_face_is_compared_with_the_short_side_of_its_picture(tmp_path):
+    (tmp_path / "label.txt").write_text("# wide.jpg\n0 0 20 20\n# tall.jpg\n0 0 20 20\n")
+    values = distributions(read_annotations(tmp_path / "label.txt"), np.array([[100, 200], [200, 50]]))
+    assert values["relative_size"].tolist() == [0.2, 0.4]
+
+
 def test_sizes_come_from_headers(dataset, tmp_path):
     (tmp_path / "bad.jpg").write_text("no picture")
     draw_picture(tmp_path / "tall.png", [], (70, 30))
