@@ -95,6 +95,8 @@ def test_pictures_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_p
     assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
     assert learnt[0]["class"] < learnt[1]["class"] < learnt[200]["class"]
     train(*flags, "--negatives", tmp_path / "none").refuses("none: cannot be read")
+    images = dataset.parent / "images"
+    train(*flags, "--negatives", images).refuses(images / "0.jpg", "has faces in", "6 of the 7", "--negatives")
 
 
 def test_pictures_without_targets_that_may_show_faces_teach_nothing(train, dataset):
