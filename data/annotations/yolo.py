@@ -17,7 +17,7 @@ from data.annotations.record import (
     written_number,
 )
 from data.annotations.text import parse_numbers
-from data.pictures import files_below, find_pictures, picture_key, picture_size
+from data.pictures import files_below, find_pictures, picture_key, picture_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 
@@ -36,8 +36,7 @@ def read_yolo(
     names. A picture without a label file has no faces.
 
     Args:
-        images: folder of the pictures, whose sizes turn parts into pixels; None: the one whose path has `images` for
-            the last `labels`, else `images` in or beside the folder, else the folder itself.
+        images: folder of the pictures, whose sizes turn parts into pixels; None: that of `usual_images`.
         problems: as for `read_annotations`; a picture that cannot be read has no faces then.
 
     Raises:
@@ -46,10 +45,10 @@ def read_yolo(
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
+    images = images or usual_images(folder)
     if (folder / "labels").is_dir():  # the dataset's folder, with images/ and labels/ in it
         folder = folder / "labels"
     labels = _find_labels(folder)
-    images = images or _images_folder(folder)
     pictures = find_pictures(images)
     classes = _read_classes(folder)
     rows = {}
@@ -91,15 +90,6 @@ def _find_labels(folder: Path) -> dict[str, Path]:
     if not files:
         raise UserError(f"{folder}: has no YOLO labels (*.txt); name the folder that has them")
     return {name[:-4]: folder / name for name in files}
-
-
-def _images_folder(folder: Path) -> Path:
-    parts = Path(os.path.abspath(folder)).parts
-    candidates = [folder / "images", Path(*parts[:-1], "images")]
-    if "labels" in parts:
-        last = len(parts) - 1 - parts[::-1].index("labels")
-        candidates.insert(0, Path(*parts[:last], "images", *parts[last + 1 :]))
-    return next((candidate for candidate in candidates if candidate.is_dir()), folder)
 
 
 def _read_classes(folder: Path) -> dict[int, str]:
