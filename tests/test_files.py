@@ -121,18 +121,22 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_two_runs_with_the_same_number_of_their_process_do_not_meet(tmp_path):
-    """As in two containers that write to the same disk."""
+# In containers that share a disk, two runs may have the same number of their process, as two blocks here have.
+def test_two_runs_that_write_the_same_file_do_not_meet(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as first:
+        first.write_text("one")
+        write_text(tmp_path / "a.txt", "two")
+        assert (tmp_path / "a.txt").read_text() == "two"
+    assert (tmp_path / "a.txt").read_text() == "one" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_two_runs_that_make_the_same_folder_do_not_meet(tmp_path):
     with pytest.raises(UserError, match="out: cannot be written"), new_folder(tmp_path / "out") as first:
         (first / "a").write_text("one")
         with new_folder(tmp_path / "out") as second:
             (second / "a").write_text("two")
         assert (first / "a").read_text() == "one"
-    with atomic_path(tmp_path / "b.txt") as first:
-        first.write_text("one")
-        write_text(tmp_path / "b.txt", "two")
-    assert (tmp_path / "out" / "a").read_text() == "two" and (tmp_path / "b.txt").read_text() == "one"
-    assert sorted(os.listdir(tmp_path)) == ["b.txt", "out"]
+    assert (tmp_path / "out" / "a").read_text() == "two" and os.listdir(tmp_path) == ["out"]
 
 
 def test_a_folder_is_as_open_as_any_other(tmp_path):
