@@ -120,9 +120,8 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
-    if (
-        not folders and (usual := usual_images(path)).is_dir()
-    ):  # the path is that of labels/ beside images/, or pictures are among their labels
+    usual = usual_images(path)
+    if not folders and usual.is_dir():  # of labels/ beside images/, or of labels that are among their pictures
         is_beside = usual.parent == Path(os.path.abspath(path)).parent
         return [((path.resolve().parent if is_beside else path.resolve()).name, _annotation_in(path), usual)]
     if not folders:
