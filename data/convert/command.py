@@ -18,7 +18,7 @@ from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
 from data.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_parts
-from data.pictures import has_no_suffix
+from data.pictures import has_no_suffix, usual_images
 from utils.errors import UserError
 from utils.files import refuse_existing
 from utils.flags import natural_int
@@ -49,7 +49,7 @@ def main() -> None:
         _refuse_among(args.out, image_folders(args.source).values())
         convert_wider(args)
         return
-    _refuse_among(args.out, [args.images or _usual_images(args.source)])
+    _refuse_among(args.out, [args.images or usual_images(args.source)])
     _refuse_flags(args, ("landmarks",), f"belongs to WIDER FACE as downloaded, which {args.source} is not")
     if args.split or args.split_list:
         write_splits(args)
@@ -85,7 +85,7 @@ def convert_wider(args: argparse.Namespace) -> None:
 
 def write_splits(args: argparse.Namespace) -> None:
     """Deal the pictures out to splits, make the dataset and print how to go on."""
-    images = args.images or _usual_images(args.source)
+    images = args.images or usual_images(args.source)
     source = _read(args)
     every = resolve_pictures(source, images)
     annotations = _chosen(every, args)
@@ -112,7 +112,7 @@ def write_splits(args: argparse.Namespace) -> None:
 
 def write_one(args: argparse.Namespace) -> None:
     """Write all annotations in one other format."""
-    kind, images = args.to or "label", args.images or _usual_images(args.source)
+    kind, images = args.to or "label", args.images or usual_images(args.source)
     source = _read(args)
     annotations = _chosen(resolve_pictures(source, images) if args.images else source, args)
     annotations, sentences = fit_annotations(annotations, kind, images=images)
@@ -135,12 +135,6 @@ def _read(args: argparse.Namespace) -> Annotations:
 
 def _chosen(annotations: Sequence[Annotation], args: argparse.Namespace) -> Sequence[Annotation]:
     return [each for each in annotations if len(each.boxes)] if args.faces_only else annotations
-
-
-def _usual_images(source: Path) -> Path:
-    """Return images/ in the source, or beside it where there is none in it."""
-    inside = source / "images"
-    return inside if inside.is_dir() else source.parent / "images"
 
 
 def _pairs(flag: str, texts: Sequence[str], splits: Sequence[str]) -> dict[str, str]:
