@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
+from data.annotations.counted import read_any_counted, read_counted, read_plain_counted
 from data.annotations.record import Names
 from data.annotations.text import read_any_label, read_label, read_plain_label
 from utils.errors import UserError
@@ -121,7 +122,15 @@ def outcome(reader, *arguments) -> list | str:
     except UserError as error:
         return str(error)
     places = found.places
-    records = [(one.name, one.boxes.tolist(), one.landmarks.tolist()) for one in found]
+    records = [
+        (
+            one.name,
+            one.boxes.tolist(),
+            one.landmarks.tolist(),
+            {key: own.tolist() for key, own in one.attributes.items()},
+        )
+        for one in found
+    ]
     return [records, list(places.pictures), list(places.faces)]
 
 
@@ -134,6 +143,64 @@ def test_odd_letters_mean_the_same_to_both_readers(tmp_path_factory, parts, star
     path.write_bytes((start + "".join(parts)).encode())
     expected = outcome(read_any_label, path)
     assert outcome(read_label, path) == expected
+
+
+WIDER_LINES = (
+    "a.jpg",
+    "0",
+    "1",
+    "2",
+    "1 2 3 4 0 0 0 0 1 0",
+    "0 0 0 0 0 0 0 0 0 0 ",
+    "7",
+    "",
+    "\u3000",
+    "\uff11",
+    " b.jpg ",
+)
+ODD_LINES = (
+    "1 2 -3 4 0 0 0 0 1 0",
+    "1 2 3 4 0 0 0 0 1",
+    "1 2 3e9 4 0 0 0 0 1 0",
+    "1, 2, 3, 4, 5, 6, 7, 8.5",
+    "\0",
+    "\x1c1",
+)
+
+
+@st.composite
+def counted_texts(draw) -> str:
+    """Pictures with their rows, most of them as counted, and between them lines of all kinds."""
+    columns, separator = draw(st.sampled_from([(10, " "), (8, ", ")]))
+    lines = []
+    for _ in range(draw(st.integers(1, 4))):
+        lines += draw(st.lists(st.sampled_from(WIDER_LINES + ODD_LINES), max_size=1 + 2 * draw(st.booleans())))
+        count = draw(st.integers(0, 2))
+        rows = [
+            separator.join(["0" if count == 0 else draw(NUMBERS) for _ in range(columns)]) for _ in range(count or 1)
+        ]
+        lines += [
+            draw(st.sampled_from(["a.jpg", "0001", "p 3"])),
+            str(count),
+            *rows[: count or draw(st.integers(0, 1))],
+        ]
+    return draw(st.sampled_from(["", "\ufeff"])) + draw(st.sampled_from(["\n", "\n", "\r\n", "\r"])).join(lines)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=counted_texts(), kind=st.sampled_from(["wider", "laboro"]))
+def test_counted_texts_mean_the_same_to_both_readers(tmp_path_factory, text, kind):
+    path = tmp_path_factory.getbasetemp() / "counted.txt"
+    path.write_bytes(text.encode())
+    assert outcome(read_counted, path, kind) == outcome(read_any_counted, path, kind)
+
+
+def test_usual_counted_texts_are_read_at_once(tmp_path):
+    text = "a.jpg\n1\n1 2 3 4 0 0 0 0 1 0 \nb.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \nc.jpg\n0\nd.jpg\n1\n5 6 7 8.5 2 0 0 0 1 0\n"
+    found = read_plain_counted(tmp_path / "a.txt", text.encode(), "wider")
+    (tmp_path / "a.txt").write_text(text)
+    assert_equal(found, read_any_counted(tmp_path / "a.txt", "wider"))
+    assert found[3].attributes["blur"].tolist() == [2] and found.places.faces[1].endswith("a.txt:11")
 
 
 def test_lone_carriage_returns_end_lines_as_in_old_mac_files(tmp_path):

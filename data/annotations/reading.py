@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.annotations.coco import read_coco
+from data.annotations.counted import read_counted
 from data.annotations.record import Annotations
 from data.annotations.text import (
     HEAD,
     iterate_list,
-    read_counted,
     read_label,
     read_list,
     recognise_text,

@@ -8,13 +8,13 @@ list      a picture's name a line, no boxes
 
 import math
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
+from data.annotations.plain import plain_lines, plain_rows
 from data.annotations.record import (
     WIDER_VALUES,
     Annotations,
@@ -30,11 +30,6 @@ from utils.errors import UserError
 from utils.files import read_bytes, read_text
 from utils.text import counted
 
-_IN_WHOLE_NUMBERS = np.isin(np.arange(256), list(b"0123456789- \n"))
-_IN_ROWS = np.isin(np.arange(256), list(b"0123456789.+-eE \n"))  # what rows are made of
-_AS_BLANK = np.arange(256, dtype=np.uint8)
-_AS_BLANK[list(b",\t")] = ord(" ")
-_EXACT = 2.0**53  # far beyond it, whole numbers are read as another
 # What rows have in the third column of a landmark, of one that is none, and in the 20th, which nothing here uses.
 WRITTEN_VISIBLE, WRITTEN_NOWHERE, WRITTEN_SCORE = 0, -1, 1
 HEAD = 1 << 16  # bytes by whose lines a file is recognised
@@ -59,7 +54,7 @@ def recognise_text(head: str, lines: Iterable[str], wanted: str | None = None) -
         return None
     if used[0].startswith("#"):
         return "label"
-    if _looks_counted(used[:3]):
+    if looks_counted(used[:3]):
         rows = ((line, len(parse_numbers(line) or ())) for line in lines)
         first_row, columns = next(((line, columns) for line, columns in rows if columns > 1), ("", 0))
         if not columns and wanted in COUNTED_ATTRIBUTES:
@@ -78,7 +73,7 @@ def refuse_unknown(path: Path) -> NoReturn:
     Raises:
         UserError: always.
     """
-    first = next(line for line in _read_lines(path) if line)
+    first = next(line for line in read_lines(path) if line)
     raise UserError(
         f"{path}: in no known annotation format: the first line is {first[:60]!r}; expected '# picture.jpg',"
         " or a picture's name"
@@ -88,44 +83,21 @@ def refuse_unknown(path: Path) -> NoReturn:
 def read_plain_label(path: Path, content: bytes) -> Annotations | None:
     """Read '# picture' labels without a loop over lines, None where anything in them is unusual.
 
-    Usual is UTF-8 with a `#` line before the first row, and rows of 4, 19 or 20 numbers separated by blanks, tabs or
-    commas, in lines that end as on Linux or Windows. Whatever else there is, or is wrong, the other way has the words
-    for it.
+    Usual is a `#` line before the first row, and rows of 4, 19 or 20 numbers.
     """
-    content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
+    found = plain_lines(content)
+    if found is None:
         return None
-    if not content.startswith(b"#") or b"\r" in content:
-        return None
-    content += b"\n" * (not content.endswith(b"\n"))
+    content, starts, ends = found
     text = np.frombuffer(content, np.uint8)
-    ends = np.flatnonzero(text == ord("\n"))
-    starts = np.concatenate([[0], ends[:-1] + 1])
     is_title = text[starts] == ord("#")
+    if not is_title[0]:
+        return None
     is_row = ~is_title & (ends > starts)
-    of_rows = np.repeat(is_row, ends + 1 - starts)
-    row_bytes = _AS_BLANK[text[of_rows]]
-    if not _IN_ROWS[row_bytes].all():
+    numbers = plain_rows(content, starts, ends, is_row, (4, 19, 20))
+    if numbers is None:
         return None
-    # A number begins where a blank does not, behind one that does.
-    blank = row_bytes <= ord(" ")
-    begins = ~blank & np.concatenate([[True], blank[:-1]])
-    lengths = (ends + 1 - starts)[is_row]
-    columns = np.add.reduceat(begins, np.cumsum(lengths) - lengths, dtype=np.int32) if len(lengths) else lengths
-    if not np.isin(columns, (4, 19, 20)).all():
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            # Whole numbers are read nine times as fast as others.
-            whole = np.int64 if _IN_WHOLE_NUMBERS[row_bytes].all() else np.float64
-            values = np.fromstring(row_bytes.tobytes(), whole, sep=" ").astype(np.float64, copy=False)
-        except (DeprecationWarning, ValueError):  # something that is no number
-            return None
-    if len(values) != columns.sum() or not (np.abs(values) < _EXACT).all():  # which nan is not, either
-        return None
+    values, columns = numbers
     firsts = np.cumsum(columns) - columns
     boxes = values[firsts[:, None] + np.arange(4)]
     landmarks, unread, with_points = None, [], columns > 4
@@ -174,7 +146,7 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
     expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
     names, titles, counts, rows, numbers = [], [], [], [], []
     named = False
-    for number, line in enumerate(_read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         try:
             if line.startswith("#"):
                 named = bool(line[1:].strip())
@@ -184,7 +156,7 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
                 titles.append(number)
                 counts.append(0)
             elif line and named:
-                rows.append(_parse_row(path, number, line, (4, 19, 20), expected))
+                rows.append(parse_row(path, number, line, (4, 19, 20), expected))
                 numbers.append(number)
                 counts[-1] += 1
             elif line:
@@ -197,56 +169,6 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
     unread = _unread_columns(points, np.array([[*row[19:], WRITTEN_SCORE][0] for row in rows if len(row) > 4]))
     places = Places(Lines(path, titles), Lines(path, numbers))
     return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places, unread=unread)
-
-
-def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:
-    """Read a text of kind "wider" or "laboro", which gives the number of faces behind each picture's name.
-
-    `problems` is as for `read_annotations`. Behind a wrong count, reading goes on with the next picture's name.
-
-    Raises:
-        UserError: a malformed row or a wrong count, named by its line.
-    """
-    attributes = COUNTED_ATTRIBUTES[kind]
-    columns = 4 + len(attributes)
-    lines = [(number, line) for number, line in enumerate(_read_lines(path), start=1) if line]
-    names, titles, counts, rows, numbers = [], [], [], [], []
-    at = 0
-    while at < len(lines):
-        number, name = lines[at]
-        count_number, line = lines[at + 1] if at + 1 < len(lines) else (number + 1, "")
-        count = _parse_count(line)
-        error = None
-        if len(parse_numbers(name) or ()) == columns:
-            error = f"{path}:{number}: found {name[:80]!r}; expected a picture: are there more faces than counted?"
-        elif count is None:
-            error = f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}"
-        if error:
-            leave_out(UserError(error), problems)
-            at += 1
-            continue
-        names.append(name)
-        titles.append(number)
-        counts.append(0)
-        expected = f"a face of {name} as 'x y w h {' '.join(attributes)}'"
-        at += 2
-        for _ in range(count):
-            row_number, line = lines[at] if at < len(lines) else (lines[-1][0] + 1, "")
-            try:
-                rows.append(_parse_row(path, row_number, line, (columns,), expected))
-                numbers.append(row_number)
-                counts[-1] += 1
-            except UserError as error:
-                leave_out(error, problems)
-                if at == len(lines) or _looks_counted([line for _, line in lines[at : at + 3]]):
-                    break
-            at += 1
-        if count == 0 and at < len(lines) and parse_numbers(lines[at][1]) == [0.0] * 10:
-            at += 1  # WIDER FACE gives a picture without faces one row of zeros
-    values = np.array(rows).reshape(-1, columns)
-    places = Places(Lines(path, titles), Lines(path, numbers))
-    by_name = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
-    return make_annotations(names, counts, values[:, :4], attributes=by_name, places=places)
 
 
 def read_list(path: Path) -> Annotations:
@@ -290,27 +212,27 @@ def parse_numbers(line: str) -> list[float] | None:
     return values if all(map(math.isfinite, values)) else None
 
 
-def _read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     lines = [line.strip() for line in read_text(path).split("\n")]
     if not any(lines):
         raise UserError(f"{path}: {EMPTY}")
     return lines
 
 
-def _parse_count(line: str) -> int | None:
+def parse_count(line: str) -> int | None:
     return int(line) if line.isdecimal() and len(line) < 10 else None  # Python refuses to read very long ones
 
 
-def _looks_counted(used: list[str]) -> bool:
+def looks_counted(used: list[str]) -> bool:
     """Whether the first lines are a picture and the number of its faces; an ID of digits needs a row behind it."""
-    count = _parse_count(used[1]) if len(used) > 1 else None
+    count = parse_count(used[1]) if len(used) > 1 else None
     if count is None:
         return False
     has_row = len(used) == 3 and len(used[2].replace(",", " ").split()) > 1
     return has_row or count == 0 or parse_numbers(used[0]) is None
 
 
-def _parse_row(path: Path, number: int, line: str, columns: tuple[int, ...], expected: str) -> list[float]:
+def parse_row(path: Path, number: int, line: str, columns: tuple[int, ...], expected: str) -> list[float]:
     values = parse_numbers(line)
     if values is None or len(values) not in columns:
         raise UserError(f"{path}:{number}: found {line[:80]!r}; expected {expected}")
