@@ -1,4 +1,4 @@
-"""The text formats that hold all pictures in one file.
+"""The text formats that hold all pictures in one file; counted.py reads those that count faces.
 
 label     # relative/path.jpg, then per face x y w h, alone or with five landmarks (20 columns)
 wider     path, count, then x y w h blur expression illumination invalid occlusion pose
