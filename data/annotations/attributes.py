@@ -23,7 +23,7 @@ def attribute_columns(
     """
     counts = Counter(name for face in faces for name in face)
     whole = [name for name, count in counts.items() if count == len(faces) or name in defaults]
-    sparse = [name for name, _ in counts.most_common() if name not in set(whole)]
+    sparse = [name for name, count in counts.most_common() if count < len(faces) and name not in defaults]
     columns = {}
     for name in (*whole, *sparse[:MOST_SPARSE]):
         values = [face.get(name, defaults.get(name)) for face in faces]
