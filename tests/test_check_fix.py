@@ -139,3 +139,29 @@ def test_a_cleaned_list_keeps_its_own_names(script, tmp_path):
     names.write_text("1.jpg\n2.png\n1.jpg\n3.jpg\n")
     script(CHECK, tmp_path / "label.txt", "--fix")
     assert (tmp_path / "tvval_list_fixed.txt").read_text() == "1.jpg\n2.png\n"
+
+
+def test_what_is_refused_is_refused_before_anything_is_written(script, tmp_path):
+    """A list cannot hold a name that labels can; the part before it is not written, either."""
+    names = {"a.jpg": (64, 64), "#1.jpg": (64, 64)}
+    labelled(tmp_path / "train", "# a.jpg\n10 10 20 20\n10 10 0 20\n", {"a.jpg": (80, 64)})
+    labelled(tmp_path / "val", "# a.jpg\n# #1.jpg\n10 10 20 20\n10 10 0 20\n", names)
+    (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\n#1.jpg\n")
+    before = bytes_below(tmp_path)
+    outcome = script(CHECK, tmp_path, "--fix")
+    outcome.refuses("'#1.jpg'", "rename the picture")
+    assert "_fixed" not in outcome.out and bytes_below(tmp_path) == before
+    for label in (tmp_path / "val", tmp_path / "train"):
+        path = label / "label.txt"
+        path.write_text(path.read_text().replace("#1.jpg", "1.jpg"))
+    (tmp_path / "val" / "images" / "#1.jpg").rename(tmp_path / "val" / "images" / "1.jpg")
+    (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\n1.jpg\n")
+    assert script(CHECK, tmp_path, "--fix").status == 1
+    written = {path.name for path in tmp_path.rglob("*_fixed*")}
+    assert written == {"label_fixed.txt", "tvval_list_fixed.txt"}
+
+
+def test_one_of_a_thing_is_not_many(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n50 10 20 20\n10 10 0 20\n", {"a.jpg": (64, 64)})
+    said = script(CHECK, label, "--fix").out.splitlines()[-1]
+    assert said.endswith(": 1 picture, 2 faces; left out: 1 face of less than a pixel; clipped: 1 face")

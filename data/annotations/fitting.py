@@ -17,7 +17,7 @@ from data.annotations.yolo import CLASSES, inside_picture
 from data.pictures import picture_key, picture_size
 from utils.errors import UserError
 from utils.files import join_inside, path_inside
-from utils.text import printable
+from utils.text import counted, printable
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _choose(annotation: Annotation, mask: np.ndarray) -> Annotation:
 
 def _say(sentences: list[str], count: int, sentence: str, word: str = "face") -> None:
     if count:
-        sentences.append(sentence.format(f"{count:,} {word}{'s' * (count > 1)}"))
+        sentences.append(sentence.format(counted(count, word)))
 
 
 def _words(names: Sequence[str]) -> str:

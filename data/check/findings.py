@@ -1,12 +1,12 @@
 """What a person should know of a dataset, a finding for each place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.check.copies import Copy
-from data.check.labels import FEW, TOLERANCE, USUAL, Labels
+from data.check.labels import FEW, TOLERANCE, USUAL, Labels, Seen
 from data.check.parts import Part
 from data.check.pictures import Looks
 from data.pictures import picture_key
@@ -62,8 +62,9 @@ class Finding:
         return f"{self.where}: {self.message}"
 
 
-def find(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+def find(seen: Seen) -> Iterator[Finding]:
     """Give what is wrong with the labels and pictures of one part, but for copies."""
+    part, looks, labels = seen.part, seen.looks, seen.labels
     for problem in part.problems:
         yield _finding("row", part, problem)
     yield from _of_records(part, labels)
@@ -177,7 +178,7 @@ def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
         yield Finding("double", part.name, places[face], message)
 
 
-def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Finding]:
+def find_copies_between(parts: Sequence[Part], copies: Sequence[Copy]) -> Iterator[Finding]:
     """Give the copies, whose pictures are numbered through all the parts."""
     starts = np.cumsum([0] + [len(part.files) for part in parts])
     for copy in copies:
@@ -188,7 +189,7 @@ def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Findi
         yield Finding(kind, here.name, path, how)
 
 
-def _locate(parts: list[Part], starts: np.ndarray, picture: int) -> tuple[Part, str]:
+def _locate(parts: Sequence[Part], starts: np.ndarray, picture: int) -> tuple[Part, str]:
     number = int(np.searchsorted(starts, picture, side="right")) - 1
     return parts[number], str(parts[number].paths[picture - int(starts[number])])
 

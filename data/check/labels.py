@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.check.parts import Part
+from data.check.pictures import Looks
 
 SAME_FACE = 0.9  # IoU from which two boxes of a picture are one face's
 TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
@@ -55,6 +56,15 @@ class Labels:
     def used(self, files: int) -> np.ndarray:
         """(files,) bool: the pictures that have a record."""
         return np.isin(np.arange(files), self.file)
+
+
+@dataclass
+class Seen:
+    """A part with what was seen of its pictures and labels."""
+
+    part: Part
+    looks: Looks
+    labels: Labels
 
 
 def examine(part: Part, sizes: np.ndarray) -> Labels:
