@@ -356,3 +356,14 @@ def test_yolo_marks_points_that_are_not_known(tmp_path):
         "0 0.5 0.5 1 1 0.25 0.25 2" + 4 * unknown,
         "0 0.25 0.25 0.5 0.5" + 5 * unknown,
     ]
+
+
+def test_yolo_leaves_out_a_picture_whose_faces_are_all_outside(tmp_path):
+    """Without rows it would show that there is no face; one that has none keeps its empty file."""
+    outside = faces([200, 2, 220, 30], [-40, -40, -1, -1], name="b.png", size=SIZE)
+    annotations = [faces([4, 2, 20, 30], name="a.png", size=SIZE), outside, faces(name="c.png", size=SIZE)]
+    sentences = write_annotations(annotations, tmp_path / "yolo", "yolo")
+    assert sentences[:2] == ["left out: 2 faces outside the picture", "left out: 1 picture of nothing but such faces"]
+    assert sorted(path.name for path in (tmp_path / "yolo").iterdir()) == ["a.txt", "c.txt", "classes.txt"]
+    with pytest.raises(UserError, match="no face is left"):
+        write_annotations([outside], tmp_path / "none", "yolo")

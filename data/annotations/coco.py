@@ -12,6 +12,7 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
+    Problem,
     attribute_columns,
     check_extent,
     face_category,
@@ -27,7 +28,7 @@ FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
-def read_coco(path: Path, category: str | None = None, problems: list[str] | None = None) -> Annotations:
+def read_coco(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read the faces of a COCO ground truth; a picture without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
@@ -58,14 +59,16 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
         sizes.append(_size(record))
         places.append(where)
 
+    numbers = {identity: number for number, identity in enumerate(faces)}
     for where, record in _records(path, content, "annotations", "annotation"):
+        image = None
         try:
             image = _id(where, record, "image_id", faces, "images")
             if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
                 face = (where, _box(where, record), _landmarks(where, record), _attributes(where, record))
                 faces[image].append(face)
         except UserError as error:
-            leave_out(error, problems)
+            leave_out(error, problems, numbers.get(image))
 
     every = [face for group in faces.values() for face in group]
     return make_annotations(

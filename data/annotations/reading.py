@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.annotations.coco import read_coco
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, Problem
 from data.annotations.text import iterate_list, read_counted, read_label, read_list, recognise_text, refuse_unknown
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
@@ -40,7 +40,7 @@ def read_annotations(
     *,
     images: str | Path | None = None,
     category: str | None = None,
-    problems: list[str] | None = None,
+    problems: list[Problem] | None = None,
 ) -> Annotations:
     """Read the ground truth of a set of pictures.
 
@@ -53,8 +53,8 @@ def read_annotations(
         images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
             else the only class.
-        problems: where a list is given, a malformed row or record is described in it and left out. Otherwise the
-            first one is an error.
+        problems: where a list is given, a malformed row or record is described in it, with the picture that it belongs
+            to, and left out. Otherwise the first one is an error.
 
     Raises:
         UserError: nothing to read, another format than `kind`, no known one, or a malformed row or record.
@@ -107,7 +107,7 @@ class PictureNames:
 
 
 def _read(
-    path: Path, kind: str | None, images: str | Path | None, category: str | None, problems: list[str] | None
+    path: Path, kind: str | None, images: str | Path | None, category: str | None, problems: list[Problem] | None
 ) -> Annotations:
     match kind:
         case "label":

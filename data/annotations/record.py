@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -243,15 +244,25 @@ def make_annotations(
     return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities, places)
 
 
-def leave_out(error: UserError, problems: list[str] | None) -> None:
+class Problem(NamedTuple):
+    """What is wrong with something that a reader left out, and the record that lacks it, None where that is none."""
+
+    sentence: str
+    record: int | None
+
+
+def leave_out(error: UserError, problems: list[Problem] | None, record: int | None = None) -> None:
     """Note what is wrong with something that a reader then leaves out.
+
+    Args:
+        record: the index of the record that it belongs to, if there is one.
 
     Raises:
         UserError: the error itself, where there is nowhere to note it.
     """
     if problems is None:
         raise error
-    problems.append(str(error))
+    problems.append(Problem(str(error), record))
 
 
 def check_extent(where: str, box: Sequence[float]) -> None:

@@ -20,6 +20,7 @@ from data.annotations.record import (
     Lines,
     Names,
     Places,
+    Problem,
     check_extent,
     clean_name,
     leave_out,
@@ -129,7 +130,7 @@ def read_plain_label(path: Path, content: bytes) -> Annotations | None:
     return make_annotations(names, counts, boxes, landmarks, places=places)
 
 
-def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
+def read_label(path: Path, problems: list[Problem] | None = None) -> Annotations:
     """Read '# picture' labels; `problems` as for `read_annotations`.
 
     Raises:
@@ -139,7 +140,7 @@ def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
     return plain or read_any_label(path, problems)
 
 
-def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations:
+def read_any_label(path: Path, problems: list[Problem] | None = None) -> Annotations:
     """Read '# picture' labels line by line; as `read_label`."""
     expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
     names, titles, counts, rows, numbers = [], [], [], [], []
@@ -160,7 +161,7 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
             elif line:
                 raise UserError(f"{path}:{number}: found {line[:80]!r} before the name of its picture; {EXPECTED_NAME}")
         except UserError as error:
-            leave_out(error, problems)
+            leave_out(error, problems, len(names) - 1 if named else None)
     landmarks = np.full((len(rows), 5, 2), -1.0)
     points = np.array([row[4:19] for row in rows if len(row) > 4])
     landmarks[[len(row) > 4 for row in rows]] = points.reshape(-1, 5, 3)[:, :, :2]
@@ -168,7 +169,7 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
     return make_annotations(names, counts, [row[:4] for row in rows], landmarks, places=places)
 
 
-def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:
+def read_counted(path: Path, kind: str, problems: list[Problem] | None = None) -> Annotations:
     """Read a text of kind "wider" or "laboro", which gives the number of faces behind each picture's name.
 
     `problems` is as for `read_annotations`. Behind a wrong count, reading goes on with the next picture's name.
@@ -180,6 +181,7 @@ def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> An
     columns = 4 + len(attributes)
     lines = [(number, line) for number, line in enumerate(_read_lines(path), start=1) if line]
     names, titles, counts, rows, numbers = [], [], [], [], []
+    owner = None  # the record that a row behind those that are counted belongs to
     at = 0
     while at < len(lines):
         number, name = lines[at]
@@ -189,11 +191,13 @@ def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> An
         if len(parse_numbers(name) or ()) == columns:
             error = f"{path}:{number}: found {name[:80]!r}; expected a picture: are there more faces than counted?"
         elif count is None:
+            owner = None
             error = f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}"
         if error:
-            leave_out(UserError(error), problems)
+            leave_out(UserError(error), problems, owner)
             at += 1
             continue
+        owner = len(names)
         names.append(name)
         titles.append(number)
         counts.append(0)
@@ -206,7 +210,7 @@ def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> An
                 numbers.append(row_number)
                 counts[-1] += 1
             except UserError as error:
-                leave_out(error, problems)
+                leave_out(error, problems, owner)
                 if at == len(lines) or _looks_counted([line for _, line in lines[at : at + 3]]):
                     break
             at += 1

@@ -11,6 +11,7 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
+    Problem,
     face_category,
     leave_out,
     make_annotations,
@@ -27,7 +28,7 @@ TOLERANCE = 0.001
 
 
 def read_yolo(
-    folder: Path, images: Path | None = None, category: str | None = None, problems: list[str] | None = None
+    folder: Path, images: Path | None = None, category: str | None = None, problems: list[Problem] | None = None
 ) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
 
@@ -52,10 +53,10 @@ def read_yolo(
     images = images or _images_folder(folder)
     pictures = find_pictures(images)
     classes = classes or _read_classes(folder / CLASSES)
-    rows = {}
+    rows, records = {}, {key: record for record, key in enumerate(pictures)}
     for key, path in labels.items():
         if key in pictures:
-            rows[key] = _read_rows(path, classes, problems)
+            rows[key] = _read_rows(path, classes, problems, records[key])
         else:
             message = f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
             leave_out(UserError(message), problems)
@@ -108,15 +109,17 @@ def _read_classes(path: Path) -> dict[int, str]:
     return dict(enumerate(name.strip() for name in read_text(path).strip().split("\n")))
 
 
-def _read_rows(path: Path, classes: dict[int, str], problems: list[str] | None) -> list[tuple[str, list[float]]]:
-    """Return the place and the numbers of each row."""
+def _read_rows(
+    path: Path, classes: dict[int, str], problems: list[Problem] | None, record: int
+) -> list[tuple[str, list[float]]]:
+    """Return the place and the numbers of each row of a record."""
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             row = parse_numbers(line)
             problem = _problem(row, classes)
             if problem:
-                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems)
+                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
             else:
                 rows.append((f"{path}:{number}", row))
     return rows

@@ -66,7 +66,7 @@ def find(seen: Seen) -> Iterator[Finding]:
     """Give what is wrong with the labels and pictures of one part, but for copies."""
     part, looks, labels = seen.part, seen.looks, seen.labels
     for problem in part.problems:
-        yield _finding("row", part, problem)
+        yield _finding("row", part, problem.sentence)
     yield from _of_records(part, labels)
     yield from _of_lists(part, labels)
     yield from _of_pictures(part, looks, labels)

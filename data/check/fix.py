@@ -44,7 +44,8 @@ def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
 
     What could not be read is not in them, nor are pictures that are missing or cannot be read. A picture that is
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
-    and those of faces labelled twice are left out. Of equal files, that with the most faces is kept, and of those in
+    and those of faces labelled twice are left out, and with them pictures that have no others: they would seem to show
+    no face. Of equal files, that with the most faces is kept, and of those in
     two parts that of the later part, where scores are measured. The rest is for people to decide. What no reader looks
     at, such as objects that are no faces, is not copied.
 
@@ -79,6 +80,8 @@ def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[
         f" left out: {', '.join(cleaned.left_out) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
     )
     yield from (f"{path}: {sentence}" for sentence in sentences)
+    if part.kind == "yolo" and len(cleaned.annotations) < len(part.annotations):
+        yield f"{path}: move the pictures that were left out away from {part.images}; without labels they have no face"
     own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have
     names = [replace(one, name=own_names.get(picture_key(one.name), one.name)) for one in cleaned.annotations]
     for listed in part.lists:
@@ -106,19 +109,21 @@ def _fixed_list(path: Path) -> Path:
 
 def _clean(seen: Seen, dropped: set[int]) -> Cleaned:
     """Return what is left of a part without what is wrong with it and without some of its files."""
-    labels = seen.labels
+    labels, bereft = seen.labels, seen.labels.bereft
     unusable = set(seen.looks.problems) | {-1}
     every = list(groups(labels.first))
     usable = [records for records in every if labels.file[records[0]] not in unusable]
-    kept = [records for records in usable if labels.file[records[0]] not in dropped]
+    single = [records for records in usable if labels.file[records[0]] not in dropped]
+    kept = [records for records in single if not bereft[records[0]]]
     left_out = (
         (len(seen.part.problems), "place", "that cannot be read"),
         (len(every) - len(usable), "name", "without a picture that can be read"),
         (len(labels.first) - len(every), "name", "listed before"),
-        (len(usable) - len(kept), "file", "equal to another"),
+        (len(usable) - len(single), "file", "equal to another"),
         (int(labels.empty.sum()), "face", "of less than a pixel"),
         (int(labels.outside.sum()), "face", "outside"),
         (int((labels.repeats >= 0).sum()), "face", "labelled twice"),
+        (len(single) - len(kept), "picture", "of which no face is left"),
     )
     return Cleaned(
         [_merged(seen, records) for records in kept],

@@ -29,6 +29,7 @@ class Labels:
         outside: (F,) bool, less than half of it is in the picture, though it has a size.
         repeats: (F,) int64, an earlier face of the same picture with the same box, -1 where there is none.
         counted: (F,) bool, those that an evaluation counts.
+        broken: (P,) bool, the records of which a row could not be read.
         are_corners: whether the file seems to have x1 y1 x2 y2 in place of x y w h.
     """
 
@@ -41,12 +42,24 @@ class Labels:
     outside: np.ndarray
     repeats: np.ndarray
     counted: np.ndarray
+    broken: np.ndarray
     are_corners: bool
 
     @property
     def whole(self) -> np.ndarray:
         """(F,) bool: the faces that have a size inside their picture and are labelled once."""
         return ~self.empty & ~self.outside & (self.repeats < 0)
+
+    @property
+    def bereft(self) -> np.ndarray:
+        """(P,) bool: the records of pictures that have faces, none of which is whole or could be read.
+
+        Without them a training would take their pictures for some in which there is no face.
+        """
+        every = np.bincount(self.first[self.record], minlength=len(self.first))
+        whole = np.bincount(self.first[self.record[self.whole]], minlength=len(self.first))
+        broken = np.bincount(self.first, weights=self.broken, minlength=len(self.first))
+        return ((every + broken > 0) & (whole == 0))[self.first]
 
     def count_faces(self, files: int) -> np.ndarray:
         """(files,) int64: the faces of each picture."""
@@ -95,6 +108,7 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
         outside,
         repeats=_repeats(boxes, first[record], empty),
         counted=~annotations.ignored,
+        broken=np.isin(np.arange(len(annotations)), [one.record for one in part.problems if one.record is not None]),
         are_corners=_look_like_corners(boxes[known & ~empty], size[known & ~empty], overreach[known & ~empty]),
     )
 

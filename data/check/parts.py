@@ -12,7 +12,7 @@ import numpy as np
 
 from data.annotations import find_annotations, read_annotations
 from data.annotations.reading import FIXED
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, Problem
 from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
 from data.splits import ANNOTATION_NAMES, LABELS
 from utils.errors import UserError
@@ -31,7 +31,7 @@ class Part:
         name: what people call it, "train" for one.
         path, kind: the annotation and its format; a list of names has no faces.
         annotations: its P records with F faces, without what could not be read.
-        problems: what could not be read, with its place.
+        problems: what could not be read, with its place, and whose it is.
         lists: the lists of names beside an annotation with faces.
         list_names: (name, place) of what is in them.
         images: folder of the pictures.
@@ -41,7 +41,7 @@ class Part:
     path: Path
     kind: str
     annotations: Annotations
-    problems: list[str]
+    problems: list[Problem]
     lists: list[Path]
     list_names: list[tuple[str, str]]
     images: Path
@@ -159,5 +159,5 @@ def _read(name: str, path: Path, images: Path, category: str | None) -> Part:
                 listed = read_annotations(file, "list")
                 list_names += zip(listed.names, listed.places.pictures, strict=True)
             except UserError as error:
-                problems.append(str(error))
+                problems.append(Problem(str(error), None))
     return Part(name, path, kind, annotations, problems, lists, list_names, images)
