@@ -177,3 +177,13 @@ def test_where_kinds_of_faults_begin(script, tmp_path):
     report, _ = check(script, label)
     found = [(one["kind"], one["where"].rpartition(":")[2]) for one in report["findings"]]
     assert found == [("outside", "5"), ("beyond", "4")]
+
+
+def test_prior_boxes_are_tried_on_what_is_trained_on(script, tmp_path):
+    """Not on the first part that is named, nor on the first by its letters."""
+    rows = "".join(f"{9 * (i % 60)} {12 * (i // 60)} 7 9\n" for i in range(2400))
+    for name in ("testing", "training"):
+        labelled(tmp_path / name, f"# {name}.png\n{rows}", {f"{name}.png": (600, 600)})
+    for arguments in ([tmp_path], [tmp_path / "testing" / "label.txt", tmp_path / "training" / "label.txt"]):
+        report, _ = check(script, *arguments)
+        assert report["priors"]["part"] == "training" and list(report["parts"]) == ["training", "testing"]

@@ -243,3 +243,54 @@ def test_a_picture_listed_twice_keeps_its_faces_where_one_record_has_them(script
         ("a.jpg", 1),
         ("b.jpg", 0),
     ]
+
+
+def share(folder: Path, *others: Path) -> None:
+    """Make x.jpg in each of some folders of parts the same file, beside a picture of its own that it is listed with."""
+    for seed, one in enumerate((folder, *others)):
+        labelled(one, "# own.jpg\n10 10 20 20\n# x.jpg\n10 10 20 20\n", {})
+        cv2.imwrite(str(one / "images" / "own.jpg"), another_view(20 + seed))
+        cv2.imwrite(str(one / "images" / "x.jpg"), another_view(99))
+
+
+def cleaned_names(folder: Path) -> dict[str, list[str]]:
+    """Return what is in each cleaned label below a folder."""
+    found = {path.parent.name: path for path in sorted(folder.rglob("label_fixed.txt"))}
+    return {name: [one.name for one in read_annotations(path)] for name, path in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "arguments", "loser"),
+    [
+        (["A/train", "A/test", "B/test"], ["A", "B/test"], "train"),  # which are then called by their paths
+        (["A/training", "A/testing"], ["A"], "training"),
+        (["A/train", "A/val"], ["A/val/label.txt", "A/train/label.txt"], "train"),
+        (["A/Evaluation", "A/dev"], ["A"], "dev"),
+    ],
+)
+def test_what_is_scored_keeps_its_picture_however_the_parts_are_named(script, tmp_path, parts, arguments, loser):
+    shared_by = [tmp_path / part for part in parts if not part.startswith("B")]
+    share(*shared_by)
+    if len(parts) > 2:
+        labelled(tmp_path / parts[2], "# y.jpg\n", {"y.jpg": (64, 64)})
+    assert script(CHECK, *(tmp_path / one for one in arguments), "--fix").status == 1
+    assert cleaned_names(tmp_path) == {loser: ["own.jpg"]}
+
+
+@pytest.mark.parametrize("names", [("A/train", "B/train"), ("A/old", "A/new"), ("A/train", "A/more")])
+def test_parts_that_nothing_ranks_keep_what_they_share(script, tmp_path, names):
+    share(*(tmp_path / name for name in names))
+    outcome = script(CHECK, *(tmp_path / name for name in names), "--fix")
+    assert outcome.status == 1 and ": 1 equal file left in both; names of folders" in outcome.out
+    assert cleaned_names(tmp_path) == {}
+
+
+def test_all_copies_of_a_leaked_picture_go(script, tmp_path):
+    share(tmp_path / "train", tmp_path / "val")
+    images = tmp_path / "train" / "images"
+    for name in ("a.jpg", "z.jpg"):
+        shutil.copy(images / "x.jpg", images / name)
+    label = tmp_path / "train" / "label.txt"
+    label.write_text(label.read_text() + "# a.jpg\n# z.jpg\n10 10 20 20\n50 50 20 20\n")
+    assert "left out: 3 files equal to another;" in script(CHECK, tmp_path, "--fix").out
+    assert cleaned_names(tmp_path) == {"train": ["own.jpg"]}

@@ -83,6 +83,7 @@ def test_spelling_that_is_no_fault(script, tmp_path):
         (["other/label.txt"], "none of its 1 pictures is in"),
         (["none/label.txt"], "no such folder of pictures"),
         (["good/label.txt", "--images", "nowhere"], "no such folder of pictures"),
+        (["good", "good/label.txt"], "is named twice"),
     ],
 )
 def test_what_cannot_be_checked(script, tmp_path, arguments, said):

@@ -1,5 +1,6 @@
 """Cleaned copies of annotations, beside them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -45,15 +46,14 @@ def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
     What could not be read is not in them, nor are pictures that are missing or cannot be read. A picture that is
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
     and those of faces labelled twice are left out, and with them pictures that have no others: they would seem to show
-    no face. Of equal files, that with the most faces is kept, and of those in
-    two parts that of the later part, where scores are measured. The rest is for people to decide. What no reader looks
-    at, such as objects that are no faces, is not copied.
+    no face. Of equal files, that with the most faces is kept, and of those in two parts that of the later one, where
+    scores are measured, if their names tell which that is. The rest, such as landmarks, is for people to decide. What
+    no reader looks at, such as objects that are no faces, is not copied.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
     """
-    dropped = _dropped_copies(every, copies)
-    said = []
+    dropped, said = _dropped_copies(every, copies)
     with ExitStack() as together:
         for one, files in zip(every, dropped, strict=True):
             said += _write_part(one, files, together)
@@ -132,25 +132,37 @@ def _clean(seen: Seen, dropped: set[int]) -> Cleaned:
     )
 
 
-def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> list[set[int]]:
-    """Return the files of each part that are left out since others are equal to them."""
+def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> tuple[list[set[int]], list[str]]:
+    """Return the files of each part that are left out since others are equal to them.
+
+    And a sentence on each two parts that have equal files, of which neither is known to be the one for scores.
+    """
     sizes = [len(one.part.files) for one in every]
     starts = np.cumsum([0, *sizes])
     faces = np.concatenate([one.labels.count_faces(size) for one, size in zip(every, sizes, strict=True)])
     equal, leaked = {}, set()  # the first of equal files in a part -> all of them; firsts that a later part has, too
+    undecided = Counter()
     for copy in copies:
         if copy.likeness == 1:
-            here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right")
-            if here == there:
+            here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right") - 1
+            later, earlier = every[here].part, every[there].part
+            if later is earlier:
                 equal.setdefault(copy.earlier, [copy.earlier]).append(copy.picture)
+            elif None in (later.rank, earlier.rank) or later.rank == earlier.rank:
+                undecided[earlier.name, later.name] += 1
             else:
                 leaked.add(copy.earlier)
     dropped = {file for first in leaked for file in equal.get(first, [first])}
     for group in equal.values():
         dropped |= set(group) - {max(group, key=lambda file: faces[file])}
-    return [
+    by_part = [
         {file - start for file in dropped if start <= file < start + size}
         for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
+    ]
+    return by_part, [
+        f"{earlier} and {later}: {counted(count, 'equal file')} left in both; names of folders that begin with train,"
+        " val or test tell where scores are measured"
+        for (earlier, later), count in undecided.items()
     ]
 
 
