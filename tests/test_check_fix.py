@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from planted_faults import CHECK, another_view, check, labelled, plant
 
-from data.annotations import KINDS, read_annotations
+from data.annotations import KINDS, Annotation, read_annotations, write_annotations
+from data.annotations.fitting import FORMS
 
 
 def bytes_below(folder: Path) -> dict[str, bytes]:
@@ -294,3 +296,58 @@ def test_all_copies_of_a_leaked_picture_go(script, tmp_path):
     label.write_text(label.read_text() + "# a.jpg\n# z.jpg\n10 10 20 20\n50 50 20 20\n")
     assert "left out: 3 files equal to another;" in script(CHECK, tmp_path, "--fix").out
     assert cleaned_names(tmp_path) == {"train": ["own.jpg"]}
+
+
+LANDMARKS = "12 15 0 30 15 0 20 25 0 14 40 0 28 40 0 1"
+
+
+def test_of_faces_labelled_twice_that_which_tells_more_is_kept(script, tmp_path):
+    text = f"# a.jpg\n10 10 40 50\n100 10 30 30\n# b.jpg\n# a.jpg\n10 10 40 50 {LANDMARKS}\n100 10 30 30\n"
+    label = labelled(tmp_path, text, {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    report, _ = check(script, label, "--fix")
+    found = [(one["where"], one["message"]) for one in report["findings"] if one["kind"] == "double"]
+    assert found == [
+        (f"{label}:2", f"x y w h 10 10 40 50 is nearly that of {label}:6"),
+        (f"{label}:7", f"x y w h 100 10 30 30 is nearly that of {label}:3"),
+    ]
+    a, _ = read_annotations(tmp_path / "label_fixed.txt")
+    assert a.boxes[a.landmark_mask].tolist() == [[10, 10, 50, 60]] and len(a.boxes) == 2
+
+
+def test_of_faces_labelled_twice_one_that_counts_is_kept(script, tmp_path):
+    rows = "10 10 40 50 0 0 0 1 0 0\n10 10 40 50 1 0 0 0 0 0\n11 10 40 50 2 0 0 0 0 0\n"
+    label = labelled(tmp_path, f"a.jpg\n3\n{rows}", {"a.jpg": (200, 300)})
+    report, _ = check(script, label, "--fix")
+    assert [one["message"].rpartition(":")[2] for one in report["findings"]] == ["4", "4"]
+    assert next(iter(report["parts"].values()))["quantiles"]["faces"] == [1] * 7
+    (a,) = read_annotations(tmp_path / "label_fixed.txt")
+    assert a.ignored.tolist() == [False] and a.attributes["blur"].tolist() == [1]
+
+
+def test_a_face_outside_takes_no_other_with_it(script, tmp_path):
+    """The first is mostly outside, and nearly the box of the second, of which half is inside."""
+    label = labelled(tmp_path, "# a.jpg\n251 10 100 50\n250 10 100 50\n", {"a.jpg": (200, 300)})
+    assert script(CHECK, label, "--fix").status == 1
+    assert read_annotations(tmp_path / "label_fixed.txt")[0].boxes.tolist() == [[250, 10, 300, 60]]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "list"])
+def test_nothing_is_wrong_with_a_cleaned_copy_of_random_boxes(script, tmp_path, kind):
+    """Nor left to mend: they lie around the edges, are a pixel wide or hardly, and have fractions without an end."""
+    rng = np.random.default_rng(KINDS.index(kind))
+    names = [f"{i}.png" for i in range(8)]
+    labelled(tmp_path, "-", dict.fromkeys(names, (64, 96))).unlink()
+    made = []
+    for name in names:
+        corners = rng.uniform(-30, 110, (150, 2))
+        sizes = rng.choice([0, 0.4, 1, 1.4, 3, 20, 100], (150, 2)) * rng.choice([1, rng.uniform(0.9, 1.1)], (150, 1))
+        corners[:40] = rng.choice([0, -0.6, -0.5, 95.3, 63.1], (40, 2))
+        made.append(Annotation(name, np.hstack([corners, corners + sizes]), np.full((150, 5, 2), -1.0), size=(64, 96)))
+    place = tmp_path / "truth"
+    path = place.with_suffix({"coco": ".json"}.get(kind, "" if FORMS[kind].in_folder else ".txt"))
+    write_annotations(made, path, kind)
+    first = script(CHECK, path, "--fix")
+    assert first.status == 1 and "left out: " in first.out
+    again = script(CHECK, path.with_name(f"{path.stem}_fixed{path.suffix}"), "--fix")
+    assert again.status == 0 and ": nothing to mend" in again.out
+    assert "look at: boxes" not in again.out and "look at: faces" not in again.out

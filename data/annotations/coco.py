@@ -15,6 +15,7 @@ from data.annotations.record import (
     Problem,
     attribute_columns,
     check_extent,
+    check_landmarks,
     face_category,
     leave_out,
     make_annotations,
@@ -143,7 +144,9 @@ def _landmarks(where: str, record: dict) -> np.ndarray:
     if not all(map(_is_number, keypoints)):
         raise UserError(f"{where}: found {_shown(record, 'keypoints')}; expected five x y visibility")
     points = np.array(keypoints, np.float64).reshape(5, 3)
-    return np.where(points[:, 2:] == 0, -1.0, points[:, :2])
+    landmarks = np.where(points[:, 2:] == 0, -1.0, points[:, :2])
+    check_landmarks(where, landmarks.tolist())
+    return landmarks
 
 
 def _attributes(where: str, record: dict) -> dict[str, float | str]:

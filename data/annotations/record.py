@@ -227,7 +227,7 @@ def make_annotations(
         places: of the P pictures and F faces, by which an error names a face.
 
     Raises:
-        UserError: a box reaches beyond LARGEST, or is not finite.
+        UserError: a box or a landmark reaches beyond LARGEST, or is not finite.
     """
     names = names if isinstance(names, Names) else Names.pack(names)
     corners = np.array(boxes, np.float64).reshape(-1, 4)
@@ -239,7 +239,11 @@ def make_annotations(
         face = int(beyond[0])
         picture = names[np.searchsorted(ends, face, side="right")]
         check_extent(places.faces[face] if places else repr(picture), np.asarray(boxes, np.float64)[face])
-    if landmarks is None:
+    if landmarks is not None:
+        for face in np.flatnonzero(~(np.abs(landmarks) <= LARGEST).all(axis=(1, 2)))[:1].tolist():
+            picture = names[np.searchsorted(ends, face, side="right")]
+            check_landmarks(places.faces[face] if places else repr(picture), landmarks[face].tolist())
+    else:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
     return Annotations(names, ends, corners, landmarks, attributes or {}, subsets or {}, sizes, identities, places)
 
@@ -270,6 +274,13 @@ def check_extent(where: str, box: Sequence[float]) -> None:
     x, y, w, h = box
     if not max(abs(x), abs(y), abs(x + w), abs(y + h)) <= LARGEST:
         raise UserError(f"{where}: found a face at x y w h {x:g} {y:g} {w:g} {h:g}; expected numbers up to 1e9")
+
+
+def check_landmarks(where: str, landmarks: Iterable[Sequence[float]]) -> None:
+    """Raise UserError, which begins with `where`, if one of a face's landmarks x y lies beyond LARGEST."""
+    for x, y in landmarks:
+        if not max(abs(x), abs(y)) <= LARGEST:
+            raise UserError(f"{where}: found a landmark at {x:g} {y:g}; expected numbers up to 1e9")
 
 
 def attribute_columns(

@@ -22,6 +22,7 @@ from data.annotations.record import (
     Places,
     Problem,
     check_extent,
+    check_landmarks,
     clean_name,
     leave_out,
     make_annotations,
@@ -155,7 +156,9 @@ def read_any_label(path: Path, problems: list[Problem] | None = None) -> Annotat
                 titles.append(number)
                 counts.append(0)
             elif line and named:
-                rows.append(_parse_row(path, number, line, (4, 19, 20), expected))
+                row = _parse_row(path, number, line, (4, 19, 20), expected)
+                check_landmarks(f"{path}:{number}", zip(row[4:19:3], row[5:19:3], strict=True))
+                rows.append(row)
                 numbers.append(number)
                 counts[-1] += 1
             elif line:

@@ -23,6 +23,7 @@ from utils.errors import UserError
 from utils.files import join_inside, read_text
 
 CLASSES = "classes.txt"
+FARTHEST = 1e4  # of a landmark, in parts of the picture, which is less than LARGEST in any picture
 # Coordinates are rounded when they are written.
 TOLERANCE = 0.001
 
@@ -144,6 +145,8 @@ def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
         return "a face's width and height cannot be negative"
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in row[1:5]):
         return "expected parts of the picture, from 0 to 1"
+    if not all(abs(value) <= FARTHEST for value in row[5:]):
+        return "landmarks are parts of the picture, too"
     return None
 
 

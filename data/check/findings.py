@@ -41,6 +41,7 @@ KINDS = {
     "outside": Kind("boxes mostly or all outside their picture", True),
     "beyond": Kind("boxes that reach beyond their picture", False),
     "double": Kind("faces labelled twice", False),
+    "landmark": Kind("landmarks outside their picture, or farther from their box than that is large", False),
     "leak": Kind("pictures that are in two parts of the dataset", True),
     "near leak": Kind("pictures that show nearly the same in two parts of the dataset", False),
     "copy": Kind("pictures that are there twice", False),
@@ -167,15 +168,22 @@ def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
         yield Finding("columns", part.name, str(part.path), message)
         beyond = outside = np.zeros_like(beyond)
     for face in np.flatnonzero(labels.empty).tolist():
-        yield Finding("empty", part.name, places[face], _box(boxes[face]))
+        picture = _in_picture(face, looks, labels) if labels.overreach[face] else ""
+        yield Finding("empty", part.name, places[face], f"{_box(boxes[face])}{picture}")
     for face in np.flatnonzero(outside).tolist():
-        yield Finding("outside", part.name, places[face], f"{_box(boxes[face])} in {_size_of(face, looks, labels)}")
+        yield Finding("outside", part.name, places[face], f"{_box(boxes[face])}{_in_picture(face, looks, labels)}")
     for face in np.flatnonzero(beyond).tolist():
         message = f"{_box(boxes[face])} leaves {_size_of(face, looks, labels)} by {labels.overreach[face]:g} px"
         yield Finding("beyond", part.name, places[face], message)
     for face in np.flatnonzero(labels.repeats >= 0).tolist():
         message = f"{_box(boxes[face])} is nearly that of {places[labels.repeats[face]]}"
         yield Finding("double", part.name, places[face], message)
+    for face in np.flatnonzero(labels.stray >= 0).tolist():
+        number = labels.stray[face]
+        x, y = part.annotations.landmarks[face, number]
+        picture = _in_picture(face, looks, labels)
+        message = f"landmark {number + 1} of 5 is at {x:g} {y:g}, and its box {_box(boxes[face])}{picture}"
+        yield Finding("landmark", part.name, places[face], message)
 
 
 def find_copies_between(parts: Sequence[Part], copies: Sequence[Copy]) -> Iterator[Finding]:
@@ -196,6 +204,12 @@ def _locate(parts: Sequence[Part], starts: np.ndarray, picture: int) -> tuple[Pa
 
 def _size(size: tuple[int, int] | np.ndarray) -> str:
     return f"{size[1]} x {size[0]}"
+
+
+def _in_picture(face: int, looks: Looks, labels: Labels) -> str:
+    """Return words for the picture that a face is in, none where its size is not known."""
+    file = labels.file[labels.record[face]]
+    return f" in {_size_of(face, looks, labels)}" if file >= 0 and looks.sizes[file].all() else ""
 
 
 def _size_of(face: int, looks: Looks, labels: Labels) -> str:
