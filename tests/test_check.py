@@ -177,9 +177,10 @@ def test_how_alike_copies_are(likeness, is_copy):
 def test_where_kinds_of_faults_begin(script, tmp_path):
     """Two faces of an IoU of 0.82 are two; of a box half in the picture and half out, 60 % is in and 40 % is out.
 
-    One that leaves its picture by less than a pixel does not, unless less than a pixel of it is left.
+    One that leaves its picture by less than a pixel does not, unless less than a pixel of it is left. That is not so
+    of one from 0.4 to 1.4, though in floating point the difference is less than 1.
     """
-    rows = "10 10 100 100\n20 10 100 100\n282 10 30 40\n288 80 30 40\n299.5 150 1 30\n-0.9 50 2 30\n"
+    rows = "10 10 100 100\n20 10 100 100\n282 10 30 40\n288 80 30 40\n299.5 150 1 30\n-0.9 50 2 30\n0.4 150 1 30\n"
     label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (200, 300)})
     report, _ = check(script, label)
     found = [(one["kind"], one["where"].rpartition(":")[2]) for one in report["findings"]]
@@ -270,7 +271,7 @@ def test_prior_boxes_are_tried_on_faces_of_all_pictures(monkeypatch, script, tmp
         return "".join(f"{x} {y} {step - 2} {step - 2}\n" for x in corners for y in corners)
 
     names = [f"{name}.png" for name in "abcdefgh"]
-    text = "".join(f"# {name}\n{rows(40 if i < 1 else 90)}" for i, name in enumerate(names))
+    text = "".join(f"# {name}\n{rows(45 if i else 24)}" for i, name in enumerate(names))
     label = labelled(tmp_path, text, dict.fromkeys(names, (600, 600)))
     all_of_them = check(script, label)[0]["priors"]
     monkeypatch.setattr(summary, "MOST", 60)

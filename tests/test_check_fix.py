@@ -181,8 +181,8 @@ ROW = "10 10 50 50 0 0 0 0 0 0"
     [
         ("label.txt", {"label.txt": "# a.jpg\n10 10 30\n# b.jpg\n600 50 50 50\n# c.jpg\n50 50 50 50\n# d.jpg\n"}),
         (
-            "label.txt",  # an excess row, a count of faces that are not there
-            {"label.txt": f"a.jpg\n0\n{ROW}\nb.jpg\n2\nc.jpg\n1\n{ROW}\nd.jpg\n0\n"},
+            "label.txt",  # an excess row, a count of faces that are not there, and rows of a picture without a count
+            {"label.txt": f"a.jpg\n0\n{ROW}\nb.jpg\n2\nc.jpg\n1\n{ROW}\nd.jpg\n0\ne.jpg\nthree\n{ROW}\n"},
         ),
         (
             "truth.json",
