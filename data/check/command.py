@@ -22,7 +22,7 @@ Read every picture and every label of a dataset and say, with file and line, wha
               another size than recorded, boxes without a size or outside their picture, lists that do not fit the
               labels, and the same picture in two parts (what a training has seen is no test)
   to look at  damaged, unlisted, turned (EXIF) and nearly equal pictures, boxes that reach beyond the edge, faces
-              labelled twice
+              labelled twice, landmarks outside their picture or far from their box
 
 and how large its pictures and faces are, how many of them the prior boxes can learn, and which would learn more.
 """
@@ -68,7 +68,8 @@ def main() -> None:
         "--fix",
         action="store_true",
         help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without what cannot be"
-        " read, without empty, outside and repeated boxes, and with the others clipped; of faces alone",
+        " read, without empty, outside and repeated boxes and pictures that have no others, and with the rest clipped;"
+        " of faces alone",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
     args = parser.parse_args()
