@@ -47,7 +47,8 @@ class FaceDataset(Dataset):
             faces, which adds nothing to the loss. Otherwise asking for its sample raises a UserError.
 
     Raises:
-        UserError: no such file, a malformed one, a picture that does not exist, no faces that count, or no negatives.
+        UserError: no such file, a malformed one, a picture that does not exist, no faces that count, no negatives, or
+            some that have faces in the label file.
     """
 
     def __init__(
@@ -89,9 +90,26 @@ class FaceDataset(Dataset):
             if not found:
                 raise UserError(f"{negatives}: no folder with pictures in it; --negatives names pictures without faces")
             self.negatives, self.negative_names = Path(negatives), Names.pack(found)
+            self._refuse_labelled_negatives(label_file)
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable
+
+    def _refuse_labelled_negatives(self, label_file: Path) -> None:
+        """Raise UserError where a picture of the folder of negatives is one that has faces in the labels.
+
+        Files are compared, which may be links to each other, and not names.
+        """
+        counts = np.diff(self.annotations.ends, prepend=0)
+        labelled = {_identity(self.path(index)): index for index in np.flatnonzero(counts).tolist()}
+        paths = [self.path(index) for index in range(len(self.annotations), len(self))]
+        both = [(path, labelled[found]) for path in paths if (found := _identity(path)) in labelled]
+        if both:
+            path, index = both[0]
+            raise UserError(
+                f"{path}: has faces in {label_file} as {self.annotations.names[index]} ({len(both)} of the {len(paths)}"
+                " negatives have); --negatives names pictures without faces"
+            )
 
     def __len__(self) -> int:
         return len(self.annotations) + len(self.negative_names)
@@ -160,6 +178,15 @@ class FaceDataset(Dataset):
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
         faceless = len(annotation.boxes) == 0
         return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, faceless=faceless)
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
+    """Return what two paths have in common if they lead to the same file."""
+    try:
+        found = os.stat(path)
+    except OSError:  # a link to nothing: reading it will say so
+        return path
+    return found.st_dev, found.st_ino
 
 
 def _channels_first(image: np.ndarray) -> Tensor:

@@ -1,15 +1,16 @@
-"""Picture files: their names, finding them below a folder, and their sizes."""
+"""Picture files: their names, where they are, and their sizes."""
 
 import io
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from utils.errors import UserError
-from utils.files import check_file
+from utils.errors import PictureError, UserError
+from utils.files import check_file, path_inside
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 # A name without an extension may still hold a dot, so that only the suffixes of pictures are taken off.
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
-WITH_EXIF = ("JPEG", "WEBP", "TIFF")
 EXIF_ORIENTATION = 0x0112
+MOST_PIXELS = 1 << 28  # of a picture that is looked at; a training, too, would need gigabytes for it
 
 
 def picture_key(name: str) -> str:
@@ -40,9 +41,7 @@ def find_pictures(folder: str | Path) -> dict[str, Path]:
     Raises:
         UserError: no such folder, or two pictures whose names differ in the suffix alone.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of pictures; name it with --images")
+    folder = _existing_folder(folder)
     pictures = {}
     for name in files_below(folder, PICTURE_SUFFIXES):
         key, path = picture_key(name), folder / name
@@ -52,6 +51,84 @@ def find_pictures(folder: str | Path) -> dict[str, Path]:
             )
         pictures[key] = path
     return pictures
+
+
+def _existing_folder(folder: str | Path) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder of pictures; name it with --images")
+    return folder
+
+
+def usual_images(annotation: str | Path) -> Path:
+    """Return the folder of an annotation's pictures, where the user does not name it.
+
+    Beside a file, it is `images`. For a folder of annotations it is the first that exists of `images` in it, the
+    folder whose path has `images` for the last `labels`, and `images` beside it; else the folder itself, if pictures
+    are in it.
+    """
+    annotation = Path(annotation)
+    if not annotation.is_dir():
+        return annotation.parent / "images"
+    absolute = Path(os.path.abspath(annotation))
+    parts, beside = absolute.parts, absolute.parent / "images"
+    places = [annotation / "images", beside]
+    if "labels" in parts:
+        last = len(parts) - 1 - parts[::-1].index("labels")
+        places.insert(1, Path(*parts[:last], "images", *parts[last + 1 :]))
+    found = next((place for place in places if place.is_dir()), None)
+    return found or (annotation if files_below(annotation, PICTURE_SUFFIXES) else beside)
+
+
+def pictures_by_name(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return what each name may mean: a picture's own name -> its index, a name without suffix -> all that share it.
+
+    Of a name that is there more than once, the last one counts.
+    """
+    whole = {name: index for index, name in enumerate(names)}
+    found = {}
+    for name, index in whole.items():
+        found.setdefault(picture_key(name), []).append(index)
+    return found | {name: [index] for name, index in whole.items()}
+
+
+class PictureFolder:
+    """A folder, in which and below which labels name pictures, with their suffixes or without.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = _existing_folder(path)
+
+    def find(self, name: str) -> str:
+        """Return the file of a picture as a path below the folder: that of the name, or of the same without suffix.
+
+        Raises:
+            PictureError: there is none, or more than one.
+            UserError: the name leads outside the folder.
+        """
+        if os.path.isfile(path_inside(self.path, name)):
+            return name
+        files, by_name = self._listed
+        found = [files[index] for index in by_name.get(picture_key(name), [])]
+        if len(found) > 1:
+            raise PictureError(f"found {' and '.join(found)} for the picture {name!r} below {self.path}")
+        if not found:
+            raise PictureError(f"found no picture {name!r} below {self.path}")
+        return found[0]
+
+    @cached_property
+    def _listed(self) -> tuple[list[str], dict[str, list[int]]]:
+        files = files_below(self.path, PICTURE_SUFFIXES)  # which takes a while in a large one
+        return files, pictures_by_name(files)
+
+
+def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
+    """Raise UserError where a picture of (height, width) has more than MOST_PIXELS."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UserError(f"{path}: has {size[1]} x {size[0]} pixels; expected at most {MOST_PIXELS:,} in all")
 
 
 def picture_size(path: str | Path) -> tuple[int, int]:
@@ -75,8 +152,9 @@ def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]
         UserError: the file is not a picture.
     """
     with _header(path, io.BytesIO(content)) as picture:
-        # For PNG, in which it is rare, Pillow would have to decode the picture.
-        orientation = picture.getexif().get(EXIF_ORIENTATION, 1) if picture.format in WITH_EXIF else 1
+        # Of a PNG without EXIF before its pixels, Pillow would decode these to look behind them.
+        has_exif = picture.format != "PNG" or "exif" in picture.info
+        orientation = picture.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
         return (picture.height, picture.width), orientation if orientation in range(1, 9) else 1
 
 

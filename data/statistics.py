@@ -1,13 +1,13 @@
 """What the pictures and faces of a label file are like, in numbers."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
 from data.annotations.record import Annotations
-from data.pictures import picture_size
+from data.pictures import PictureFolder, picture_size
 from utils.errors import UserError
 from utils.overlap import overlapped
 
@@ -15,7 +15,7 @@ THREADS = 8  # that wait for the disk
 
 
 def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the values whose distributions describe a dataset of P pictures and F faces of some size.
+    """Return the values whose distributions describe a dataset of P pictures and F faces that count and have some size.
 
     Boxes are taken as the file has them, not clipped; those without width or height are left out.
 
@@ -24,7 +24,7 @@ def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.n
 
     Returns:
         width, height: (P,) of the pictures in pixels, NaN where unknown.
-        faces: (P,) how many a picture has.
+        faces, ignored: (P,) how many a picture has, and how many further ones do not count.
         size: (F,) square root of a face's area, in pixels.
         relative_size: (F,) size in parts of the picture's short side; NaN where that is unknown.
         aspect: (F,) width / height.
@@ -32,7 +32,9 @@ def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.n
     """
     counts = np.diff(annotations.ends, prepend=0)
     owners = np.repeat(np.arange(len(annotations)), counts)
-    kept = face_sizes(annotations.boxes) > 0
+    is_face = face_sizes(annotations.boxes) > 0
+    ignored = np.bincount(owners[is_face & annotations.ignored], minlength=len(annotations))
+    kept = is_face & ~annotations.ignored
     owners, boxes = owners[kept], annotations.boxes[kept]
     height, width = np.asarray(sizes, np.float64).reshape(-1, 2).T
     size = face_sizes(boxes)
@@ -41,6 +43,7 @@ def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.n
         "width": width,
         "height": height,
         "faces": np.bincount(owners, minlength=len(annotations)),
+        "ignored": ignored,
         "size": size,
         "relative_size": size / np.minimum(height, width)[owners],
         "aspect": (boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1]),
@@ -55,16 +58,19 @@ def face_sizes(boxes: np.ndarray) -> np.ndarray:
     return np.sqrt(width * height)
 
 
-def picture_sizes(paths: Sequence[str | Path]) -> tuple[np.ndarray, list[str]]:
+def picture_sizes(folder: PictureFolder, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Read the sizes of pictures from their headers.
+
+    Args:
+        names: (P,) of the pictures in the folder, with their suffixes or without.
 
     Returns:
         sizes: (P, 2) float64 height and width in stored pixels, NaN where a picture cannot be read.
         errors: a line for each of those.
     """
-    sizes, errors = np.full((len(paths), 2), np.nan), []
-    found: Iterable = overlapped(_size_or_error, paths, threads=THREADS, ahead=64 * THREADS)
-    found = tqdm(found, total=len(paths), desc="reading the sizes", unit="picture", disable=None)
+    sizes, errors = np.full((len(names), 2), np.nan), []
+    found: Iterable = overlapped(partial(_size_or_error, folder), names, threads=THREADS, ahead=64 * THREADS)
+    found = tqdm(found, total=len(names), desc="reading the sizes", unit="picture", disable=None)
     for index, size in enumerate(found):
         if isinstance(size, UserError):
             errors.append(str(size))
@@ -73,8 +79,8 @@ def picture_sizes(paths: Sequence[str | Path]) -> tuple[np.ndarray, list[str]]:
     return sizes, errors
 
 
-def _size_or_error(path: str | Path) -> tuple[int, int] | UserError:
+def _size_or_error(folder: PictureFolder, name: str) -> tuple[int, int] | UserError:
     try:
-        return picture_size(path)
+        return picture_size(folder.path / folder.find(name))
     except UserError as error:
         return error

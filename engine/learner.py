@@ -67,20 +67,20 @@ class Learner:
         """The network that is written and scored: the average of the weights where there is one."""
         return self.network if self.average is None else self.average.network
 
-    def step(self, batches: Sequence[Batch], counts: tuple[float, float]) -> Tensor:
+    def step(self, batches: Sequence[Batch], counts: Sequence[float]) -> Tensor:
         """Take one step of the optimizer, with the gradients of one or more batches.
 
         Its loss is divided by the counts of all batches and all ranks, so that neither matters to the gradients.
 
         Args:
-            counts: positives, and those of them that have landmarks, of the step's batches on all ranks.
+            counts: the sums of the Matches' counts of the step's batches on all ranks.
 
         Returns:
             (3,) float32 on the device: box, class and landmark loss; their mean over the ranks is that of the step.
         """
-        positives, with_landmarks = (max(count, 1.0) for count in counts)
         # DistributedDataParallel takes the mean over the ranks, while the gradients of a batch's parts are to be added.
         ranks = self.ranks.size
+        factors = [ranks / divisor for divisor in self.criterion.divisors(counts)]
         losses = torch.zeros(3, device=self.device)
         for i, batch in enumerate(batches):
             matches = batch.matches.to(self.device, non_blocking=True)
@@ -92,10 +92,8 @@ class Learner:
                     self.device.type, HALF_PRECISION.get(self.flags.amp), enabled=self.flags.amp in HALF_PRECISION
                 ):
                     predictions = self.model(images)
-                box, class_, landmark = self.criterion.sums(predictions, matches)
-                parts = torch.stack(
-                    [box * (ranks / positives), class_ * (ranks / positives), landmark * (ranks / with_landmarks)]
-                )
+                sums = self.criterion.sums(predictions, matches)
+                parts = torch.stack([value * factor for value, factor in zip(sums, factors, strict=True)])
                 self.scaler.scale((parts * self.loss_weights).sum()).backward()
             losses += parts.detach()
         if self.flags.clip_norm:

@@ -12,8 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from data.dataset import SampleInfo
+from data.show.samples import draw_faces
 from engine.progress import say
-from utils.drawing import BOX_COLOR, IGNORED_COLOR, draw_boxes, tile
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, tile
 from utils.errors import UserError
 from utils.files import make_folder
 
@@ -100,7 +101,5 @@ class TensorBoard:
 def draw_sample(sample: tuple[Tensor, Tensor, SampleInfo]) -> np.ndarray:
     """Draw a sample of FaceDataset as the network sees it, with its faces; returns (S, S, 3) uint8 BGR."""
     image, target, _ = sample
-    side, labels = image.shape[-1], target[:, 14].numpy()
-    boxes, landmarks = side * target[:, :4].numpy(), side * target[:, 4:14].reshape(-1, 5, 2).numpy()
-    colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in labels]
-    return draw_boxes(image.permute(1, 2, 0).numpy(), boxes, landmarks, labels > 0, colors)
+    colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in target[:, 14]]
+    return draw_faces(image.permute(1, 2, 0).numpy(), target, colors)

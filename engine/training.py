@@ -273,17 +273,17 @@ class Training:
         finally:
             self.state.totals.waited += time.perf_counter() - begun
 
-    def _agree(self, group: list[Batch]) -> tuple[tuple[float, float], bool, bool]:
+    def _agree(self, group: list[Batch]) -> tuple[list[float], bool, bool]:
         """Learn from the other ranks, whatever their GPUs do, what all need for the next step.
 
         Returns:
-            The positives of the step's batches, and those that have landmarks, on all ranks; whether any rank was asked
-            to end; whether a checkpoint is due.
+            The sums of what the step's batches count on all ranks; whether any rank was asked to end; whether a
+            checkpoint is due.
         """
         late = self.ranks.first and time.monotonic() - self.saved_at >= 60 * self.flags.save_minutes
         counts = torch.stack([batch.matches.counts for batch in group]).sum(dim=0).tolist()
-        positives, with_landmarks, stop, late = self.ranks.total([*counts, float(bool(self.stop)), float(late)])
-        return (positives, with_landmarks), stop > 0, late > 0
+        *counts, stop, late = self.ranks.total([*counts, float(bool(self.stop)), float(late)])
+        return counts, stop > 0, late > 0
 
     def _groups(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step."""

@@ -139,6 +139,27 @@ def test_a_bad_row_is_named_with_its_line(tmp_path, one, row, expected):
     assert expected in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (".", "."),
+        (".", "labels"),
+        (".", "labels/val"),
+        ("labels", "."),
+        ("labels", "labels/val"),
+        ("labels/val", "labels/val"),
+    ],
+)
+def test_the_names_of_the_classes_are_beside_the_labels_or_above_them(tmp_path, place, named):
+    pictures = {"images/val/a.png": (10, 20)}
+    root = make(tmp_path / "labels" / "set", {"labels/val/a.txt": "1 0.5 0.5 1 1\n"}, pictures)
+    (tmp_path / "labels" / "classes.txt").write_text("no names of this set")
+    (root / place / "classes.txt").write_text("person\nface\n")
+    assert len(read_annotations(root / named)[0].boxes) == 1
+    (root / place / "classes.txt").write_text("face\nperson\n")
+    assert len(read_annotations(root / named)[0].boxes) == 0
+
+
 def test_a_label_file_without_a_picture_is_named(tmp_path):
     make(tmp_path, {"labels/sub/a.txt": "0 0.5 0.5 1 1\n"}, {"images/a.png": (9, 9)})
     with pytest.raises(UserError, match=r"sub/a\.txt: found no picture 'sub/a' below .*images; .*--images"):

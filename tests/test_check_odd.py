@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 from planted_faults import CHECK, another_view, check, labelled
 
 
@@ -94,6 +95,31 @@ def test_what_cannot_be_checked(script, tmp_path, arguments, said):
     (tmp_path / "none" / "label.txt").write_text("# a.jpg\n")
     paths = [one if one.startswith("-") else tmp_path / one for one in arguments]
     script(CHECK, *paths).refuses(said, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "WEBP", "TIFF"])
+def test_a_picture_of_a_camera_held_upright_is_named(script, tmp_path, kind):
+    """MPO is the JPEG of many phones, with further pictures behind the first."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    label = labelled(tmp_path, "# turned.jpg\n10 10 20 20\n# plain.jpg\n30 10 20 20\n", {"plain.jpg": (90, 120)})
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 120, 3), np.uint8))
+    further = {"save_all": True, "append_images": [picture]} if kind == "MPO" else {}
+    picture.save(tmp_path / "images" / "turned.jpg", kind, exif=exif, **further)
+    report, _ = check(script, label)
+    (found,) = [one for one in report["findings"] if one["kind"] == "rotated"]
+    assert found["where"].endswith("turned.jpg") and "EXIF orientation 6" in found["message"]
+
+
+def test_yolo_s_classes_are_named_beside_its_labels(script, tmp_path):
+    labelled(tmp_path, "-", {"a.png": (100, 200)}).unlink()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.3 0.3 0.2 0.4\n1 0.7 0.7 0.2 0.4\n")
+    for path in (tmp_path, tmp_path / "labels"):
+        for names, faces in (("person\nface\n", 2), ("face\nperson\n", 1)):
+            (tmp_path / "classes.txt").write_text(names)
+            report, status = check(script, path)
+            assert status == 0 and next(iter(report["parts"].values()))["faces"] == faces
 
 
 def test_flat_pictures_are_no_copies(script, tmp_path):

@@ -1,5 +1,7 @@
 """The dataset: what a sample is, and that it depends on (seed, epoch, index) alone."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -183,6 +185,26 @@ def test_pictures_without_faces_are_known_and_may_come_from_a_folder(dataset, tm
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: no folder with pictures in it"):
         FaceDataset(dataset, 64, negatives=tmp_path / "empty")
+
+
+@pytest.mark.parametrize("how", ["itself", "linked folder", "link", "hard link", "other way"])
+def test_pictures_with_faces_are_no_negatives(dataset, tmp_path, how):
+    images, studio = dataset.parent / "images", tmp_path / "studio"
+    draw_picture(images / "6.jpg", [])
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_picture(studio / "0.jpg", [], seed=9)
+    (studio / "6.jpg").hardlink_to(images / "6.jpg")  # has no faces in the labels either
+    assert FaceDataset(dataset, 64, negatives=studio).count_faceless() == 3
+    count = "6 of the 7"
+    if how == "linked folder":
+        shutil.rmtree(studio)
+        studio.symlink_to(images)
+    elif how in ("link", "hard link"):
+        getattr(studio / "a.jpg", "symlink_to" if how == "link" else "hardlink_to")(images / "3.jpg")
+        count = "1 of the 3"
+    folder = {"itself": images, "other way": studio / ".." / "faces" / "images"}.get(how, studio)
+    with pytest.raises(UserError, match=rf"^{folder}/\w\.jpg: has faces in {dataset} as [03]\.jpg \({count} "):
+        FaceDataset(dataset, 64, negatives=folder)
 
 
 def test_the_fingerprint_is_that_of_the_labels(tmp_path):

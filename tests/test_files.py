@@ -14,7 +14,7 @@ from data import cfg_mnet
 from models.retinaface import RetinaFace
 from utils.checkpoint import load_into, read_state_dict, save_state_dict
 from utils.errors import UserError
-from utils.files import atomic_path, join_inside, make_folder, read_image, write_image, write_text
+from utils.files import atomic_path, join_inside, make_folder, new_folder, read_image, write_image, write_text
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,31 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     with pytest.raises(UserError, match=r"a\.txt: cannot be written \(No space left"), atomic_path(path):
         raise OSError(28, "No space left on device")
     assert path.read_text() == "old"
+
+
+# In containers that share a disk, two runs may have the same number of their process, as two blocks here have.
+def test_two_runs_that_write_the_same_file_do_not_meet(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as first:
+        first.write_text("one")
+        write_text(tmp_path / "a.txt", "two")
+        assert (tmp_path / "a.txt").read_text() == "two"
+    assert (tmp_path / "a.txt").read_text() == "one" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_two_runs_that_make_the_same_folder_do_not_meet(tmp_path):
+    with pytest.raises(UserError, match="out: cannot be written"), new_folder(tmp_path / "out") as first:
+        (first / "a").write_text("one")
+        with new_folder(tmp_path / "out") as second:
+            (second / "a").write_text("two")
+        assert (first / "a").read_text() == "one"
+    assert (tmp_path / "out" / "a").read_text() == "two" and os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_is_as_open_as_any_other(tmp_path):
+    (tmp_path / "usual").mkdir()
+    with new_folder(tmp_path / "new"):
+        pass
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_a_folder_below_a_file_cannot_be_made(tmp_path):

@@ -148,15 +148,38 @@ def test_a_picture_without_faces_teaches_its_hardest_priors_that_they_are_none()
     boxes, logits, landmarks = random_predictions(2)
     targets = [target(prior_at(100), 1), torch.zeros(0, 15)]
     loss = MultiBoxLoss(faceless_negatives=30)
-    box, class_, landmark = loss((boxes, logits, landmarks), PRIORS, targets)
-    without = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, targets)
+    matches = loss.match(targets, PRIORS)
+    box, class_, landmark = loss.sums((boxes, logits, landmarks), matches)
+    without = loss.sums((boxes, logits, landmarks), MultiBoxLoss().match(targets, PRIORS))
     assert box == without[0] and landmark == without[2]
+    assert matches.counts.tolist() == [1, 1, 30]
     background = -logits[1].log_softmax(dim=1)[:, 0]
     torch.testing.assert_close(class_, without[1] + background.topk(30).values.sum())
     class_.backward()
     assert (logits.grad[1].abs().sum(dim=1) > 0).sum() == 30
-    everything = MultiBoxLoss(faceless_negatives=10**6)((boxes, logits, landmarks), PRIORS, targets)
-    torch.testing.assert_close(everything[1], without[1] + background.sum())
+    everything = MultiBoxLoss(faceless_negatives=10**6)
+    all_sums = everything.sums((boxes, logits, landmarks), everything.match(targets, PRIORS))
+    torch.testing.assert_close(all_sums[1], without[1] + background.sum())
+
+
+def test_pictures_without_faces_weigh_no_more_than_those_with():
+    """Alone in a batch, where there is no positive, a step would be a hundred times as large if divided by 1."""
+    predictions = random_predictions(8)
+    loss, empty = MultiBoxLoss(faceless_negatives=100), torch.zeros(0, 15)
+    faces = target(torch.cat([prior_at(i) for i in (100, 140, 180)]), 1)
+    usual = loss(predictions, PRIORS, [faces] * 4 + [empty] * 4)[1]
+    for pictures_with_faces in (0, 1):
+        targets = [faces] * pictures_with_faces + [empty] * (8 - pictures_with_faces)
+        assert usual / 2 < loss(predictions, PRIORS, targets)[1] < 2 * usual
+    hardest = (-predictions[1].log_softmax(dim=2)[..., 0]).topk(100).values
+    torch.testing.assert_close(loss(predictions, PRIORS, [empty] * 8)[1], 7 * hardest.mean())
+
+
+def test_the_divisors_are_the_positives_wherever_there_are_enough_of_them():
+    loss = MultiBoxLoss()
+    assert loss.divisors([50, 20, 0]) == loss.divisors([50, 20, 350]) == (50, 50, 20)
+    assert loss.divisors([50, 20, 700]) == (50, 100, 20)
+    assert loss.divisors([0, 0, 0]) == (1, 1, 1)
 
 
 def test_only_pictures_known_to_be_without_faces_teach_that():
@@ -262,13 +285,13 @@ def sees(prior: np.ndarray, region: np.ndarray) -> bool:
 
 
 def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]):
-    """The design's words, one prior at a time: the three sums, the positives and those with landmarks."""
+    """The design's words, one prior at a time: the three sums, and what Matches counts."""
 
     def smooth_l1(values, wanted):
         distance = (values - wanted).abs()
         return torch.where(distance < 1, distance**2 / 2, distance - 0.5).sum().item()
 
-    sums, counts = np.zeros(3), np.zeros(2)
+    sums, counts = np.zeros(3), np.zeros(3)
     for boxes, logits, landmarks, target in zip(*predictions, targets, strict=True):
         ignored, target = target[target[:, 14] == 0].numpy(), target[target[:, 14] != 0]
         if len(target) == 0:

@@ -12,11 +12,13 @@ from conftest import draw_picture
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from PIL import Image
 from torchvision.ops import box_iou
 
-from data.annotations import read_annotations
+from data.annotations import Annotation, read_annotations, write_annotations
 from data.config import cfg_mnet
 from data.dataset import FaceDataset
+from data.pictures import PictureFolder
 from data.sampler import EpochBatches
 from data.show.command import prior_matcher
 from data.show.layout import (
@@ -197,6 +199,75 @@ def test_ignored_faces_have_their_own_colour(show, tmp_path):
 
 
 @pytest.fixture
+def half_ignored(tmp_path):
+    """A picture with a face of 30 x 30 and a larger and a smaller one to be ignored, and one with nothing else."""
+    for name in ("a.jpg", "b.jpg"):
+        draw_picture(tmp_path / "images" / name, [])
+    label = tmp_path / "wider_bbx_gt.txt"
+    a, b = "5 5 60 60 0 0 0 1 0 0\n80 20 30 30 0 0 0 0 0 0\n80 60 6 6 0 0 0 1 0 0\n", "9 9 50 50 0 0 0 1 0 0\n"
+    label.write_text(f"a.jpg\n3\n{a}b.jpg\n1\n{b}")
+    return label
+
+
+@pytest.mark.parametrize("pick", ["largest", "smallest"])
+def test_ignored_faces_are_not_picked(show, half_ignored, pick):
+    outcome, _ = show(half_ignored, "--pick", pick)
+    assert names_of(outcome) == ["a.jpg"] and "a.jpg  (30 x 30 px)" in outcome.out
+    half_ignored.write_text("b.jpg\n1\n9 9 50 50 0 0 0 1 0 0\n")
+    show(half_ignored, "--pick", pick)[0].refuses("no faces that count")
+    show(half_ignored, "--statistics")[0].refuses("no faces that count")
+
+
+def test_statistics_are_of_the_faces_that_count(show, half_ignored, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args: figures.append(self) or save(self, *args))
+    outcome, _ = show(half_ignored, "--statistics")
+    assert outcome.status == 0 and "2 pictures, 1 face and 3 that are ignored" in outcome.out
+    titles = [axes.get_title(loc="left") for axes in figures[0].axes]
+    assert "Face size (median 30 px)" in titles and "Faces in a picture (mean 0.5, most 1)" in titles
+    assert "2 pictures, 1 faces and 3 that are ignored, 0 pictures without faces" in [
+        text.get_text() for text in figures[0].texts
+    ]
+
+
+@pytest.mark.parametrize("kind", ["laboro", "wider_mat"])
+def test_pictures_are_found_by_names_without_suffix(show, tmp_path, kind):
+    faces = {"event/1.jpg": (96, 128), "event/2.png": (60, 128)}
+    for name, size in faces.items():
+        draw_picture(tmp_path / "images" / name, [], size)
+    label = tmp_path / kind
+    names = faces if kind == "wider_mat" else ("event/1", "event/2")
+    boxes = np.array([[20.0, 20, 50, 50]])
+    write_annotations([Annotation(name, boxes, np.full((1, 5, 2), -1.0)) for name in names], label, kind)
+    outcome, sheet = show(label, "--names", "event/1", "event/2", "--side", 128)
+    assert outcome.status == 0 and names_of(outcome) == ["event/1", "event/2"]
+    assert (cell(sheet, 0, 2, 128, 96)[60:] == cv2.imread(str(tmp_path / "images" / "event" / "1.jpg"))[60:]).all()
+    outcome, _ = show(label, "--statistics")
+    assert outcome.status == 0 and "2 pictures, 2 faces" in outcome.out
+    draw_picture(tmp_path / "images" / "event" / "1.png", [])
+    outcome, _ = show(label)
+    assert outcome.status == 3 and "event/1.jpg and event/1.png" in outcome.err
+
+
+def test_labels_may_lie_among_the_pictures(show, script, tmp_path):
+    """As some programs for labelling leave them."""
+    draw_picture(tmp_path / "set" / "a.png", [(32, 24, 64, 48)])
+    (tmp_path / "set" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    outcome, sheet = show(tmp_path / "set", "--side", 128)
+    assert outcome.status == 0 and has(cell(sheet, 0, 1, 128, 96), BOX_COLOR, 60).any()
+    assert script("data/check/__main__.py", tmp_path / "set").status == 0
+    script("data/convert/__main__.py", tmp_path / "set", tmp_path / "set" / "label.txt").refuses("among the pictures")
+    assert script("data/convert/__main__.py", tmp_path / "set", tmp_path / "new", "--split", "train=1").status == 0
+    assert (tmp_path / "new" / "train" / "images" / "a.png").exists()
+
+
+def test_a_picture_too_large_to_hold_is_not_decoded(show, dataset):
+    Image.new("1", (20_000, 20_000)).save(dataset.parent / "images" / "2.jpg", "PNG")
+    outcome, _ = show(dataset, "--names", "1", "2")
+    assert outcome.status == 3 and "2.jpg: has 20000 x 20000 pixels; expected at most" in outcome.err
+
+
+@pytest.fixture
 def landmark_label(tmp_path):
     """A picture that is dark to the left and bright to the right, with a face that has landmarks."""
     path = tmp_path / "images" / "a.png"
@@ -258,6 +329,21 @@ def test_augmented_samples_are_those_of_the_training(show, dataset):
         assert untouched.mean() > 0.3
         assert (picture[untouched] == image.permute(1, 2, 0).numpy()[untouched]).all()
         assert has(picture, BOX_COLOR, 16).any()
+
+
+def test_pictures_without_faces_are_among_the_samples(show, dataset, tmp_path):
+    draw_picture(tmp_path / "studio" / "desk.png", [])
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_picture(dataset.parent / "images" / "6.jpg", [])
+    flags = ("--augmented", "--image_size", 64, "--side", 64, "--columns", 8, "--negatives", tmp_path / "studio")
+    outcome, sheet = show(dataset, *flags)
+    assert outcome.status == 0 and "6.jpg  (0 faces)" in outcome.out
+    assert f"{tmp_path / 'studio' / 'desk.png'}  (0 faces)" in outcome.out
+    names = names_of(outcome)
+    place = names.index(str(tmp_path / "studio" / "desk.png"))
+    image, _, _ = FaceDataset(dataset, 64, negatives=tmp_path / "studio")[(0, 7)]
+    assert len(names) == 8 and (cell(sheet, place, 8, 64, 64) == image.permute(1, 2, 0).numpy()).all()
+    show(dataset, "--augmented", "--negatives", dataset.parent / "images")[0].refuses("has faces in")
 
 
 def test_priors_are_those_that_the_loss_matches():
@@ -330,12 +416,19 @@ def test_statistics_of_a_hand_made_set(tmp_path):
     np.testing.assert_array_equal(values["y"], [0.25, np.nan, np.nan])
 
 
+def test_a_face_is_compared_with_the_short_side_of_its_picture(tmp_path):
+    (tmp_path / "label.txt").write_text("# wide.jpg\n0 0 20 20\n# tall.jpg\n0 0 20 20\n")
+    values = distributions(read_annotations(tmp_path / "label.txt"), np.array([[100, 200], [200, 50]]))
+    assert values["relative_size"].tolist() == [0.2, 0.4]
+
+
 def test_sizes_come_from_headers(dataset, tmp_path):
     (tmp_path / "bad.jpg").write_text("no picture")
     draw_picture(tmp_path / "tall.png", [], (70, 30))
-    sizes, errors = picture_sizes([dataset.parent / "images" / "0.jpg", tmp_path / "bad.jpg", tmp_path / "tall.png"])
-    np.testing.assert_array_equal(sizes, [[96, 128], [np.nan, np.nan], [70, 30]])
-    assert len(errors) == 1 and "bad.jpg" in errors[0]
+    names = ["faces/images/0.jpg", "bad.jpg", "tall", "none.jpg"]
+    sizes, errors = picture_sizes(PictureFolder(tmp_path), names)
+    np.testing.assert_array_equal(sizes, [[96, 128], [np.nan, np.nan], [70, 30], [np.nan, np.nan]])
+    assert len(errors) == 2 and "bad.jpg" in errors[0] and "'none.jpg'" in errors[1]
 
 
 def test_the_plots_show_the_distributions(show, sizes_label, monkeypatch):
@@ -378,8 +471,11 @@ def test_an_unreadable_picture_is_a_cell_of_its_own(show, dataset):
         assert outcome.status == 3 and sheet is not None
         assert len(outcome.err.strip().splitlines()) == 1 and "2.jpg" in outcome.err
         assert "2.jpg  (cannot be read)" in outcome.out
+    (dataset.parent / "images" / "4.jpg").unlink()
     outcome, _ = show(dataset, "--statistics")
-    assert outcome.status == 3 and "2.jpg" in outcome.err
+    assert outcome.status == 3 and "6 pictures, 9 faces" in outcome.out
+    bad, missing = outcome.err.strip().splitlines()
+    assert "2.jpg" in bad and "4.jpg" in missing
     show(dataset, "--names", "2")[0].refuses("none of 1 picture can be read", "2.jpg")
     blank = unreadable_cell("2.jpg", 160)
     assert has(blank.picture, TEXT, 40).sum() > 50
@@ -410,6 +506,10 @@ def test_a_picture_of_the_dataset_is_never_replaced(script, dataset):
     for flags in ((), ("--augmented",), ("--statistics",)):
         outcome = script("data/show/__main__.py", dataset, "--out", dataset.parent / "images" / "0.jpg", *flags)
         outcome.refuses("--out", "among the dataset's pictures")
+    (dataset.parent / "studio").mkdir()
+    flags = ("--augmented", "--negatives", dataset.parent / "studio")
+    outcome = script("data/show/__main__.py", dataset, "--out", dataset.parent / "studio" / "0.jpg", *flags)
+    outcome.refuses("--out", "among the dataset's pictures")
     link = dataset.parent / "link.jpg"
     link.symlink_to(dataset.parent / "images" / "0.jpg")
     script("data/show/__main__.py", dataset, "--out", link).refuses("--out")
@@ -424,7 +524,8 @@ def test_a_picture_of_the_dataset_is_never_replaced(script, dataset):
         (("--names", "1", "--count", 3), ("--count",)),
         (("--augmented", "--images", "x"), ("--images",)),
         (("--side", 40_000, "--columns", 2), ("80,", "65,535", "--side")),
-        (("--images", "nowhere"), ("none of 6 pictures", "--images", "nowhere")),
+        (("--images", "nowhere"), ("nowhere: no such folder of pictures", "--images")),
+        (("--negatives", "x"), ("--negatives", "--augmented")),
     ],
 )
 def test_what_makes_no_sense_is_refused(show, dataset, flags, parts):
@@ -458,7 +559,7 @@ def test_pipes_and_pictures_that_cannot_be_read(show, tmp_path):
     os.mkfifo(tmp_path / "images" / "pipe.jpg")
     outcome, _ = show(tmp_path / "label.txt")
     assert outcome.status == 3 and "pipe.jpg: is a pipe or a device" in outcome.err
-    show(tmp_path / "label.txt", "--statistics")[0].refuses("no faces in pictures that can be read")
+    show(tmp_path / "label.txt", "--statistics")[0].refuses("no faces that count in pictures that can be read")
 
 
 def test_the_class_that_is_the_face(show, tmp_path):

@@ -95,6 +95,22 @@ def test_pictures_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_p
     assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
     assert learnt[0]["class"] < learnt[1]["class"] < learnt[200]["class"]
     train(*flags, "--negatives", tmp_path / "none").refuses("none: cannot be read")
+    images = dataset.parent / "images"
+    train(*flags, "--negatives", images).refuses(images / "0.jpg", "has faces in", "6 of the 7", "--negatives")
+
+
+def test_pictures_without_targets_that_may_show_faces_teach_nothing(train, dataset):
+    """One cannot be read, one has its only face outside: no face is known in them, but there may be one."""
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n10 10 30 30\n# 7.jpg\n-90 -90 20 20\n")
+    (dataset.parent / "images" / "6.jpg").write_bytes(b"no picture")
+    draw_picture(dataset.parent / "images" / "7.jpg", [], seed=50)
+    learnt = []
+    for count in (0, 200):
+        outcome = train("--epochs", 1, "--batch_size", 8, "--skip_unreadable", "--faceless_negatives", count)
+        assert outcome.status == 0, outcome.err
+        mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
+        learnt.append(mean[mean.index("class") + 1])
+    assert learnt[0] == learnt[1]
 
 
 def test_training_lowers_the_loss(train):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -169,8 +170,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         UserError: the file cannot be written, a full disk for one.
     """
     path = Path(path)
-    # The longest names have 255 bytes, and a letter up to four.
-    temporary = path.with_name(f".{path.stem[:50]}.{os.getpid()}.tmp{path.suffix}")
+    temporary = unique_beside(path, f"tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -180,6 +180,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a parent that is no folder has its own message above
             temporary.unlink()
+
+
+def unique_beside(path: Path, end: str) -> Path:
+    """Return a hidden path beside `path`, ending in a dot and `end`, that no other run has.
+
+    A process's number would not do: in containers that share a disk, many have the same.
+    """
+    # The longest names have 255 bytes, and a letter up to four.
+    return path.with_name(f".{path.stem[:50]}.{secrets.token_hex(8)}.{end}")
 
 
 def refuse_existing(path: Path) -> None:
@@ -197,15 +206,16 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     refuse_existing(path)
-    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")
+    temporary = unique_beside(path, "tmp")
     try:
         temporary.mkdir(parents=True)
-        yield temporary
-        temporary.rename(path)
+        try:
+            yield temporary
+            temporary.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -18,7 +18,7 @@ from data.annotations.record import (
     written_number,
 )
 from data.annotations.text import parse_numbers
-from data.pictures import files_below, find_pictures, picture_key, picture_size
+from data.pictures import files_below, find_pictures, picture_key, picture_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 
@@ -33,12 +33,12 @@ def read_yolo(
 ) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
 
-    A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` in the folder names
-    the classes, where it is absent their numbers are their names. A picture without a label file has no faces.
+    A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` names the classes, in
+    the folder or, of one in `labels`, above it as far as beside `labels`; where it is absent their numbers are their
+    names. A picture without a label file has no faces.
 
     Args:
-        images: folder of the pictures, whose sizes turn parts into pixels; None: the one whose path has `images` for
-            the last `labels`, else `images` in or beside the folder, else the folder itself.
+        images: folder of the pictures, whose sizes turn parts into pixels; None: that of `usual_images`.
         problems: as for `read_annotations`; a picture that cannot be read has no faces then.
 
     Raises:
@@ -47,13 +47,12 @@ def read_yolo(
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
-    classes = _read_classes(folder / CLASSES)
+    images = images or usual_images(folder)
     if (folder / "labels").is_dir():  # the dataset's folder, with images/ and labels/ in it
         folder = folder / "labels"
     labels = _find_labels(folder)
-    images = images or _images_folder(folder)
     pictures = find_pictures(images)
-    classes = classes or _read_classes(folder / CLASSES)
+    classes = _read_classes(folder)
     rows, records = {}, {key: record for record, key in enumerate(pictures)}
     for key, path in labels.items():
         if key in pictures:
@@ -95,19 +94,15 @@ def _find_labels(folder: Path) -> dict[str, Path]:
     return {name[:-4]: folder / name for name in files}
 
 
-def _images_folder(folder: Path) -> Path:
-    parts = Path(os.path.abspath(folder)).parts
-    candidates = [folder / "images", Path(*parts[:-1], "images")]
-    if "labels" in parts:
-        last = len(parts) - 1 - parts[::-1].index("labels")
-        candidates.insert(0, Path(*parts[:last], "images", *parts[last + 1 :]))
-    return next((candidate for candidate in candidates if candidate.is_dir()), folder)
-
-
-def _read_classes(path: Path) -> dict[int, str]:
-    if not path.is_file():
-        return {}
-    return dict(enumerate(name.strip() for name in read_text(path).strip().split("\n")))
+def _read_classes(folder: Path) -> dict[int, str]:
+    """Return number -> name of the classes by the nearest file of their names; none where there is no such file."""
+    folder = Path(os.path.abspath(folder))
+    above = folder.parents[: folder.parts[::-1].index("labels") + 1] if "labels" in folder.parts else []
+    for place in (folder, *above):
+        if (place / CLASSES).is_file():
+            names = read_text(place / CLASSES).strip().split("\n")
+            return dict(enumerate(name.strip() for name in names))
+    return {}
 
 
 def _read_rows(

@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from data.annotations import find_annotations, read_annotations
 from data.annotations.reading import FIXED
 from data.annotations.record import Annotations, Problem
-from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
+from data.pictures import PICTURE_SUFFIXES, files_below, pictures_by_name, usual_images
 from data.splits import ANNOTATION_NAMES, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
@@ -58,12 +57,13 @@ class Part:
 
     @cached_property
     def file_of(self) -> np.ndarray:
-        """(P,) int64: the index in `files` of each record's picture, -1 where it is missing."""
-        index = {name: i for i, name in enumerate(self.files)}
-        # A name without a suffix, as Laboro TV's IDs, means the picture of any suffix, if there is only one.
-        counts = Counter(map(picture_key, self.files))
-        index |= {key: i for i, key in enumerate(map(picture_key, self.files)) if counts[key] == 1}
-        return np.array([index.get(self._plain(name), -1) for name in self.annotations.names], np.int64)
+        """(P,) int64: the index in `files` of each record's picture, -1 where it is missing.
+
+        A name without a suffix, as Laboro TV's IDs, means the picture of any suffix, if there is only one.
+        """
+        by_name = pictures_by_name(self.files)
+        found = [by_name.get(self._plain(name), []) for name in self.annotations.names]
+        return np.array([files[0] if len(files) == 1 else -1 for files in found], np.int64)
 
     @cached_property
     def paths(self) -> list[Path]:
@@ -99,7 +99,7 @@ def find_parts(
 
     Args:
         paths: each an annotation, a folder with one and `images/`, or a folder of such folders.
-        images: folder of the pictures, where there is a single annotation; None: `images/` beside it.
+        images: folder of the pictures, where there is a single annotation; None: that of `usual_images`.
         category: as for `read_annotations`.
 
     Raises:
@@ -129,14 +129,16 @@ def find_parts(
 def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
     """Return the name, the annotation (file or folder) and the pictures' folder of each part."""
     if path.is_file():
-        return [(path.resolve().parent.name, path, Path(images or path.parent / "images"))]
+        return [(path.resolve().parent.name, path, Path(images or usual_images(path)))]
     if not path.is_dir():
         raise UserError(f"{path}: no such dataset; name its folder or a label file")
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
-    if not folders and (path.parent / "images").is_dir():  # the path is that of labels/ beside images/
-        return [(path.resolve().parent.name, path, path.parent / "images")]
+    usual = usual_images(path)
+    if not folders and usual.is_dir():  # of labels/ beside images/, or of labels that are among their pictures
+        is_beside = usual.parent == Path(os.path.abspath(path)).parent
+        return [((path.resolve().parent if is_beside else path.resolve()).name, _annotation_in(path), usual)]
     if not folders:
         raise UserError(
             f"{path}: has no images/ and no folders that have it, as train/images/ is; name a label file or a folder"

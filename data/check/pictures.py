@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data.pictures import read_header
+from data.pictures import check_pixels, read_header
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
 
@@ -29,7 +29,6 @@ REDUCTIONS = (
     (0, cv2.IMREAD_GRAYSCALE),
 )
 CHUNK = 16  # pictures that a process takes at a time
-MOST_PIXELS = 1 << 28  # which a training, too, would need gigabytes for
 ENDS_EARLY = "premature end"  # libjpeg's words: the rest of the picture is grey, though the file has its end
 
 
@@ -139,8 +138,7 @@ def look(path: Path) -> Look:
         if not content:
             raise UserError(f"{path}: is empty, a file of 0 bytes; fetch it again")
         size, orientation = _header(path, content)
-        if size[0] * size[1] > MOST_PIXELS:
-            raise UserError(f"{path}: has {size[1]} x {size[0]} pixels; expected at most {MOST_PIXELS:,} in all")
+        check_pixels(path, size)
         flags = next(flags for side, flags in REDUCTIONS if min(size) >= side)
         os.ftruncate(2, 0)
         os.lseek(2, 0, os.SEEK_SET)

@@ -16,7 +16,7 @@ from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
 from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
 from data.convert.wider import find_ground_truth, find_landmarks, is_wider_download, next_commands, wider_parts
-from data.pictures import has_no_suffix
+from data.pictures import has_no_suffix, usual_images
 from utils.errors import UserError
 from utils.files import refuse_existing
 from utils.flags import natural_int
@@ -40,14 +40,14 @@ TRAINABLE = ("label", "wider", "laboro", "coco")  # which are files
 def main() -> None:
     args = _parse_flags()
     refuse_existing(args.out)
-    images = (args.images or _usual_images(args.source)).resolve()
-    if args.out.resolve().is_relative_to(images):
-        raise UserError(f"{args.out}: lies below {images}, among the pictures; choose another place")
     if is_wider_download(args.source):
         own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
         _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
         convert_wider(args)
         return
+    images = (args.images or usual_images(args.source)).resolve()
+    if args.out.resolve().is_relative_to(images):
+        raise UserError(f"{args.out}: lies below {images}, among the pictures; choose another place")
     _refuse_flags(args, ("landmarks",), f"belongs to WIDER FACE as downloaded, which {args.source} is not")
     if args.split or args.split_list:
         write_splits(args)
@@ -78,7 +78,7 @@ def convert_wider(args: argparse.Namespace) -> None:
 
 def write_splits(args: argparse.Namespace) -> None:
     """Deal the pictures out to splits, make the dataset and print how to go on."""
-    images = args.images or _usual_images(args.source)
+    images = args.images or usual_images(args.source)
     every = resolve_pictures(_read(args), images)
     annotations = _chosen(every, args)
     if args.split_list:
@@ -100,7 +100,7 @@ def write_splits(args: argparse.Namespace) -> None:
 
 def write_one(args: argparse.Namespace) -> None:
     """Write all annotations in one other format."""
-    kind, images = args.to or "label", args.images or _usual_images(args.source)
+    kind, images = args.to or "label", args.images or usual_images(args.source)
     annotations = _read(args)
     annotations = _chosen(resolve_pictures(annotations, images) if args.images else annotations, args)
     annotations, sentences = fit_annotations(annotations, kind, images=images)
@@ -123,12 +123,6 @@ def _read(args: argparse.Namespace) -> Annotations:
 
 def _chosen(annotations: Sequence[Annotation], args: argparse.Namespace) -> Sequence[Annotation]:
     return [each for each in annotations if len(each.boxes)] if args.faces_only else annotations
-
-
-def _usual_images(source: Path) -> Path:
-    """Return images/ in the source, or beside it where there is none in it."""
-    inside = source / "images"
-    return inside if inside.is_dir() else source.parent / "images"
 
 
 def _pairs(flag: str, texts: Sequence[str], splits: Sequence[str]) -> dict[str, str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.annotations import Annotation, fit_annotations, picture_key, write_annotations
+from data.annotations import Annotation, fit_annotations, write_annotations
 from data.annotations.record import Annotations
-from data.pictures import find_pictures
+from data.pictures import PictureFolder
 from data.splits import ANNOTATION_NAMES, DEV, LABELS, TEST
-from utils.errors import UserError
-from utils.files import join_inside, new_folder, path_inside
+from utils.errors import PictureError, UserError
+from utils.files import join_inside, new_folder
 
 SPLITS = tuple(LABELS)
 LISTS = {"val": DEV.list_name, "test": TEST.list_name}
@@ -40,30 +40,22 @@ def annotation_name(split: str, kind: str) -> str:
 
 
 def resolve_pictures(annotations: Annotations, images: Path) -> list[Annotation]:
-    """Give each annotation the name of its picture's file: that of the same name, or else of the same without suffix.
+    """Give each annotation the name of its picture's file, which may have another suffix or the only one.
 
     Raises:
-        UserError: no such folder, or a picture that is not below it, named with its place in the annotation.
+        UserError: no such folder, or a picture that is not found below it, named with its place in the annotation.
     """
-    if not images.is_dir():
-        raise UserError(f"{images}: no such folder of pictures; name it with --images")
-    found = None
+    folder = PictureFolder(images)
     resolved, missing = [], []
     for annotation, place in zip(annotations, annotations.places.pictures, strict=True):
-        name = annotation.name
-        if not os.path.isfile(path_inside(images, name)):
-            found = find_pictures(images) if found is None else found
-            path = found.get(picture_key(name))
-            if path is None:
-                missing.append(f"{place}: found no picture {name!r}")
-                continue
-            name = path.relative_to(images).as_posix()
-        resolved.append(replace(annotation, name=name))
+        try:
+            resolved.append(replace(annotation, name=folder.find(annotation.name)))
+        except PictureError as error:
+            missing.append(f"{place}: {error}")
     if missing:
         count = len(missing) + len(resolved)
         raise UserError(
-            f"{missing[0]} below {images} ({len(missing)} of the {count} are missing); name the folder of the pictures"
-            " with --images"
+            f"{missing[0]} ({len(missing)} of the {count} are missing); name the folder of the pictures with --images"
         )
     return resolved
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from data.sample.picture import draw_picture
 from utils.errors import UserError
+from utils.files import unique_beside
 
 COUNTS = {"train": 160, "val": 40, "test": 40}  # the order also numbers the splits for the generator
 SIZE = (640, 360)
@@ -50,7 +51,7 @@ def make_sample(
         raise UserError(f"the seed must not be negative, but is {seed}")
     out = Path(os.path.realpath(out))  # a link is followed, so that what it leads to is what is replaced
     check_replaceable(out)
-    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("new", "old"))
+    fresh, old = (unique_beside(out, part) for part in ("new", "old"))
     try:
         fresh.mkdir(parents=True)
         write_sample(fresh, counts, size, seed)

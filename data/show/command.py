@@ -6,6 +6,8 @@ r"""Look at a dataset: contact sheets of its pictures or of training samples, an
     python -m data.show data/tvface/train/label.txt --augmented --priors  # what the network learns: samples.jpg
     python -m data.show data/tvface/train/label.txt --statistics          # statistics.png
 
+Ignored faces, which neither count nor are learnt, are drawn in a colour of their own, and not picked or measured.
+
 Each cell has a number, by which its picture's name is found in what is printed. The colours are explained at the end
 of a sheet. No window is needed.
 
@@ -25,6 +27,7 @@ from data.annotations import read_annotations
 from data.annotations.record import Annotations
 from data.config import NETWORKS
 from data.dataset import FaceDataset
+from data.pictures import PictureFolder, usual_images
 from data.show.layout import Cell, check_size, contact_sheet
 from data.show.plots import draw_statistics
 from data.show.samples import Matcher, first_samples, show_samples
@@ -35,7 +38,7 @@ from layers.matching import WORTH_LEARNING, match, pairwise_iou
 from layers.modules.multibox_loss import MultiBoxLoss
 from utils.box_utils import point_form
 from utils.errors import UNREADABLE, UserError
-from utils.files import join_inside, write_image
+from utils.files import write_image
 from utils.flags import natural_int, picture_side, positive_int
 from utils.text import counted, printable
 
@@ -53,6 +56,7 @@ GOES_WITH = {
     "epoch": (AUGMENTED,),
     "network": (AUGMENTED,),
     "image_size": (AUGMENTED,),
+    "negatives": (AUGMENTED,),
     "priors": (AUGMENTED,),
 }
 SUFFIXES = {
@@ -67,14 +71,18 @@ def main() -> None:
     args, mode = _parse_flags()
     if not args.labels.exists():
         raise UserError(f"{args.labels}: no such label file; to draw a small dataset: python -m data.sample")
-    images = args.images or _images_of(args.labels)
-    if args.out.resolve().is_relative_to(images.resolve()):
-        raise UserError(f"--out {args.out}: lies below {images}, among the dataset's pictures; choose another place")
+    images = args.images or usual_images(args.labels)
+    for folder in (images, args.negatives):
+        if folder and args.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(
+                f"--out {args.out}: lies below {folder}, among the dataset's pictures; choose another place"
+            )
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:
         annotations = read_annotations(args.labels, images=args.images, category=args.category)
-        errors = (_show_statistics if mode == STATISTICS else _show_pictures)(args, annotations, images)
+        show = _show_statistics if mode == STATISTICS else _show_pictures
+        errors = show(args, annotations, PictureFolder(images))
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     if errors:
@@ -110,6 +118,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     add("--epoch", type=natural_int, metavar="N", help="of --augmented (default: 0)")
     add("--network", choices=list(NETWORKS), help="for which --augmented makes samples (default: mobile0.25)")
     add("--image_size", type=picture_side, metavar="PX", help="side of the samples (default: the network's)")
+    add("--negatives", type=Path, metavar="DIR", help="of further pictures, without faces, as train.py takes them")
     add(
         "--priors", action="store_true", default=None,
         help="draw the prior boxes that match the faces of --augmented, and count the faces without any",
@@ -128,15 +137,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     return args, mode
 
 
-def _images_of(labels: Path) -> Path:
-    """Return where the pictures of a label file or folder usually are."""
-    if not labels.is_dir():
-        return labels.parent / "images"
-    candidates = (labels / "images", labels.parent / "images", labels)
-    return next(folder for folder in candidates if folder.is_dir())
-
-
-def _show_pictures(args: argparse.Namespace, annotations: Annotations, images: Path) -> list[str]:
+def _show_pictures(args: argparse.Namespace, annotations: Annotations, images: PictureFolder) -> list[str]:
     """Write the sheet of random, named or extreme pictures; return a line for each that cannot be read."""
     faces = None
     if args.names:
@@ -155,7 +156,7 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     """Write the sheet of training samples; return a line for each picture that cannot be read."""
     cfg = NETWORKS[args.network]
     size = args.image_size or cfg["image_size"]
-    dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True)
+    dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
     keys = first_samples(dataset, args.epoch, args.count)
     check_size(len(keys), args.columns, args.side)
     threshold = MultiBoxLoss().overlap_threshold
@@ -184,18 +185,20 @@ def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
     return find
 
 
-def _show_statistics(args: argparse.Namespace, annotations: Annotations, images: Path) -> list[str]:
-    """Write the plots; return a line about pictures that cannot be read."""
-    sizes, errors = picture_sizes([join_inside(images, name) for name in annotations.names])
+def _show_statistics(args: argparse.Namespace, annotations: Annotations, images: PictureFolder) -> list[str]:
+    """Write the plots; return a line for each picture that cannot be read."""
+    sizes, errors = picture_sizes(images, annotations.names)
     _check_readable(len(sizes), errors)
     values = distributions(annotations, sizes)
     if not np.isfinite(values["relative_size"]).any():
-        raise UserError(f"{args.labels}: has no faces in pictures that can be read, whose statistics these would be")
+        raise UserError(
+            f"{args.labels}: has no faces that count in pictures that can be read, whose statistics these would be"
+        )
     prior_sizes = [size for sizes in NETWORKS[args.network]["min_sizes"] for size in sizes]
     draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
-    print(f"{args.out}: {counted(len(sizes), 'picture')}, {counted(len(values['size']), 'face')}")
-    if len(errors) > 1:
-        return [f"{len(errors):,} pictures cannot be read; the first: {errors[0]}"]
+    ignored = int(values["ignored"].sum())
+    others = f" and {ignored:,} that are ignored" if ignored else ""
+    print(f"{args.out}: {counted(len(sizes), 'picture')}, {counted(len(values['size']), 'face')}{others}")
     return errors
 
 

@@ -50,8 +50,11 @@ def draw_statistics(path: Path, name: str, values: Mapping[str, np.ndarray], pri
         axes.tick_params(color="#888888", labelsize=9)
         title = draw(axes, values)
         axes.set_title(title, loc="left", pad=16, fontsize=11, fontweight="bold")
-    counts, empty = values["faces"], int((values["faces"] == 0).sum())
-    summary = f"{len(counts):,} pictures, {int(counts.sum()):,} faces, {empty:,} pictures without faces"
+    counts, ignored = values["faces"], int(values["ignored"].sum())
+    empty = int((counts + values["ignored"] == 0).sum())
+    summary = f"{len(counts):,} pictures, {int(counts.sum()):,} faces"
+    summary += f" and {ignored:,} that are ignored" if ignored else ""
+    summary += f", {empty:,} pictures without faces"
     figure.text(left / width, 1 - 0.22 / height, name, va="top", fontsize=14, fontweight="bold", parse_math=False)
     figure.text(left / width, 1 - 0.54 / height, summary, va="top", color=GREY, fontsize=11)
     with atomic_path(path) as temporary, warnings.catch_warnings():

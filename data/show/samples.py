@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from data.show.layout import FORCED_COLOR, LANDMARKS, LEGEND, PRIOR_COLOR, Cell, unreadable_cell
+from data.show.layout import LANDMARKS, LEGEND, Cell, unreadable_cell
 from utils.drawing import draw_boxes, fit
 from utils.text import counted
 
@@ -18,6 +18,7 @@ from utils.text import counted
 # in the same form, (K,) bool which of them match only because they are a face's best, (N,) bool which faces have one.
 Matcher = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
+MATCHING, FORCED = "matching prior box", "prior box that matches only as its face's best"
 OPACITY = 0.5  # of the many priors around a face, which must not hide it
 
 
@@ -60,32 +61,52 @@ def show_samples(
     shown = Shown()
     for key in tqdm(keys, desc="drawing", unit="sample", disable=None):
         image, target, info = dataset[key]
-        name = dataset.annotations.names[key[1]]
+        name = _name(dataset, key[1])
         if info.unreadable:
             shown.errors.append(f"{info.path}: cannot be read")
             shown.cells.append(unreadable_cell(name, side))
             continue
         learnt = target[:, 14].numpy() != 0
-        shown.faces += int(learnt.sum())
-        note = counted(int(learnt.sum()), "face")
-        picture = fit(image.permute(1, 2, 0).numpy(), side)
+        picture, note = fit(image.permute(1, 2, 0).numpy(), side), counted(int(learnt.sum()), "face")
         kinds, marks = np.where(learnt, "face", "ignored face").astype(object), set()
+        shown.faces += int(learnt.sum())
         if matcher is not None:
             priors, forced, matched = (found.numpy() for found in matcher(target[learnt, :4]))
-            outlines = draw_boxes(picture, side * priors[~forced], colors=[PRIOR_COLOR] * int((~forced).sum()))
-            picture = cv2.addWeighted(outlines, OPACITY, picture, 1 - OPACITY, 0)
-            picture = draw_boxes(picture, side * priors[forced], colors=[FORCED_COLOR] * int(forced.sum()))
+            picture, marks = _draw_priors(picture, priors, forced)
+            note += f", {counted(len(priors), 'prior')}"
+            kinds[np.flatnonzero(learnt)[~matched]] = "face that no prior box matches"
             shown.priors += len(priors)
             shown.forced += int(forced.sum())
             shown.unmatched += int((~matched).sum())
-            note += f", {counted(len(priors), 'prior')}"
-            marks |= {"matching prior box"} if (~forced).any() else set()
-            marks |= {"prior box that matches only as its face's best"} if forced.any() else set()
-            kinds[np.flatnonzero(learnt)[~matched]] = "face that no prior box matches"
-        with_landmarks = target[:, 14].numpy() > 0
-        marks |= {*kinds, *(LANDMARKS if with_landmarks.any() else ())}
-        colors = [LEGEND[kind] for kind in kinds]
-        boxes, landmarks = side * target[:, :4].numpy(), side * target[:, 4:14].numpy().reshape(-1, 5, 2)
-        picture = draw_boxes(picture, boxes, landmarks, with_landmarks, colors)
+        picture = draw_faces(picture, target, [LEGEND[kind] for kind in kinds])
+        marks |= {*kinds, *(LANDMARKS if (target[:, 14] > 0).any() else ())}
         shown.cells.append(Cell(picture, name, note, frozenset(marks)))
     return shown
+
+
+def _name(dataset: FaceDataset, index: int) -> str:
+    """Return a picture's name in the labels, or the path of one that is a negative."""
+    names = dataset.annotations.names
+    return names[index] if index < len(names) else str(dataset.path(index))
+
+
+def _draw_priors(picture: np.ndarray, priors: np.ndarray, forced: np.ndarray) -> tuple[np.ndarray, set[str]]:
+    """Return a square picture with the prior boxes that match its faces, and what there is of them in the legend."""
+    side = len(picture)
+    outlines = draw_boxes(picture, side * priors[~forced], colors=[LEGEND[MATCHING]] * int((~forced).sum()))
+    picture = cv2.addWeighted(outlines, OPACITY, picture, 1 - OPACITY, 0)
+    picture = draw_boxes(picture, side * priors[forced], colors=[LEGEND[FORCED]] * int(forced.sum()))
+    marks = {FORCED if one else MATCHING for one in forced}
+    return picture, marks
+
+
+def draw_faces(picture: np.ndarray, target: Tensor, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Return a copy of a sample's picture, at any scale, with the faces of its target.
+
+    Args:
+        picture: (S, S, 3) uint8, BGR.
+        target: (N, 15), as FaceDataset gives it.
+        colors: (N,) of the boxes, BGR.
+    """
+    values = len(picture) * target[:, :14].numpy()
+    return draw_boxes(picture, values[:, :4], values[:, 4:].reshape(-1, 5, 2), target[:, 14].numpy() > 0, colors)

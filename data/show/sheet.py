@@ -1,19 +1,22 @@
 """Labelled pictures, chosen and drawn for a contact sheet."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from data.annotations import Annotation, picture_key
 from data.annotations.record import Annotations
+from data.pictures import PictureFolder, check_pixels, pictures_by_name, read_header
 from data.show.layout import LANDMARKS, LEGEND, Cell, unreadable_cell
 from data.statistics import face_sizes
 from utils.drawing import draw_boxes, fit
 from utils.errors import UserError
-from utils.files import join_inside, read_image
+from utils.files import decode_image, read_bytes
 from utils.overlap import overlapped
 from utils.text import counted
 
@@ -33,13 +36,10 @@ def choose_named(annotations: Annotations, names: Iterable[str]) -> list[int]:
     Raises:
         UserError: a name that no picture has, or that two have without their suffixes.
     """
-    whole = {name: index for index, name in enumerate(annotations.names)}
-    by_key = {}
-    for name, index in whole.items():
-        by_key.setdefault(picture_key(name), []).append(index)
+    by_name = pictures_by_name(annotations.names)
     chosen = []
     for name in names:
-        found = [whole[name]] if name in whole else by_key.get(picture_key(name), [])
+        found = by_name.get(name) or by_name.get(picture_key(name), [])
         if len(found) != 1:
             others = " and ".join(annotations.names[index] for index in found)
             what = f"may be {others}; name it with its suffix" if found else "no picture has this name in the labels"
@@ -51,7 +51,7 @@ def choose_named(annotations: Annotations, names: Iterable[str]) -> list[int]:
 def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple[list[int], list[int]]:
     """Return the pictures with the largest or smallest faces, the extreme first, and the face of each that is it.
 
-    Faces without width or height are none.
+    Faces without width or height are none, nor are those that do not count.
 
     Raises:
         UserError: no picture has a face.
@@ -59,9 +59,9 @@ def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple
     sizes = face_sizes(annotations.boxes)
     owners = np.repeat(np.arange(len(annotations)), np.diff(annotations.ends, prepend=0))
     order = np.argsort(-sizes if largest else sizes, kind="stable")
-    order = order[sizes[order] > 0]
+    order = order[(sizes > 0)[order] & ~annotations.ignored[order]]
     if len(order) == 0:
-        raise UserError("--pick: the labels have no faces; leave it out to see random pictures")
+        raise UserError("--pick: the labels have no faces that count; leave it out to see random pictures")
     _, first = np.unique(owners[order], return_index=True)
     faces = order[np.sort(first)[:count]]
     pictures = owners[faces]
@@ -70,7 +70,7 @@ def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple
 
 
 def show_pictures(
-    annotations: Annotations, pictures: Sequence[int], faces: Sequence[int] | None, folder: Path, side: int
+    annotations: Annotations, pictures: Sequence[int], faces: Sequence[int] | None, folder: PictureFolder, side: int
 ) -> tuple[list[Cell], list[str]]:
     """Read pictures and draw their faces.
 
@@ -83,25 +83,30 @@ def show_pictures(
     Returns:
         cells: (K,) in the order of the pictures.
         errors: a line for each picture that cannot be read, whose cell says so.
-
-    Raises:
-        UserError: a name that leads outside the folder.
     """
     annotated = [annotations[index] for index in pictures]
-    paths = [join_inside(folder, annotation.name) for annotation in annotated]
-    items = zip(annotated, paths, [None] * len(paths) if faces is None else faces, strict=True)
-    made = overlapped(partial(_read_cell, side), items, threads=THREADS, ahead=2 * THREADS)
-    made = list(tqdm(made, total=len(paths), desc="drawing", unit="picture", disable=None))
+    items = zip(annotated, [None] * len(annotated) if faces is None else faces, strict=True)
+    made = overlapped(partial(_read_cell, folder, side), items, threads=THREADS, ahead=2 * THREADS)
+    made = list(tqdm(made, total=len(annotated), desc="drawing", unit="picture", disable=None))
     return [cell for cell, _ in made], [error for _, error in made if error]
 
 
-def _read_cell(side: int, item: tuple[Annotation, Path, int | None]) -> tuple[Cell, str | None]:
-    annotation, path, face = item
+def _read_cell(folder: PictureFolder, side: int, item: tuple[Annotation, int | None]) -> tuple[Cell, str | None]:
+    annotation, face = item
     try:
-        image = read_image(path)
+        image = _read_stored(folder.path / folder.find(annotation.name))
     except UserError as error:
         return unreadable_cell(annotation.name, side), str(error)
     return draw_cell(image, annotation, side, face), None
+
+
+def _read_stored(path: Path) -> np.ndarray:
+    """Return the (H, W, 3) pixels of a picture, unless there are too many to hold those of THREADS pictures."""
+    content, size = read_bytes(path), (0, 0)
+    with suppress(UserError):  # of a kind that OpenCV alone knows
+        size, _ = read_header(path, content)
+    check_pixels(path, size)
+    return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | None = None) -> Cell:

@@ -1,6 +1,6 @@
 """The MultiBox loss of SSD with RetinaFace's landmark term."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +25,7 @@ class Matches:
     left_out: Tensor  # (E,) int64, positions of the priors that learn nothing, for they see a face that does not count
     hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each picture's hardest negatives
     most: int  # the largest number of negatives learnt in one picture
-    counts: Tensor  # (2,) float32, K and L: what the sums are divided by
+    counts: Tensor  # (3,) float32, K, L and the negatives learnt in pictures without a face, for `divisors`
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Matches":
         """Return the same on another device."""
@@ -47,7 +47,8 @@ class MultiBoxLoss(nn.Module):
 
     Args:
         overlap_threshold: IoU from which a prior is positive.
-        negatives_per_positive: how many of the hardest background priors of a picture are learnt for each positive.
+        negatives_per_positive: how many of the hardest background priors of a picture are learnt for each positive;
+            at least 1.
         faceless_negatives: how many of them are learnt of a picture in which there is no face.
         variances: of the box coding, for centres and sizes.
     """
@@ -79,13 +80,29 @@ class MultiBoxLoss(nn.Module):
                 sees it is learnt neither as a face nor as background. N may be 0.
 
         Returns:
-            Scalars: smooth L1 of the boxes and cross entropy, both divided by the batch's positives, and smooth L1
-            of the landmarks divided by the positives that have landmarks; each divisor is at least 1.
+            Scalars: smooth L1 of the boxes, cross entropy, and smooth L1 of the landmarks; see `divisors`.
         """
         matches = self.match(targets, priors)
-        boxes, classes, landmarks = self.sums(predictions, matches)
-        positives, with_landmarks = matches.counts.clamp(min=1)
-        return boxes / positives, classes / positives, landmarks / with_landmarks
+        sums, divisors = self.sums(predictions, matches), self.divisors(matches.counts.tolist())
+        return tuple(value / divisor for value, divisor in zip(sums, divisors, strict=True))
+
+    def divisors(self, counts: Sequence[float]) -> tuple[float, float, float]:
+        """Return what the box, class and landmark sums are divided by.
+
+        These are the positives, again the positives, and those of them that have landmarks, each at least 1. Where
+        nearly all pictures of a batch are without faces, the class sum's is the number of positives that would have
+        had as many negatives: divided by the few positives, or by 1, it would give gradients a hundred times as large
+        as those of other steps.
+
+        Args:
+            counts: of a Matches, or the sums of those of all parts of a batch.
+        """
+        positives, with_landmarks, faceless = counts
+        return (
+            max(positives, 1.0),
+            max(positives, faceless / self.negatives_per_positive, 1.0),
+            max(with_landmarks, 1.0),
+        )
 
     def match(self, targets: list[Tensor], priors: Tensor, faceless: list[bool] | None = None) -> Matches:
         """Find and code what each prior of a batch learns; `targets` and `priors` as for the whole loss.
@@ -118,6 +135,7 @@ class MultiBoxLoss(nn.Module):
             for positive, out, none in zip(found, left_out, faceless, strict=True)
         ]
         most = max(negatives)
+        of_faceless = sum(n for n, none in zip(negatives, faceless, strict=True) if none)
         hardest = torch.cat([torch.arange(n, device=priors.device) + i * most for i, n in enumerate(negatives)])
         with_landmarks = positives[labelled]
         return Matches(
@@ -128,7 +146,7 @@ class MultiBoxLoss(nn.Module):
             left_out=nothing,
             hardest=hardest,
             most=most,
-            counts=torch.tensor([len(positives), len(with_landmarks)], dtype=torch.float32, device=priors.device),
+            counts=torch.tensor([len(positives), len(with_landmarks), of_faceless], device=priors.device).float(),
         )
 
     def sums(self, predictions: tuple[Tensor, Tensor, Tensor], matches: Matches) -> tuple[Tensor, Tensor, Tensor]:
