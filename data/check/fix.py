@@ -140,6 +140,10 @@ def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> tuple[list
     sizes = [len(one.part.files) for one in every]
     starts = np.cumsum([0, *sizes])
     faces = np.concatenate([one.labels.count_faces(size) for one, size in zip(every, sizes, strict=True)])
+    # Of equal files, one that lost its faces, and so will not be kept, is believed before one that is said to have none
+    bereft = np.concatenate(
+        [np.isin(np.arange(size), one.labels.file[one.labels.bereft]) for one, size in zip(every, sizes, strict=True)]
+    )
     equal, leaked = {}, set()  # the first of equal files in a part -> all of them; firsts that a later part has, too
     undecided = Counter()
     for copy in copies:
@@ -154,7 +158,7 @@ def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> tuple[list
                 leaked.add(copy.earlier)
     dropped = {file for first in leaked for file in equal.get(first, [first])}
     for group in equal.values():
-        dropped |= set(group) - {max(group, key=lambda file: faces[file])}
+        dropped |= set(group) - {max(group, key=lambda file: (faces[file], bereft[file]))}
     by_part = [
         {file - start for file in dropped if start <= file < start + size}
         for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
