@@ -1,14 +1,18 @@
 """`python -m data.check`: it finds what is planted, nothing else, and says where."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from planted_faults import CHECK, assert_found, check, findings, labelled, plant
 
+from data.annotations import read_annotations
+from data.check import summary
 from data.check.copies import find_copies
 from data.check.pictures import Looks
+from utils.errors import UserError
 
 
 def test_every_planted_fault_is_found_and_nothing_else(script, drawn_sample, tmp_path):
@@ -171,9 +175,106 @@ def test_how_alike_copies_are(likeness, is_copy):
 
 
 def test_where_kinds_of_faults_begin(script, tmp_path):
-    """Two faces of an IoU of 0.82 are two; of a box half in the picture and half out, 60 % is in and 40 % is out."""
-    rows = "10 10 100 100\n20 10 100 100\n282 10 30 40\n288 80 30 40\n299.5 150 1 30\n"
+    """Two faces of an IoU of 0.82 are two; of a box half in the picture and half out, 60 % is in and 40 % is out.
+
+    One that leaves its picture by less than a pixel does not, unless less than a pixel of it is left. That is not so
+    of one from 0.4 to 1.4, though in floating point the difference is less than 1.
+    """
+    rows = "10 10 100 100\n20 10 100 100\n282 10 30 40\n288 80 30 40\n299.5 150 1 30\n-0.9 50 2 30\n0.4 150 1 30\n"
     label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (200, 300)})
     report, _ = check(script, label)
     found = [(one["kind"], one["where"].rpartition(":")[2]) for one in report["findings"]]
-    assert found == [("outside", "5"), ("beyond", "4")]
+    assert found == [("empty", "6"), ("outside", "5"), ("beyond", "4")]
+    assert report["findings"][0]["message"] == "x y w h 299.5 150 1 30 in a picture of 300 x 200"
+
+
+@pytest.mark.parametrize(
+    ("point", "is_found"),
+    [
+        ("9000 -7000", True),
+        ("299 199", True),  # in the picture, but far from the box
+        ("0 0", True),  # as some write that they do not know it
+        ("-1 -1", False),  # as this format does
+        ("80 150", False),  # no farther from the box than that is large
+        ("81 150", True),
+        ("80 151", True),
+        ("-0.9 100", False),
+        ("-1.5 100", True),  # close to the box, but outside the picture
+    ],
+)
+def test_landmarks_that_cannot_be_those_of_their_face(script, tmp_path, point, is_found):
+    text = f"# a.jpg\n10 70 30 40 15 75 0 35 75 0 25 85 0 15 100 0 {point} 0 1\n"
+    label = labelled(tmp_path, text, {"a.jpg": (200, 300)})
+    report, status = check(script, label, "--fix")
+    x, y = point.split()
+    message = f"landmark 5 of 5 is at {x} {y}, and its box x y w h 10 70 30 40 in a picture of 300 x 200"
+    found = [(one["kind"], one["where"], one["message"]) for one in report["findings"]]
+    assert found == ([("landmark", f"{label}:2", message)] if is_found else [])
+    assert status == 0 and not (tmp_path / "label_fixed.txt").exists()  # people have to decide
+
+
+def test_landmarks_are_compared_with_their_own_picture_alone(script, tmp_path):
+    """Of one that is missing, its size is not known. Faces without landmarks or a place are passed over."""
+    points = "15 75 0 35 75 0 25 85 0 15 400 0 30 100 0 1"
+    text = f"# gone.jpg\n10 380 30 40 {points}\n10 70 30 40\n# a.jpg\n10 70 0 40 {points}\n900 70 30 40 {points}\n"
+    label = labelled(tmp_path, text, {"a.jpg": (200, 300)})
+    found = [(one["kind"], one["where"], one["message"]) for one in check(script, label)[0]["findings"]]
+    message = "landmark 1 of 5 is at 15 75, and its box x y w h 10 380 30 40"
+    assert [one for one in found if one[0] == "landmark"] == [("landmark", f"{label}:2", message)]
+
+
+FAR = "10 70 30 40 15 75 0 35 75 0 {} 0 15 100 0 30 100 0 1"
+KEYPOINTS = [15, 75, 2, 35, 75, 2, 25, -2e9, 2, 15, 100, 2, 30, 100, 2]
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "annotations": [{"id": 7, "image_id": 1, "category_id": 1, "bbox": [10, 70, 30, 40], "keypoints": KEYPOINTS}],
+    "categories": [{"id": 1, "name": "face"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("label.txt", f"# a.jpg\n10 10 20 20\n{FAR.format('1e12 5')}\n", ":3: found a landmark at 1e+12 5; expected"),
+        ("label.txt", f"# a.jpg\n{FAR.format('5 -2e9')}\n# a.jpg\n", ":2: found a landmark at 5 -2e+09; expected"),
+        (
+            "truth.json",
+            json.dumps(COCO),
+            ": annotation id 7: found a landmark at 25 -2e+09; expected numbers up to 1e9",
+        ),
+        ("labels/a.txt", f"0 0.5 0.5 0.2 0.2 {'0.5 0.5 2 ' * 4}2e4 0.5 2\n", ":1: found '0 0.5 0.5 0.2 0.2 "),
+    ],
+)
+def test_landmarks_beyond_all_pictures_cannot_be_read(script, tmp_path, name, content, place):
+    labelled(tmp_path, "-", {"a.jpg": (200, 300)}).unlink()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+    path = tmp_path / name if name != "labels/a.txt" else tmp_path / "labels"
+    rows = [one for one in check(script, path)[0]["findings"] if one["kind"] == "row"]
+    assert len(rows) == 1 and f"{rows[0]['where']}: {rows[0]['message']}".startswith(f"{tmp_path / name}{place}")
+    with pytest.raises(UserError, match=re.escape(place)):
+        read_annotations(path)
+
+
+def test_the_place_of_the_repeated_face_is_named(script, tmp_path):
+    rows = "10 10 20 20\n100 10 20 20\n200 10 20 20\n200 10 20 20\n"
+    label = labelled(tmp_path, f"# b.jpg\n# a.jpg\n{rows}", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
+    (found,) = check(script, label)[0]["findings"]
+    assert (found["kind"], found["where"]) == ("double", f"{label}:6") and found["message"].endswith(f" {label}:5")
+
+
+def test_prior_boxes_are_tried_on_faces_of_all_pictures(monkeypatch, script, tmp_path):
+    """Of more faces than are needed, the first pictures' alone would not do: here they have small ones."""
+
+    def rows(step: int) -> str:
+        corners = range(0, 600 - step, step)
+        return "".join(f"{x} {y} {step - 2} {step - 2}\n" for x in corners for y in corners)
+
+    names = [f"{name}.png" for name in "abcdefgh"]
+    text = "".join(f"# {name}\n{rows(45 if i else 24)}" for i, name in enumerate(names))
+    label = labelled(tmp_path, text, dict.fromkeys(names, (600, 600)))
+    all_of_them = check(script, label)[0]["priors"]
+    monkeypatch.setattr(summary, "MOST", 60)
+    some = check(script, label)[0]["priors"]
+    assert 40 <= some["faces"] <= 60 < all_of_them["faces"]
+    assert some["median_size"] == pytest.approx(all_of_them["median_size"], rel=0.1)

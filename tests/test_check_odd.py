@@ -1,5 +1,6 @@
 """`python -m data.check` on odd formats, files and names: what would stop, hang or fool it."""
 
+import json
 import os
 import struct
 import subprocess
@@ -83,6 +84,7 @@ def test_spelling_that_is_no_fault(script, tmp_path):
         (["other/label.txt"], "none of its 1 pictures is in"),
         (["none/label.txt"], "no such folder of pictures"),
         (["good/label.txt", "--images", "nowhere"], "no such folder of pictures"),
+        (["good", "good/label.txt"], "is named twice"),
     ],
 )
 def test_what_cannot_be_checked(script, tmp_path, arguments, said):
@@ -197,3 +199,13 @@ def test_processes_end_with_the_program_however_it_ends():
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < until, "the processes are still there"
         time.sleep(0.05)
+
+
+def test_json_is_json_on_a_terminal_of_ascii(tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n10 10 0 20\n", {"a.jpg": (64, 64), "é日.jpg": (64, 64)})
+    command = [sys.executable, CHECK, label, "--json", "--num_workers", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert run.returncode == 1, run.stderr
+    unlisted = next(one for one in json.loads(run.stdout)["findings"] if one["kind"] == "unlisted")
+    assert unlisted["where"] == str(tmp_path / "images" / "é日.jpg")

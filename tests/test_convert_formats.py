@@ -368,3 +368,14 @@ def test_counted_text_that_begins_with_many_pictures_without_faces_is_read_again
     write_annotations(annotations, tmp_path / "out.txt", kind)
     found = read_annotations(tmp_path / "out.txt")
     assert found[-1].boxes.tolist() == [[1, 2, 4, 6]] and len(found[-1].attributes) == (6 if kind == "wider" else 4)
+
+
+def test_yolo_leaves_out_a_picture_whose_faces_are_all_outside(tmp_path):
+    """Without rows it would show that there is no face; one that has none keeps its empty file."""
+    outside = faces([200, 2, 220, 30], [-40, -40, -1, -1], name="b.png", size=SIZE)
+    annotations = [faces([4, 2, 20, 30], name="a.png", size=SIZE), outside, faces(name="c.png", size=SIZE)]
+    sentences = write_annotations(annotations, tmp_path / "yolo", "yolo")
+    assert sentences[:2] == ["left out: 2 faces outside the picture", "left out: 1 picture of nothing but such faces"]
+    assert sorted(path.name for path in (tmp_path / "yolo").iterdir()) == ["a.txt", "c.txt", "classes.txt"]
+    with pytest.raises(UserError, match="no face is left"):
+        write_annotations([outside], tmp_path / "none", "yolo")

@@ -16,7 +16,9 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
+    Problem,
     check_extent,
+    check_landmarks,
     face_category,
     leave_out,
     make_annotations,
@@ -35,7 +37,7 @@ OF_FILES = {"images", "annotations", "categories"}
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
-def read_coco(path: Path, category: str | None = None, problems: list[str] | None = None) -> Annotations:
+def read_coco(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read the faces of a COCO ground truth; a picture without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
@@ -68,7 +70,9 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
         images.append(record)
 
     others = 0
+    numbers = {identity: number for number, identity in enumerate(faces)}
     for where, record in _records(path, content, "annotations", "annotation"):
+        image = None
         try:
             image = _id(where, record, "image_id", faces, "images")
             if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
@@ -77,7 +81,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[str] | Non
             else:
                 others += 1
         except UserError as error:
-            leave_out(error, problems)
+            leave_out(error, problems, numbers.get(image))
 
     every = [face for group in faces.values() for face in group]
     defaults = dict.fromkeys(FLAGS.values(), 0.0)
@@ -197,7 +201,9 @@ def _landmarks(where: str, record: dict) -> np.ndarray:
     if not all(map(_is_number, keypoints)):
         raise UserError(f"{where}: found {_shown(record, 'keypoints')}; expected five x y visibility")
     points = np.array(keypoints, np.float64).reshape(5, 3)
-    return np.where(points[:, 2:] == 0, -1.0, points[:, :2])
+    landmarks = np.where(points[:, 2:] == 0, -1.0, points[:, :2])
+    check_landmarks(where, landmarks.tolist())
+    return landmarks
 
 
 def _attributes(where: str, record: dict) -> dict[str, float | str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.plain import plain_lines, plain_rows
-from data.annotations.record import Annotations, Lines, Names, Places, leave_out, make_annotations
+from data.annotations.record import Annotations, Lines, Names, Places, Problem, leave_out, make_annotations
 from data.annotations.text import (
     COUNTED_ATTRIBUTES,
     looks_counted,
@@ -20,7 +20,7 @@ from utils.files import read_bytes
 NO_FACE = [0.0] * 10  # the row that WIDER FACE gives a picture without faces
 
 
-def read_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:
+def read_counted(path: Path, kind: str, problems: list[Problem] | None = None) -> Annotations:
     """Read a text of kind "wider" or "laboro"; `problems` as for `read_annotations`.
 
     Raises:
@@ -43,7 +43,8 @@ def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | N
     while at + 1 < len(ends):
         name, count = content[starts[at] : ends[at]], content[starts[at + 1] : ends[at + 1]].strip()
         # With a letter at its end, a name is neither a blank nor a row of numbers.
-        if not (name[-1:].isalpha() or _is_name(name.decode(), columns)) or not count.isdigit() or len(count) > 9:
+        is_name = name[-1:].isalpha() or (name.decode().strip() and not _is_row(name.decode(), columns))
+        if not is_name or not count.isdigit() or len(count) > 9:
             return None
         titles.append(at)
         counts.append(int(count))
@@ -66,29 +67,32 @@ def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | N
     return make_annotations(names, counts, values[:, :4], attributes=_by_name(values, kind), places=places)
 
 
-def _is_name(line: str, columns: int) -> bool:
-    return bool(line.strip()) and len(parse_numbers(line) or ()) != columns
+def _is_row(line: str, columns: int) -> bool:
+    return len(parse_numbers(line) or ()) == columns
 
 
 def _by_name(values: np.ndarray, kind: str) -> dict[str, np.ndarray]:
     return {attribute: values[:, 4 + i] for i, attribute in enumerate(COUNTED_ATTRIBUTES[kind])}
 
 
-def read_any_counted(path: Path, kind: str, problems: list[str] | None = None) -> Annotations:
+def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = None) -> Annotations:
     """Read such a text line by line; behind a wrong count, reading goes on with the next picture's name."""
     attributes = COUNTED_ATTRIBUTES[kind]
     columns = 4 + len(attributes)
     lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if line]
     names, titles, counts, rows, numbers = [], [], [], [], []
+    owner = None  # the record that a row behind those that are counted belongs to
     at = 0
     while at < len(lines):
         number, name = lines[at]
         try:
             count = _read_count(path, lines[at : at + 2], columns)
         except UserError as error:
-            leave_out(error, problems)
+            owner = owner if _is_row(name, columns) else None
+            leave_out(error, problems, owner)
             at += 1
             continue
+        owner = len(names)
         names.append(name)
         titles.append(number)
         counts.append(0)
@@ -101,7 +105,7 @@ def read_any_counted(path: Path, kind: str, problems: list[str] | None = None) -
                 numbers.append(row_number)
                 counts[-1] += 1
             except UserError as error:
-                leave_out(error, problems)
+                leave_out(error, problems, owner)
                 if at == len(lines) or looks_counted([line for _, line in lines[at : at + 3]]):
                     break
             at += 1
@@ -115,7 +119,7 @@ def read_any_counted(path: Path, kind: str, problems: list[str] | None = None) -
 def _read_count(path: Path, lines: list[tuple[int, str]], columns: int) -> int:
     """Return how many rows belong to a picture, of the lines, with their numbers, that begin with its name."""
     number, name = lines[0]
-    if len(parse_numbers(name) or ()) == columns:
+    if _is_row(name, columns):
         raise UserError(f"{path}:{number}: found {name[:80]!r}; expected a picture: are there more faces than counted?")
     count_number, line = lines[1] if len(lines) > 1 else (number + 1, "")
     count = parse_count(line)

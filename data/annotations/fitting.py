@@ -69,7 +69,8 @@ def fit_annotations(
     """Leave out what a format cannot hold. Arguments as for `write_annotations`.
 
     Faces that are ignored are left out where the format has no mark for them: a detector would learn them as any
-    other. So are pictures that have no face besides: it would learn that theirs is none.
+    other. So are, for YOLO, faces outside their picture, and always pictures that have no face besides: it would learn
+    that theirs is none.
 
     Returns:
         the annotations, all with the same attributes, and sentences, with counts, that say what was left out, or
@@ -165,18 +166,25 @@ def _drop_faces(annotations: list[Annotation], form: Form, sentences: list[str])
 
 
 def _clip(annotations: list[Annotation], sentences: list[str]) -> list[Annotation]:
-    clipped = outside = 0
-    fitted = []
+    """Clip the boxes that YOLO cannot hold otherwise; leave out those outside, and pictures of nothing but these."""
+    clipped = outside = pictures = 0
+    kept = []
     for annotation in annotations:
         inside = inside_picture(annotation)
         changed = (inside.boxes != annotation.boxes).any(axis=1)
         is_outside = changed & (inside.boxes[:, 2:] <= inside.boxes[:, :2]).any(axis=1)
         clipped += int((changed & ~is_outside).sum())
         outside += int(is_outside.sum())
-        fitted.append(_choose(inside, ~is_outside))
+        if len(is_outside) and is_outside.all():
+            pictures += 1
+        else:
+            kept.append(_choose(inside, ~is_outside))
     _say(sentences, clipped, "left out: the parts of {} outside the picture")
     _say(sentences, outside, "left out: {} outside the picture")
-    return fitted
+    _say(sentences, pictures, "left out: {} of nothing but such faces", "picture")
+    if not kept:
+        raise UserError("no face is left that the format can hold")
+    return kept
 
 
 def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[str]) -> list[Annotation]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.annotations.coco import read_coco
 from data.annotations.counted import read_counted
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, Problem
 from data.annotations.text import (
     HEAD,
     iterate_list,
@@ -47,7 +47,7 @@ def read_annotations(
     *,
     images: str | Path | None = None,
     category: str | None = None,
-    problems: list[str] | None = None,
+    problems: list[Problem] | None = None,
 ) -> Annotations:
     """Read the ground truth of a set of pictures.
 
@@ -60,8 +60,8 @@ def read_annotations(
         images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
             else the only class.
-        problems: where a list is given, a malformed row or record is described in it and left out. Otherwise the
-            first one is an error.
+        problems: where a list is given, a malformed row or record is described in it, with the picture that it belongs
+            to, and left out. Otherwise the first one is an error.
 
     Raises:
         UserError: nothing to read, another format than `kind`, no known one, or a malformed row or record.
@@ -114,7 +114,7 @@ class PictureNames:
 
 
 def _read(
-    path: Path, kind: str | None, images: str | Path | None, category: str | None, problems: list[str] | None
+    path: Path, kind: str | None, images: str | Path | None, category: str | None, problems: list[Problem] | None
 ) -> Annotations:
     match kind:
         case "label":

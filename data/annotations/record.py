@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -233,7 +234,7 @@ def make_annotations(
         unread: words for each kind of thing that the file has and no record holds.
 
     Raises:
-        UserError: a box reaches beyond LARGEST, or is not finite.
+        UserError: a box or a landmark reaches beyond LARGEST, or is not finite.
     """
     names = names if isinstance(names, Names) else Names.pack(names)
     corners = np.array(boxes, np.float64).reshape(-1, 4)
@@ -245,21 +246,35 @@ def make_annotations(
         face = int(beyond[0])
         picture = names[np.searchsorted(ends, face, side="right")]
         check_extent(places.faces[face] if places else repr(picture), np.asarray(boxes, np.float64)[face])
-    if landmarks is None:
+    if landmarks is not None:
+        for face in np.flatnonzero(~(np.abs(landmarks) <= LARGEST).all(axis=(1, 2)))[:1].tolist():
+            picture = names[np.searchsorted(ends, face, side="right")]
+            check_landmarks(places.faces[face] if places else repr(picture), landmarks[face].tolist())
+    else:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
     attributes, subsets = attributes or {}, subsets or {}
     return Annotations(names, ends, corners, landmarks, attributes, subsets, sizes, identities, places, unread)
 
 
-def leave_out(error: UserError, problems: list[str] | None) -> None:
+class Problem(NamedTuple):
+    """What is wrong with something that a reader left out, and the record that lacks it, None where that is none."""
+
+    sentence: str
+    record: int | None
+
+
+def leave_out(error: UserError, problems: list[Problem] | None, record: int | None = None) -> None:
     """Note what is wrong with something that a reader then leaves out.
+
+    Args:
+        record: the index of the record that it belongs to, if there is one.
 
     Raises:
         UserError: the error itself, where there is nowhere to note it.
     """
     if problems is None:
         raise error
-    problems.append(str(error))
+    problems.append(Problem(str(error), record))
 
 
 def check_extent(where: str, box: Sequence[float]) -> None:
@@ -267,6 +282,13 @@ def check_extent(where: str, box: Sequence[float]) -> None:
     x, y, w, h = box
     if not max(abs(x), abs(y), abs(x + w), abs(y + h)) <= LARGEST:
         raise UserError(f"{where}: found a face at x y w h {x:g} {y:g} {w:g} {h:g}; expected numbers up to 1e9")
+
+
+def check_landmarks(where: str, landmarks: Iterable[Sequence[float]]) -> None:
+    """Raise UserError, which begins with `where`, if one of a face's landmarks x y lies beyond LARGEST."""
+    for x, y in landmarks:
+        if not max(abs(x), abs(y)) <= LARGEST:
+            raise UserError(f"{where}: found a landmark at {x:g} {y:g}; expected numbers up to 1e9")
 
 
 def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:

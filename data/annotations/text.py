@@ -21,7 +21,9 @@ from data.annotations.record import (
     Lines,
     Names,
     Places,
+    Problem,
     check_extent,
+    check_landmarks,
     clean_name,
     leave_out,
     make_annotations,
@@ -131,7 +133,7 @@ def _unread_columns(points: np.ndarray, scores: np.ndarray) -> list[str]:
     return [f"what the third column of a landmark or the 20th says of {counted(count, 'face')}"] * (count > 0)
 
 
-def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
+def read_label(path: Path, problems: list[Problem] | None = None) -> Annotations:
     """Read '# picture' labels; `problems` as for `read_annotations`.
 
     Raises:
@@ -141,7 +143,7 @@ def read_label(path: Path, problems: list[str] | None = None) -> Annotations:
     return plain or read_any_label(path, problems)
 
 
-def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations:
+def read_any_label(path: Path, problems: list[Problem] | None = None) -> Annotations:
     """Read '# picture' labels line by line; as `read_label`."""
     expected = "'x y w h' or the 20 columns 'x y w h', five 'x y visibility' and a score"
     names, titles, counts, rows, numbers = [], [], [], [], []
@@ -156,13 +158,15 @@ def read_any_label(path: Path, problems: list[str] | None = None) -> Annotations
                 titles.append(number)
                 counts.append(0)
             elif line and named:
-                rows.append(parse_row(path, number, line, (4, 19, 20), expected))
+                row = parse_row(path, number, line, (4, 19, 20), expected)
+                check_landmarks(f"{path}:{number}", zip(row[4:19:3], row[5:19:3], strict=True))
+                rows.append(row)
                 numbers.append(number)
                 counts[-1] += 1
             elif line:
                 raise UserError(f"{path}:{number}: found {line[:80]!r} before the name of its picture; {EXPECTED_NAME}")
         except UserError as error:
-            leave_out(error, problems)
+            leave_out(error, problems, len(names) - 1 if named else None)
     landmarks = np.full((len(rows), 5, 2), -1.0)
     points = np.array([row[4:19] for row in rows if len(row) > 4]).reshape(-1, 5, 3)
     landmarks[[len(row) > 4 for row in rows]] = points[:, :, :2]

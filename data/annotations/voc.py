@@ -12,6 +12,7 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
+    Problem,
     check_extent,
     face_category,
     leave_out,
@@ -27,7 +28,7 @@ from utils.text import counted
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
 
 
-def read_voc(path: Path, category: str | None = None, problems: list[str] | None = None) -> Annotations:
+def read_voc(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read one file, or all below a folder; `problems` as for `read_annotations`.
 
     A picture is named by the path of its XML file below the folder, with the suffix of the picture that <filename>
@@ -54,18 +55,18 @@ def read_voc(path: Path, category: str | None = None, problems: list[str] | None
         names.append(_name(file, tree))
         sizes.append(_size(tree))
         places.append(str(root / file))
-        objects.append(_objects(root / file, tree, problems))
+        objects.append(_objects(root / file, tree, problems, len(objects)))
     chosen = face_category(path, (name for group in objects for _, name, _ in group), category)
 
     counts, faces = [], []
-    for group in objects:
+    for number, group in enumerate(objects):
         before = len(faces)
         for where, name, element in group:
             try:
                 if name == chosen:
                     faces.append((where, _box(where, element), _attributes(where, element)))
             except UserError as error:
-                leave_out(error, problems)
+                leave_out(error, problems, number)
         counts.append(len(faces) - before)
     others = sum(map(len, objects)) - sum(name == chosen for group in objects for _, name, _ in group)
     columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
@@ -111,8 +112,8 @@ def _size(root: Element) -> tuple[int, int] | None:
     return (height, width) if 0 < min(height, width) <= max(height, width) < LARGEST else None
 
 
-def _objects(path: Path, root: Element, problems: list[str] | None) -> list[tuple[str, str, Element]]:
-    """Return, for each object, the words that name it in an error, its class and its element."""
+def _objects(path: Path, root: Element, problems: list[Problem] | None, record: int) -> list[tuple[str, str, Element]]:
+    """Return, for each object of a record, the words that name it in an error, its class and its element."""
     objects = []
     for number, element in enumerate(root.findall("object"), start=1):
         name = _text(element, "name")
@@ -120,7 +121,7 @@ def _objects(path: Path, root: Element, problems: list[str] | None) -> list[tupl
             objects.append((f"{path}: object {number} ({name[:40]})", name, element))
         else:
             error = UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
-            leave_out(error, problems)
+            leave_out(error, problems, record)
     return objects
 
 

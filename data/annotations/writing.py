@@ -1,6 +1,7 @@
 """Writing ground truth in any format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -45,9 +46,21 @@ def write_annotations(
         UserError: something is at the path already, the path cannot be written, or as `fit_annotations`. Nothing is
             written then.
     """
+    with written_at_the_end(annotations, path, kind, images=images) as sentences:
+        return sentences
+
+
+@contextmanager
+def written_at_the_end(
+    annotations: Sequence[Annotation], path: str | Path, kind: str, *, images: str | Path | None = None
+) -> Iterator[list[str]]:
+    """Write as `write_annotations` does, to a temporary place, which becomes `path` when the block succeeds.
+
+    Where several sets are written so in one block, there are all of them in the end or none.
+    """
     path = Path(path)
     refuse_existing(path)
     fitted, sentences = fit_annotations(annotations, kind, images=images)
     with (new_folder if FORMS[kind].in_folder else atomic_path)(path) as place:
         _WRITERS[kind](place, fitted)
-    return sentences
+        yield sentences

@@ -11,6 +11,7 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
+    Problem,
     face_category,
     leave_out,
     make_annotations,
@@ -23,12 +24,13 @@ from utils.files import join_inside, read_text
 from utils.text import counted
 
 CLASSES = "classes.txt"
+FARTHEST = 1e4  # of a landmark, in parts of the picture, which is less than LARGEST in any picture
 # Coordinates are rounded when they are written.
 TOLERANCE = 0.001
 
 
 def read_yolo(
-    folder: Path, images: Path | None = None, category: str | None = None, problems: list[str] | None = None
+    folder: Path, images: Path | None = None, category: str | None = None, problems: list[Problem] | None = None
 ) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
 
@@ -52,10 +54,10 @@ def read_yolo(
     labels = _find_labels(folder)
     pictures = find_pictures(images)
     classes = _read_classes(folder)
-    rows = {}
+    rows, records = {}, {key: record for record, key in enumerate(pictures)}
     for key, path in labels.items():
         if key in pictures:
-            rows[key] = _read_rows(path, classes, problems)
+            rows[key] = _read_rows(path, classes, problems, records[key])
         else:
             message = f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
             leave_out(UserError(message), problems)
@@ -110,15 +112,17 @@ def _read_classes(folder: Path) -> dict[int, str]:
     return {}
 
 
-def _read_rows(path: Path, classes: dict[int, str], problems: list[str] | None) -> list[tuple[str, list[float]]]:
-    """Return the place and the numbers of each row."""
+def _read_rows(
+    path: Path, classes: dict[int, str], problems: list[Problem] | None, record: int
+) -> list[tuple[str, list[float]]]:
+    """Return the place and the numbers of each row of a record."""
     rows = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             row = parse_numbers(line)
             problem = _problem(row, classes)
             if problem:
-                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems)
+                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
             else:
                 rows.append((f"{path}:{number}", row))
     return rows
@@ -143,6 +147,8 @@ def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
         return "a face's width and height cannot be negative"
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in row[1:5]):
         return "expected parts of the picture, from 0 to 1"
+    if not all(abs(value) <= FARTHEST for value in row[5:]):
+        return "landmarks are parts of the picture, too"
     return None
 
 

@@ -7,7 +7,7 @@ import sys
 from data.check.copies import find_copies
 from data.check.findings import KINDS, find, find_copies_between
 from data.check.fix import refuse_fixed, write_fixed
-from data.check.labels import examine
+from data.check.labels import Seen, examine
 from data.check.parts import find_parts
 from data.check.pictures import look_at
 from data.check.report import to_json, to_text
@@ -22,7 +22,7 @@ Read every picture and every label of a dataset and say, with file and line, wha
               another size than recorded, boxes without a size or outside their picture, lists that do not fit the
               labels, and the same picture in two parts (what a training has seen is no test)
   to look at  damaged, unlisted, turned (EXIF) and nearly equal pictures, boxes that reach beyond the edge, faces
-              labelled twice
+              labelled twice, landmarks outside their picture or far from their box
 
 and how large its pictures and faces are, how many of them the prior boxes can learn, and which would learn more.
 """
@@ -68,7 +68,8 @@ def main() -> None:
         "--fix",
         action="store_true",
         help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without what cannot be"
-        " read, without empty, outside and repeated boxes, and with the others clipped; of faces alone",
+        " read, without empty, outside and repeated boxes and pictures that have no others, and with the rest clipped;"
+        " of faces alone",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
     args = parser.parse_args()
@@ -79,16 +80,15 @@ def main() -> None:
         for part in parts:
             refuse_fixed(part)  # so that nobody waits for a copy that cannot be written
     looks = look_at([part.paths for part in parts], args.num_workers)
-    labels = [examine(part, look.sizes) for part, look in zip(parts, looks, strict=True)]
-    copies = find_copies(looks, [label.used(len(part.files)) for part, label in zip(parts, labels, strict=True)])
-    every = list(zip(parts, looks, labels, strict=True))
-    findings = [finding for one in every for finding in find(*one)] + list(find_copies_between(parts, copies))
-    described = {one[0].name: describe(*one) for one in every}
-    learnt = (learnable(*one, cfg, args.image_size or cfg["image_size"]) for one in every)
+    every = [Seen(part, look, examine(part, look.sizes)) for part, look in zip(parts, looks, strict=True)]
+    copies = find_copies(looks, [one.labels.used(len(one.part.files)) for one in every])
+    findings = [finding for one in every for finding in find(one)] + list(find_copies_between(parts, copies))
+    described = {one.part.name: describe(one) for one in every}
+    learnt = (learnable(one, cfg, args.image_size or cfg["image_size"]) for one in every)
     trained = next((found for found in learnt if found), None)
     print((to_json if args.json else to_text)(described, findings, trained))
     if args.fix:
-        for sentence in write_fixed(parts, looks, labels, copies):
+        for sentence in write_fixed(every, copies):
             print(sentence, file=sys.stderr if args.json else sys.stdout)
     if any(KINDS[finding.kind].is_error for finding in findings):
         sys.exit(1)

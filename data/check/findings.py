@@ -1,12 +1,12 @@
 """What a person should know of a dataset, a finding for each place."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.check.copies import Copy
-from data.check.labels import FEW, TOLERANCE, USUAL, Labels
+from data.check.labels import FEW, TOLERANCE, USUAL, Labels, Seen
 from data.check.parts import Part
 from data.check.pictures import Looks
 from data.pictures import picture_key
@@ -41,6 +41,7 @@ KINDS = {
     "outside": Kind("boxes mostly or all outside their picture", True),
     "beyond": Kind("boxes that reach beyond their picture", False),
     "double": Kind("faces labelled twice", False),
+    "landmark": Kind("landmarks outside their picture, or farther from their box than that is large", False),
     "leak": Kind("pictures that are in two parts of the dataset", True),
     "near leak": Kind("pictures that show nearly the same in two parts of the dataset", False),
     "copy": Kind("pictures that are there twice", False),
@@ -62,10 +63,11 @@ class Finding:
         return f"{self.where}: {self.message}"
 
 
-def find(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
+def find(seen: Seen) -> Iterator[Finding]:
     """Give what is wrong with the labels and pictures of one part, but for copies."""
+    part, looks, labels = seen.part, seen.looks, seen.labels
     for problem in part.problems:
-        yield _finding("row", part, problem)
+        yield _finding("row", part, problem.sentence)
     yield from _of_records(part, labels)
     yield from _of_lists(part, labels)
     yield from _of_pictures(part, looks, labels)
@@ -166,18 +168,25 @@ def _of_faces(part: Part, looks: Looks, labels: Labels) -> Iterator[Finding]:
         yield Finding("columns", part.name, str(part.path), message)
         beyond = outside = np.zeros_like(beyond)
     for face in np.flatnonzero(labels.empty).tolist():
-        yield Finding("empty", part.name, places[face], _box(boxes[face]))
+        picture = _in_picture(face, looks, labels) if labels.overreach[face] else ""
+        yield Finding("empty", part.name, places[face], f"{_box(boxes[face])}{picture}")
     for face in np.flatnonzero(outside).tolist():
-        yield Finding("outside", part.name, places[face], f"{_box(boxes[face])} in {_size_of(face, looks, labels)}")
+        yield Finding("outside", part.name, places[face], f"{_box(boxes[face])}{_in_picture(face, looks, labels)}")
     for face in np.flatnonzero(beyond).tolist():
         message = f"{_box(boxes[face])} leaves {_size_of(face, looks, labels)} by {labels.overreach[face]:g} px"
         yield Finding("beyond", part.name, places[face], message)
     for face in np.flatnonzero(labels.repeats >= 0).tolist():
         message = f"{_box(boxes[face])} is nearly that of {places[labels.repeats[face]]}"
         yield Finding("double", part.name, places[face], message)
+    for face in np.flatnonzero(labels.stray >= 0).tolist():
+        number = labels.stray[face]
+        x, y = part.annotations.landmarks[face, number]
+        picture = _in_picture(face, looks, labels)
+        message = f"landmark {number + 1} of 5 is at {x:g} {y:g}, and its box {_box(boxes[face])}{picture}"
+        yield Finding("landmark", part.name, places[face], message)
 
 
-def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Finding]:
+def find_copies_between(parts: Sequence[Part], copies: Sequence[Copy]) -> Iterator[Finding]:
     """Give the copies, whose pictures are numbered through all the parts."""
     starts = np.cumsum([0] + [len(part.files) for part in parts])
     for copy in copies:
@@ -188,13 +197,19 @@ def find_copies_between(parts: list[Part], copies: list[Copy]) -> Iterator[Findi
         yield Finding(kind, here.name, path, how)
 
 
-def _locate(parts: list[Part], starts: np.ndarray, picture: int) -> tuple[Part, str]:
+def _locate(parts: Sequence[Part], starts: np.ndarray, picture: int) -> tuple[Part, str]:
     number = int(np.searchsorted(starts, picture, side="right")) - 1
     return parts[number], str(parts[number].paths[picture - int(starts[number])])
 
 
 def _size(size: tuple[int, int] | np.ndarray) -> str:
     return f"{size[1]} x {size[0]}"
+
+
+def _in_picture(face: int, looks: Looks, labels: Labels) -> str:
+    """Return words for the picture that a face is in, none where its size is not known."""
+    file = labels.file[labels.record[face]]
+    return f" in {_size_of(face, looks, labels)}" if file >= 0 and looks.sizes[file].all() else ""
 
 
 def _size_of(face: int, looks: Looks, labels: Labels) -> str:

@@ -1,19 +1,37 @@
 """Cleaned copies of annotations, beside them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Annotation, write_annotations
+from data.annotations import Annotation
 from data.annotations.fitting import FORMS
+from data.annotations.writing import written_at_the_end
 from data.check.copies import Copy
-from data.check.labels import Labels, groups
+from data.check.labels import Seen, groups
 from data.check.parts import Part, fixed_name
-from data.check.pictures import Looks
 from data.pictures import picture_key
 from utils.files import refuse_existing
+from utils.text import counted
+
+
+@dataclass
+class Cleaned:
+    """What is left of a part's annotation.
+
+    Attributes:
+        annotations: one for each picture, with its good faces.
+        left_out: words for what is not among them, with counts.
+        clipped: faces whose boxes were clipped.
+    """
+
+    annotations: list[Annotation]
+    left_out: list[str]
+    clipped: int
 
 
 def refuse_fixed(part: Part) -> None:
@@ -22,58 +40,59 @@ def refuse_fixed(part: Part) -> None:
         refuse_existing(path)
 
 
-def write_fixed(
-    parts: Sequence[Part], looks: Sequence[Looks], labels: Sequence[Labels], copies: Sequence[Copy]
-) -> Iterator[str]:
-    """Write the cleaned copies, in the formats of the annotations, and say of each what was done.
+def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
+    """Write the cleaned copies, in the formats of the annotations, all of them or none, and say of each what was done.
 
     What could not be read is not in them, nor are pictures that are missing or cannot be read. A picture that is
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
-    and those of faces labelled twice are left out. Of equal files, that with the most faces is kept, and of those in
-    two parts that of the later part, where scores are measured. The rest is for people to decide. What no reader looks
-    at, such as objects that are no faces, is not copied.
+    and those of faces labelled twice are left out, and with them pictures that have no others: they would seem to show
+    no face. Of equal files, that with the most faces is kept, and of those in two parts that of the later one, where
+    scores are measured, if their names tell which that is. The rest, such as landmarks, is for people to decide. What
+    no reader looks at, such as objects that are no faces, is not copied.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
     """
-    dropped = _dropped_copies(parts, labels, copies)
-    for number, (part, look, label) in enumerate(zip(parts, looks, labels, strict=True)):
-        path = _fixed_annotation(part)
-        if label.are_corners:
-            yield f"{path}: not written, since boxes are read as x y w h and these seem to be x1 y1 x2 y2"
-            continue
-        unusable = set(look.problems) | {-1}
-        every = [records for records in groups(label.first) if label.file[records[0]] not in unusable]
-        kept = [records for records in every if label.file[records[0]] not in dropped[number]]
-        changes = {
-            "what cannot be read": len(part.problems),
-            "names without a picture that can be read": len(np.unique(label.first)) - len(every),
-            "names that are there twice": len(label.first) - len(np.unique(label.first)),
-            "files that are there twice": len(every) - len(kept),
-            "faces of less than a pixel": int(label.empty.sum()),
-            "faces outside": int(label.outside.sum()),
-            "faces labelled twice": int((label.repeats >= 0).sum()),
-        }
-        clipped = int((label.whole & (label.overreach > 0)).sum())
-        cleaned = [_merged(part, label, records) for records in kept]
-        keys = {picture_key(one.name) for one in cleaned}
-        is_listed = not part.lists or sorted(keys) == sorted(picture_key(name) for name, _ in part.list_names)
-        if is_listed and not any(changes.values()) and not clipped:
-            yield f"{part.path}: nothing to mend"
-            continue
-        if not cleaned:
-            yield f"{path}: not written, since nothing would be left"
-            continue
-        sentences = write_annotations(cleaned, path, part.kind, images=part.images)
-        left_out = ", ".join(f"{count} {what}" for what, count in changes.items() if count) or "nothing"
-        faces = sum(len(annotation.boxes) for annotation in cleaned)
-        yield f"{path}: {len(cleaned)} pictures, {faces} faces; left out: {left_out}; clipped: {clipped} faces"
-        yield from (f"{path}: {sentence}" for sentence in sentences)
-        own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have
-        for listed in part.lists:
-            names = [replace(one, name=own_names.get(picture_key(one.name), one.name)) for one in cleaned]
-            write_annotations(names, _fixed_list(listed), "list")
-            yield f"{_fixed_list(listed)}: the same pictures"
+    dropped, said = _dropped_copies(every, copies)
+    with ExitStack() as together:
+        for one, files in zip(every, dropped, strict=True):
+            said += _write_part(one, files, together)
+    return said
+
+
+def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[str]:
+    """Write the cleaned copies of one part, which appear when `together` ends, and say what was done."""
+    part, path = seen.part, _fixed_annotation(seen.part)
+    if seen.labels.are_corners:
+        yield f"{path}: not written, since boxes are read as x y w h and these seem to be x1 y1 x2 y2"
+        return
+    cleaned = _clean(seen, dropped)
+    if not cleaned.left_out and not cleaned.clipped and _are_listed(cleaned.annotations, part):
+        yield f"{part.path}: nothing to mend"
+        return
+    if not cleaned.annotations:
+        yield f"{path}: not written, since nothing would be left"
+        return
+    sentences = together.enter_context(written_at_the_end(cleaned.annotations, path, part.kind, images=part.images))
+    faces = sum(len(annotation.boxes) for annotation in cleaned.annotations)
+    yield (
+        f"{path}: {counted(len(cleaned.annotations), 'picture')}, {counted(faces, 'face')};"
+        f" left out: {', '.join(cleaned.left_out) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
+    )
+    yield from (f"{path}: {sentence}" for sentence in sentences)
+    if part.kind == "yolo" and len(cleaned.annotations) < len(part.annotations):
+        yield f"{path}: move the pictures that were left out away from {part.images}; without labels they have no face"
+    own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have
+    names = [replace(one, name=own_names.get(picture_key(one.name), one.name)) for one in cleaned.annotations]
+    for listed in part.lists:
+        together.enter_context(written_at_the_end(names, _fixed_list(listed), "list"))
+        yield f"{_fixed_list(listed)}: the same pictures"
+
+
+def _are_listed(annotations: Sequence[Annotation], part: Part) -> bool:
+    """Whether the lists beside the annotation, if there are any, name these pictures and no others."""
+    keys = {picture_key(one.name) for one in annotations}
+    return not part.lists or sorted(keys) == sorted(picture_key(name) for name, _ in part.list_names)
 
 
 def _fixed_annotation(part: Part) -> Path:
@@ -88,34 +107,76 @@ def _fixed_list(path: Path) -> Path:
     return path.with_name(fixed_name(path.name))
 
 
-def _dropped_copies(parts: Sequence[Part], labels: Sequence[Labels], copies: Sequence[Copy]) -> list[set[int]]:
-    """Return the files of each part that are left out since others are equal to them."""
-    sizes = [len(part.files) for part in parts]
+def _clean(seen: Seen, dropped: set[int]) -> Cleaned:
+    """Return what is left of a part without what is wrong with it and without some of its files."""
+    labels, bereft = seen.labels, seen.labels.bereft
+    unusable = set(seen.looks.problems) | {-1}
+    every = list(groups(labels.first))
+    usable = [records for records in every if labels.file[records[0]] not in unusable]
+    single = [records for records in usable if labels.file[records[0]] not in dropped]
+    kept = [records for records in single if not bereft[records[0]]]
+    left_out = (
+        (len(seen.part.problems), "place", "that cannot be read"),
+        (len(every) - len(usable), "name", "without a picture that can be read"),
+        (len(labels.first) - len(every), "name", "listed before"),
+        (len(usable) - len(single), "file", "equal to another"),
+        (int(labels.empty.sum()), "face", "of less than a pixel"),
+        (int(labels.outside.sum()), "face", "outside"),
+        (int((labels.repeats >= 0).sum()), "face", "labelled twice"),
+        (len(single) - len(kept), "picture", "of which no face is left"),
+    )
+    return Cleaned(
+        [_merged(seen, records) for records in kept],
+        [f"{counted(count, noun)} {words}" for count, noun, words in left_out if count],
+        int((labels.whole & (labels.overreach > 0)).sum()),
+    )
+
+
+def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> tuple[list[set[int]], list[str]]:
+    """Return the files of each part that are left out since others are equal to them.
+
+    And a sentence on each two parts that have equal files, of which neither is known to be the one for scores.
+    """
+    sizes = [len(one.part.files) for one in every]
     starts = np.cumsum([0, *sizes])
-    faces = np.concatenate([label.count_faces(size) for label, size in zip(labels, sizes, strict=True)])
+    faces = np.concatenate([one.labels.count_faces(size) for one, size in zip(every, sizes, strict=True)])
+    # Of equal files, one that lost its faces, and so will not be kept, is believed before one that is said to have none
+    bereft = np.concatenate(
+        [np.isin(np.arange(size), one.labels.file[one.labels.bereft]) for one, size in zip(every, sizes, strict=True)]
+    )
     equal, leaked = {}, set()  # the first of equal files in a part -> all of them; firsts that a later part has, too
+    undecided = Counter()
     for copy in copies:
         if copy.likeness == 1:
-            here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right")
-            if here == there:
+            here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right") - 1
+            later, earlier = every[here].part, every[there].part
+            if later is earlier:
                 equal.setdefault(copy.earlier, [copy.earlier]).append(copy.picture)
+            elif None in (later.rank, earlier.rank) or later.rank == earlier.rank:
+                undecided[earlier.name, later.name] += 1
             else:
                 leaked.add(copy.earlier)
     dropped = {file for first in leaked for file in equal.get(first, [first])}
     for group in equal.values():
-        dropped |= set(group) - {max(group, key=lambda file: faces[file])}
-    return [
+        dropped |= set(group) - {max(group, key=lambda file: (faces[file], bereft[file]))}
+    by_part = [
         {file - start for file in dropped if start <= file < start + size}
         for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
     ]
+    return by_part, [
+        f"{earlier} and {later}: {counted(count, 'equal file')} left in both; names of folders that begin with train,"
+        " val or test tell where scores are measured"
+        for (earlier, later), count in undecided.items()
+    ]
 
 
-def _merged(part: Part, labels: Labels, records: np.ndarray) -> Annotation:
+def _merged(seen: Seen, records: np.ndarray) -> Annotation:
     """Return one record of several of the same picture, with their good faces."""
+    annotations, labels = seen.part.annotations, seen.labels
     found = []
     for record in records.tolist():
-        one = part.annotations[record]
-        end = int(part.annotations.ends[record])
+        one = annotations[record]
+        end = int(annotations.ends[record])
         faces = slice(end - len(one.boxes), end)
         good = labels.whole[faces]
         found.append(

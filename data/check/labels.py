@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.annotations.record import have_landmarks
 from data.check.parts import Part
+from data.check.pictures import Looks
 
 SAME_FACE = 0.9  # IoU from which two boxes of a picture are one face's
 TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
 USUAL = 0.95  # of a part's pictures or faces, from which what they have in common is the rule
 FEW = 20  # of which there is no rule
+DIGITS = 6  # of a pixel; beyond them is what a width and a height lose that stand for corners
 BLOCK = 512  # faces that are compared with all others of their picture at a time
 
 
@@ -24,10 +27,13 @@ class Labels:
         record: (F,) int64, the record of each face.
         clipped: (F, 4) float64 x1 y1 x2 y2, moved into the picture where its size is known.
         overreach: (F,) float64, by how many pixels a box leaves its picture; 0 where the size is not known.
-        empty: (F,) bool, less than a pixel wide or high.
+        empty: (F,) bool, less than a pixel wide or high, in its picture or altogether.
         outside: (F,) bool, less than half of it is in the picture, though it has a size.
-        repeats: (F,) int64, an earlier face of the same picture with the same box, -1 where there is none.
+        repeats: (F,) int64, a better face of the same picture with the same box, -1 where there is none: one that
+            counts, else one with landmarks, else an earlier one.
+        stray: (F,) int64, a landmark outside the picture or far from its box, -1 where there is none.
         counted: (F,) bool, those that an evaluation counts.
+        broken: (P,) bool, the records of which a row could not be read.
         are_corners: whether the file seems to have x1 y1 x2 y2 in place of x y w h.
     """
 
@@ -39,13 +45,26 @@ class Labels:
     empty: np.ndarray
     outside: np.ndarray
     repeats: np.ndarray
+    stray: np.ndarray
     counted: np.ndarray
+    broken: np.ndarray
     are_corners: bool
 
     @property
     def whole(self) -> np.ndarray:
         """(F,) bool: the faces that have a size inside their picture and are labelled once."""
         return ~self.empty & ~self.outside & (self.repeats < 0)
+
+    @property
+    def bereft(self) -> np.ndarray:
+        """(P,) bool: the records of pictures that have faces, none of which is whole or could be read.
+
+        Without them a training would take their pictures for some in which there is no face.
+        """
+        every = np.bincount(self.first[self.record], minlength=len(self.first))
+        whole = np.bincount(self.first[self.record[self.whole]], minlength=len(self.first))
+        broken = np.bincount(self.first, weights=self.broken, minlength=len(self.first))
+        return ((every + broken > 0) & (whole == 0))[self.first]
 
     def count_faces(self, files: int) -> np.ndarray:
         """(files,) int64: the faces of each picture."""
@@ -55,6 +74,15 @@ class Labels:
     def used(self, files: int) -> np.ndarray:
         """(files,) bool: the pictures that have a record."""
         return np.isin(np.arange(files), self.file)
+
+
+@dataclass
+class Seen:
+    """A part with what was seen of its pictures and labels."""
+
+    part: Part
+    looks: Looks
+    labels: Labels
 
 
 def examine(part: Part, sizes: np.ndarray) -> Labels:
@@ -71,10 +99,14 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
     boxes = annotations.boxes
     width, height = size[:, 1], size[:, 0]
     clipped = np.where(known[:, None], np.clip(boxes, 0, np.stack([width, height, width, height], axis=1)), boxes)
-    empty = (boxes[:, 2:] - boxes[:, :2] < 1).any(axis=1)
+    tiny, tiny_inside = _are_tiny(boxes), _are_tiny(clipped)
     area, area_inside = ((corners[:, 2:] - corners[:, :2]).clip(0).prod(axis=1) for corners in (boxes, clipped))
-    outside = ~empty & (area_inside < area / 2)
-    overreach = np.abs(clipped - boxes).max(axis=1, initial=0)
+    outside = ~tiny & (area_inside < area / 2)
+    empty = tiny_inside & ~outside
+    overreach = np.abs(clipped - boxes).max(axis=1, initial=0).round(DIGITS)
+    counted, landmarks = ~annotations.ignored, annotations.landmarks
+    has_place = ~empty & ~outside
+    stray = np.where(has_place, _stray(landmarks, boxes, size, known), -1)
     return Labels(
         file,
         first,
@@ -83,8 +115,10 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
         overreach,
         empty,
         outside,
-        repeats=_repeats(boxes, first[record], empty),
-        counted=~annotations.ignored,
+        repeats=_repeats(clipped, first[record], has_place, 2 * counted + have_landmarks(landmarks)),
+        stray=stray,
+        counted=counted,
+        broken=np.isin(np.arange(len(annotations)), [one.record for one in part.problems if one.record is not None]),
         are_corners=_look_like_corners(boxes[known & ~empty], size[known & ~empty], overreach[known & ~empty]),
     )
 
@@ -99,16 +133,41 @@ def _first_records(part: Part) -> np.ndarray:
     return np.array(found, np.int64)
 
 
-def _repeats(boxes: np.ndarray, picture: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Return (F,) the first face of the same picture that overlaps each by SAME_FACE, -1 where there is none."""
+def _are_tiny(boxes: np.ndarray) -> np.ndarray:
+    """Return (F,) bool: the boxes less than a pixel wide or high."""
+    return ((boxes[:, 2:] - boxes[:, :2]).round(DIGITS) < 1).any(axis=1)
+
+
+def _stray(landmarks: np.ndarray, boxes: np.ndarray, size: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return (F,) the first landmark of each face outside its picture or farther from its box than that is large.
+
+    Args:
+        size: (F, 2) height and width of the picture.
+        known: (F,) bool, whether these are known.
+    """
+    far, beyond = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)[:, None], np.where(known, TOLERANCE, np.inf)[:, None]
+    low, high = np.maximum(boxes[:, :2] - far, -beyond), np.minimum(boxes[:, 2:] + far, size[:, ::-1] + beyond)
+    strays = ((landmarks < low[:, None]) | (landmarks > high[:, None])).any(axis=2) & (landmarks != -1).any(axis=2)
+    return np.where(strays.any(axis=1), strays.argmax(axis=1), -1)
+
+
+def _repeats(boxes: np.ndarray, picture: np.ndarray, has_place: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Return (F,) the best face of the same picture that overlaps each by SAME_FACE, -1 where none is better.
+
+    Args:
+        has_place: (F,) bool, the faces that are compared.
+        worth: (F,) int, larger for better faces; of equal ones, the first is the best.
+    """
     repeats = np.full(len(boxes), -1, np.int64)
     for faces in groups(picture):
-        faces = faces[~empty[faces]]
+        faces = faces[has_place[faces]]
+        faces = faces[np.argsort(-worth[faces], kind="stable")]
         for start in range(0, len(faces) if len(faces) > 1 else 0, BLOCK):
-            rows, earlier = faces[start : start + BLOCK], faces[: start + BLOCK]
-            same = (_overlaps(boxes[rows], boxes[earlier]) >= SAME_FACE) & (earlier < rows[:, None])
+            rows, better = faces[start : start + BLOCK], faces[: start + BLOCK]
+            is_better = np.arange(len(better)) < np.arange(start, start + len(rows))[:, None]
+            same = (_overlaps(boxes[rows], boxes[better]) >= SAME_FACE) & is_better
             found = same.any(axis=1)
-            repeats[rows[found]] = earlier[same.argmax(axis=1)[found]]
+            repeats[rows[found]] = better[same.argmax(axis=1)[found]]
     return repeats
 
 

@@ -11,14 +11,15 @@ import numpy as np
 
 from data.annotations import find_annotations, read_annotations
 from data.annotations.reading import FIXED
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, Problem
 from data.pictures import PICTURE_SUFFIXES, files_below, pictures_by_name, usual_images
 from data.splits import ANNOTATION_NAMES, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
 
-# Copies are looked for in a part and in those before it, so that they are named where scores are measured.
-ORDER = tuple(LABELS)
+# What the names of parts begin with that are trained on, tuned with and scored, in the order of the parts: copies are
+# looked for in a part and in those before it, so that they are named where scores are measured.
+SPLIT_WORDS = (("train",), ("val", "dev"), ("test", "eval"))
 LISTS = "*_list.txt"
 
 
@@ -28,19 +29,21 @@ class Part:
 
     Attributes:
         name: what people call it, "train" for one.
+        rank: the index in SPLIT_WORDS of what it is for, None where its folder's name does not tell.
         path, kind: the annotation and its format; a list of names has no faces.
         annotations: its P records with F faces, without what could not be read.
-        problems: what could not be read, with its place.
+        problems: what could not be read, with its place, and whose it is.
         lists: the lists of names beside an annotation with faces.
         list_names: (name, place) of what is in them.
         images: folder of the pictures.
     """
 
     name: str
+    rank: int | None
     path: Path
     kind: str
     annotations: Annotations
-    problems: list[str]
+    problems: list[Problem]
     lists: list[Path]
     list_names: list[tuple[str, str]]
     images: Path
@@ -76,6 +79,11 @@ class Part:
         return posixpath.normpath(name)
 
 
+def rank_of(name: str) -> int | None:
+    """Return the index in SPLIT_WORDS of what a part is for by the name of its folder, None where that is not clear."""
+    return next((rank for rank, words in enumerate(SPLIT_WORDS) if name.lower().startswith(words)), None)
+
+
 def fixed_name(name: str) -> str:
     """Return what a cleaned copy is called: label_fixed.txt for label.txt."""
     path = PurePath(name)
@@ -85,7 +93,9 @@ def fixed_name(name: str) -> str:
 def find_parts(
     paths: Sequence[str | Path], images: str | Path | None = None, category: str | None = None
 ) -> list[Part]:
-    """Read the parts of datasets, in the order train, val, test and then as they are named.
+    """Read the parts of datasets, in the order train, val, test and then the others, each as they are named.
+
+    Parts of the same name are called by their paths.
 
     Args:
         paths: each an annotation, a folder with one and `images/`, or a folder of such folders.
@@ -93,22 +103,27 @@ def find_parts(
         category: as for `read_annotations`.
 
     Raises:
-        UserError: nothing to check, an annotation that cannot be read at all, or one whose pictures are not there.
+        UserError: nothing to check, an annotation that cannot be read at all, that is named twice, or whose pictures
+            are not there.
     """
     found = [part for path in map(Path, paths) for part in _look_into(path, images)]
     if images is not None and len(found) > 1:
         raise UserError(f"{images}: --images is for one annotation, but {len(found)} were found; name one of them")
-    names = [name for name, _, _ in found]
-    if len(set(names)) < len(names):
-        found = [(str(path), path, folder) for _, path, folder in found]
-    parts = [_read(*part, category) for part in found]
+    is_clear = len({name for name, _, _ in found}) == len(found)
+    parts = [
+        _read(name if is_clear else str(path), rank_of(name), path, folder, category) for name, path, folder in found
+    ]
+    seen = set()
     for part in parts:
+        if part.path.resolve() in seen:
+            raise UserError(f"{part.path}: is named twice; all of its pictures would be copies")
+        seen.add(part.path.resolve())
         if len(part.file_of) and (part.file_of < 0).all():
             raise UserError(
                 f"{part.path}: none of its {len(part.annotations)} pictures is in {part.images}; name their folder with"
                 " --images, or is this the annotation of another dataset?"
             )
-    return sorted(parts, key=lambda part: ORDER.index(part.name) if part.name in ORDER else len(ORDER))
+    return sorted(parts, key=lambda part: len(SPLIT_WORDS) if part.rank is None else part.rank)
 
 
 def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
@@ -146,7 +161,7 @@ def _annotation_in(folder: Path) -> Path:
         return lists[0]
 
 
-def _read(name: str, path: Path, images: Path, category: str | None) -> Part:
+def _read(name: str, rank: int | None, path: Path, images: Path, category: str | None) -> Part:
     if not images.is_dir():
         raise UserError(f"{images}: no such folder of pictures; name it with --images")
     problems = []
@@ -161,5 +176,5 @@ def _read(name: str, path: Path, images: Path, category: str | None) -> Part:
                 listed = read_annotations(file, "list")
                 list_names += zip(listed.names, listed.places.pictures, strict=True)
             except UserError as error:
-                problems.append(str(error))
-    return Part(name, path, kind, annotations, problems, lists, list_names, images)
+                problems.append(Problem(str(error), None))
+    return Part(name, rank, path, kind, annotations, problems, lists, list_names, images)

@@ -17,7 +17,7 @@ def to_json(parts: dict[str, dict], findings: Sequence[Finding], learnable: dict
          "message": found.message}
         for found in findings
     ]  # fmt: skip
-    return json.dumps({"parts": parts, "priors": learnable, "findings": every}, indent=1, ensure_ascii=False)
+    return json.dumps({"parts": parts, "priors": learnable, "findings": every}, indent=1)  # ASCII, for any terminal
 
 
 def to_text(parts: dict[str, dict], findings: Sequence[Finding], learnable: dict | None) -> str:

@@ -3,9 +3,7 @@
 import numpy as np
 
 from data.annotations.record import Annotations, have_landmarks, make_annotations
-from data.check.labels import Labels
-from data.check.parts import Part
-from data.check.pictures import Looks
+from data.check.labels import Seen
 from data.check.priors import faces_in_samples, overlaps_of, suggest_min_sizes
 from data.statistics import distributions, face_sizes
 
@@ -25,10 +23,9 @@ MOST = 20_000  # faces that they are chosen by
 GAIN = 0.01  # of the faces, from which other prior boxes are worth a new training
 
 
-def describe(part: Part, looks: Looks, labels: Labels) -> dict:
+def describe(seen: Seen) -> dict:
     """Return the counts of a part and the quantiles of its pictures' and faces' measures."""
-    annotations = good_faces(part, labels)
-    sizes = sizes_of(looks, labels)
+    part, annotations, sizes = seen.part, good_faces(seen), sizes_of(seen)
     values = distributions(annotations, np.where(sizes > 0, sizes, np.nan))
     quantiles = {}
     for name in MEASURES:
@@ -48,9 +45,9 @@ def describe(part: Part, looks: Looks, labels: Labels) -> dict:
     }
 
 
-def learnable(part: Part, looks: Looks, labels: Labels, cfg: dict, image_size: int) -> dict | None:
+def learnable(seen: Seen, cfg: dict, image_size: int) -> dict | None:
     """Return what of a part's faces the prior boxes of a configuration can learn; None if there are too few."""
-    boxes = faces_in_samples(good_faces(part, labels), sizes_of(looks, labels), image_size)
+    boxes = faces_in_samples(good_faces(seen), sizes_of(seen), image_size)
     if len(boxes) < ENOUGH:
         return None
     boxes = boxes[:: -(-len(boxes) // MOST)]
@@ -60,7 +57,7 @@ def learnable(part: Part, looks: Looks, labels: Labels, cfg: dict, image_size: i
     better = _shares(overlaps_of(boxes, image_size, suggested, cfg["steps"]))
     unlearnt = face_sizes(boxes[overlaps < THRESHOLDS[1]])
     return {
-        "part": part.name,
+        "part": seen.part.name,
         "image_size": image_size,
         "faces": len(boxes),
         "min_sizes": cfg["min_sizes"],
@@ -72,20 +69,21 @@ def learnable(part: Part, looks: Looks, labels: Labels, cfg: dict, image_size: i
     }
 
 
-def good_faces(part: Part, labels: Labels) -> Annotations:
+def good_faces(seen: Seen) -> Annotations:
     """Return a part's records with the faces that a training would learn, clipped."""
+    labels, records = seen.labels, seen.part.annotations
     good = labels.counted & labels.whole
     boxes = labels.clipped[good]
     return make_annotations(
-        part.annotations.names,
-        np.bincount(labels.record[good], minlength=len(part.annotations)),
+        records.names,
+        np.bincount(labels.record[good], minlength=len(records)),
         np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]),
     )
 
 
-def sizes_of(looks: Looks, labels: Labels) -> np.ndarray:
+def sizes_of(seen: Seen) -> np.ndarray:
     """Return (P, 2) int64 the height and width of each record's picture, 0 where not known."""
-    return np.vstack([looks.sizes, [[0, 0]]])[labels.file]
+    return np.vstack([seen.looks.sizes, [[0, 0]]])[seen.labels.file]
 
 
 def _shares(overlaps: np.ndarray) -> list[float]:

@@ -28,7 +28,7 @@ from data.annotations.record import Annotations
 from data.config import NETWORKS
 from data.dataset import FaceDataset
 from data.pictures import PictureFolder, usual_images
-from data.show.layout import Cell, check_size, contact_sheet, counted
+from data.show.layout import Cell, check_size, contact_sheet
 from data.show.plots import draw_statistics
 from data.show.samples import Matcher, first_samples, show_samples
 from data.show.sheet import choose_by_size, choose_named, choose_random, show_pictures
@@ -40,7 +40,7 @@ from utils.box_utils import point_form
 from utils.errors import UNREADABLE, UserError
 from utils.files import write_image
 from utils.flags import natural_int, picture_side, positive_int
-from utils.text import printable
+from utils.text import counted, printable
 
 DEFAULTS = {"count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": "mobile0.25", "pick": "random"}
 PICTURES, NAMES, AUGMENTED, STATISTICS = "--pick", "--names", "--augmented", "--statistics"

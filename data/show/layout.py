@@ -57,11 +57,6 @@ class Cell:
     marks: frozenset[str] = frozenset()
 
 
-def counted(number: int, noun: str) -> str:
-    """Return "1 face", or "1,234 faces"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def unreadable_cell(name: str, side: int) -> Cell:
     """Return the cell that stands for a picture which cannot be read."""
     picture = np.full((math.ceil(side / 2), side, 3), BLANK, np.uint8)

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from data.show.layout import LANDMARKS, LEGEND, Cell, counted, unreadable_cell
+from data.show.layout import LANDMARKS, LEGEND, Cell, unreadable_cell
 from utils.drawing import draw_boxes, fit
+from utils.text import counted
 
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
 # in the same form, (K,) bool which of them match only because they are a face's best, (N,) bool which faces have one.

@@ -12,12 +12,13 @@ from tqdm import tqdm
 from data.annotations import Annotation, picture_key
 from data.annotations.record import Annotations
 from data.pictures import PictureFolder, check_pixels, pictures_by_name, read_header
-from data.show.layout import LANDMARKS, LEGEND, Cell, counted, unreadable_cell
+from data.show.layout import LANDMARKS, LEGEND, Cell, unreadable_cell
 from data.statistics import face_sizes
 from utils.drawing import draw_boxes, fit
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
 from utils.overlap import overlapped
+from utils.text import counted
 
 THREADS = 4
 HIGHEST = 0.75  # of a whole picture in parts of a cell's width: else one in portrait leaves its row half empty
