@@ -43,9 +43,10 @@ def test_coco_keeps_attributes_on_the_faces_that_have_them(convert):
 
 def test_so_does_a_cleaned_copy(script, tmp_path):
     draw_picture(tmp_path / "images" / "a.jpg", [(1, 2, 30, 40)])
-    boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40]}]
+    boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40], "score": 0.5}]
     (tmp_path / "k.json").write_text(json.dumps(coco(*({**a, **b} for a, b in zip(SOME, boxes, strict=True)))))
-    script("data/check/__main__.py", tmp_path / "k.json", "--fix")
+    outcome = script("data/check/__main__.py", tmp_path / "k.json", "--fix")
+    assert "k_fixed.json: left out: score of 1 face\n" in outcome.out
     fixed = json.loads((tmp_path / "k_fixed.json").read_text())
     assert [face.get("attributes", {}) for face in fixed["annotations"]] == [
         face.get("attributes", {}) for face in SOME

@@ -1,8 +1,9 @@
 """Reading and writing ground truth: one record per picture, whatever the format of the files."""
 
 from data.annotations.fitting import fit_annotations
+from data.annotations.problems import LARGEST
 from data.annotations.reading import KINDS, PictureNames, find_annotations, read_annotations
-from data.annotations.record import IGNORED_ATTRIBUTES, LARGEST, WIDER_VALUES, Annotation, value_name
+from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
 from data.annotations.writing import write_annotations
 from data.pictures import picture_key
 

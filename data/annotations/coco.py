@@ -11,16 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.attributes import attribute_columns
+from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, pass_over
 from data.annotations.record import (
-    LARGEST,
     Annotation,
     Annotations,
     Places,
-    Problem,
-    check_extent,
-    check_landmarks,
     face_category,
-    leave_out,
     make_annotations,
     written_boxes,
 )
@@ -61,7 +57,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
             if identity in faces:
                 raise UserError(f"{where}: is there twice; expected an id of its own for each image")
         except UserError as error:
-            leave_out(error, problems)
+            pass_over(error, problems)
             continue
         faces[identity] = []
         names.append(name)
@@ -81,7 +77,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
             else:
                 others += 1
         except UserError as error:
-            leave_out(error, problems, numbers.get(image))
+            pass_over(error, problems, numbers.get(image))
 
     every = [face for group in faces.values() for face in group]
     defaults = dict.fromkeys(FLAGS.values(), 0.0)

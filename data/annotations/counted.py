@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.plain import plain_lines, plain_rows
-from data.annotations.record import Annotations, Lines, Names, Places, Problem, leave_out, make_annotations
+from data.annotations.problems import Problem, pass_over
+from data.annotations.record import Annotations, Lines, Names, Places, make_annotations
 from data.annotations.text import (
     COUNTED_ATTRIBUTES,
     looks_counted,
@@ -89,7 +90,7 @@ def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = Non
             count = _read_count(path, lines[at : at + 2], columns)
         except UserError as error:
             owner = owner if _is_row(name, columns) else None
-            leave_out(error, problems, owner)
+            pass_over(error, problems, owner)
             at += 1
             continue
         owner = len(names)
@@ -105,7 +106,7 @@ def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = Non
                 numbers.append(row_number)
                 counts[-1] += 1
             except UserError as error:
-                leave_out(error, problems, owner)
+                pass_over(error, problems, owner)
                 if at == len(lines) or looks_counted([line for _, line in lines[at : at + 3]]):
                     break
             at += 1

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from data.annotations.coco import read_coco
 from data.annotations.counted import read_counted
-from data.annotations.record import Annotations, Problem
+from data.annotations.problems import Problem
+from data.annotations.record import Annotations
 from data.annotations.text import (
     HEAD,
     iterate_list,

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.errors import UserError
 from utils.text import printable
 
@@ -22,10 +22,6 @@ WIDER_VALUES = {
     "occlusion": ("none", "partial", "heavy"),
     "pose": ("typical", "atypical"),
 }
-
-
-# Beyond it a coordinate is a mistake, whose square would not be exact any more.
-LARGEST = 1e9
 MOST_WORDS = 12  # of what a file may name by the thousand
 
 
@@ -254,41 +250,6 @@ def make_annotations(
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
     attributes, subsets = attributes or {}, subsets or {}
     return Annotations(names, ends, corners, landmarks, attributes, subsets, sizes, identities, places, unread)
-
-
-class Problem(NamedTuple):
-    """What is wrong with something that a reader left out, and the record that lacks it, None where that is none."""
-
-    sentence: str
-    record: int | None
-
-
-def leave_out(error: UserError, problems: list[Problem] | None, record: int | None = None) -> None:
-    """Note what is wrong with something that a reader then leaves out.
-
-    Args:
-        record: the index of the record that it belongs to, if there is one.
-
-    Raises:
-        UserError: the error itself, where there is nowhere to note it.
-    """
-    if problems is None:
-        raise error
-    problems.append(Problem(str(error), record))
-
-
-def check_extent(where: str, box: Sequence[float]) -> None:
-    """Raise UserError, which begins with `where`, if an x y w h box reaches beyond LARGEST."""
-    x, y, w, h = box
-    if not max(abs(x), abs(y), abs(x + w), abs(y + h)) <= LARGEST:
-        raise UserError(f"{where}: found a face at x y w h {x:g} {y:g} {w:g} {h:g}; expected numbers up to 1e9")
-
-
-def check_landmarks(where: str, landmarks: Iterable[Sequence[float]]) -> None:
-    """Raise UserError, which begins with `where`, if one of a face's landmarks x y lies beyond LARGEST."""
-    for x, y in landmarks:
-        if not max(abs(x), abs(y)) <= LARGEST:
-            raise UserError(f"{where}: found a landmark at {x:g} {y:g}; expected numbers up to 1e9")
 
 
 def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:

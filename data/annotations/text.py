@@ -15,17 +15,14 @@ from typing import NoReturn
 import numpy as np
 
 from data.annotations.plain import plain_lines, plain_rows
+from data.annotations.problems import Problem, check_extent, check_landmarks, pass_over
 from data.annotations.record import (
     WIDER_VALUES,
     Annotations,
     Lines,
     Names,
     Places,
-    Problem,
-    check_extent,
-    check_landmarks,
     clean_name,
-    leave_out,
     make_annotations,
 )
 from utils.errors import UserError
@@ -166,7 +163,7 @@ def read_any_label(path: Path, problems: list[Problem] | None = None) -> Annotat
             elif line:
                 raise UserError(f"{path}:{number}: found {line[:80]!r} before the name of its picture; {EXPECTED_NAME}")
         except UserError as error:
-            leave_out(error, problems, len(names) - 1 if named else None)
+            pass_over(error, problems, len(names) - 1 if named else None)
     landmarks = np.full((len(rows), 5, 2), -1.0)
     points = np.array([row[4:19] for row in rows if len(row) > 4]).reshape(-1, 5, 3)
     landmarks[[len(row) > 4 for row in rows]] = points[:, :, :2]

@@ -7,15 +7,12 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
+from data.annotations.problems import LARGEST, Problem, check_extent, pass_over
 from data.annotations.record import (
-    LARGEST,
     Annotation,
     Annotations,
     Places,
-    Problem,
-    check_extent,
     face_category,
-    leave_out,
     make_annotations,
     written_number,
 )
@@ -50,7 +47,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         try:
             tree = _load(root / file)
         except UserError as error:
-            leave_out(error, problems)
+            pass_over(error, problems)
             continue
         names.append(_name(file, tree))
         sizes.append(_size(tree))
@@ -66,7 +63,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
                 if name == chosen:
                     faces.append((where, _box(where, element), _attributes(where, element)))
             except UserError as error:
-                leave_out(error, problems, number)
+                pass_over(error, problems, number)
         counts.append(len(faces) - before)
     others = sum(map(len, objects)) - sum(name == chosen for group in objects for _, name, _ in group)
     columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
@@ -121,7 +118,7 @@ def _objects(path: Path, root: Element, problems: list[Problem] | None, record: 
             objects.append((f"{path}: object {number} ({name[:40]})", name, element))
         else:
             error = UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
-            leave_out(error, problems, record)
+            pass_over(error, problems, record)
     return objects
 
 

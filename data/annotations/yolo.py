@@ -7,13 +7,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.problems import Problem, pass_over
 from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
-    Problem,
     face_category,
-    leave_out,
     make_annotations,
     written_number,
 )
@@ -60,7 +59,7 @@ def read_yolo(
             rows[key] = _read_rows(path, classes, problems, records[key])
         else:
             message = f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
-            leave_out(UserError(message), problems)
+            pass_over(UserError(message), problems)
     used = {int(row[0]) for group in rows.values() for _, row in group}
     words = classes or {number: str(number) for number in sorted(used)}
     chosen = face_category(folder, words.values(), category)
@@ -70,7 +69,7 @@ def read_yolo(
         try:
             sizes.append(picture_size(path))
         except UserError as error:
-            leave_out(error, problems)
+            pass_over(error, problems)
             faces[key] = []
             sizes.append(None)
 
@@ -122,7 +121,7 @@ def _read_rows(
             row = parse_numbers(line)
             problem = _problem(row, classes)
             if problem:
-                leave_out(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
+                pass_over(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
             else:
                 rows.append((f"{path}:{number}", row))
     return rows

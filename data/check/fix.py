@@ -48,7 +48,7 @@ def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
     and those of faces labelled twice are left out, and with them pictures that have no others: they would seem to show
     no face. Of equal files, that with the most faces is kept, and of those in two parts that of the later one, where
     scores are measured, if their names tell which that is. The rest, such as landmarks, is for people to decide. What
-    no reader looks at, such as objects that are no faces, is not copied.
+    no record holds, such as objects that are no faces, is not copied but said.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
@@ -79,7 +79,7 @@ def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[
         f"{path}: {counted(len(cleaned.annotations), 'picture')}, {counted(faces, 'face')};"
         f" left out: {', '.join(cleaned.left_out) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
     )
-    yield from (f"{path}: {sentence}" for sentence in sentences)
+    yield from (f"{path}: {sentence}" for sentence in (*part.annotations.unread, *sentences))
     if part.kind == "yolo" and len(cleaned.annotations) < len(part.annotations):
         yield f"{path}: move the pictures that were left out away from {part.images}; without labels they have no face"
     own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have

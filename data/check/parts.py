@@ -10,8 +10,9 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from data.annotations import find_annotations, read_annotations
+from data.annotations.problems import Problem
 from data.annotations.reading import FIXED
-from data.annotations.record import Annotations, Problem
+from data.annotations.record import Annotations
 from data.pictures import PICTURE_SUFFIXES, files_below, pictures_by_name, usual_images
 from data.splits import ANNOTATION_NAMES, LABELS
 from utils.errors import UserError
