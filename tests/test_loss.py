@@ -158,7 +158,9 @@ def test_a_picture_without_faces_teaches_its_hardest_priors_that_they_are_none()
     class_.backward()
     assert (logits.grad[1].abs().sum(dim=1) > 0).sum() == 30
     everything = MultiBoxLoss(faceless_negatives=10**6)
-    all_sums = everything.sums((boxes, logits, landmarks), everything.match(targets, PRIORS))
+    matches = everything.match(targets, PRIORS)
+    assert matches.counts.tolist() == [1, 1, len(PRIORS)]
+    all_sums = everything.sums((boxes, logits, landmarks), matches)
     torch.testing.assert_close(all_sums[1], without[1] + background.sum())
 
 
