@@ -94,6 +94,27 @@ def test_a_picture_is_not_without_faces_where_an_equal_one_lost_some(script, tmp
     assert [one.name for one in read_annotations(tmp_path / "label_fixed.txt")] == ["c.jpg"]
 
 
+@pytest.mark.parametrize("names", [("train", "test"), ("old", "new")])
+def test_a_file_is_not_given_up_for_an_equal_one_that_loses_its_faces(script, tmp_path, names):
+    """Nor are others of its part, nor is anything said to be left in both."""
+    good, bad = (tmp_path / name for name in names)
+    labelled(good, "# a.jpg\n10 10 30 30\n# b.jpg\n10 10 0 30\n", {"a.jpg": (64, 64), "b.jpg": (64, 80)})
+    labelled(bad, "# own.jpg\n10 10 20 20\n# a.jpg\n10 10 x 30\n# copy.jpg\n", {"own.jpg": (80, 64)})
+    cv2.imwrite(str(bad / "images" / "own.jpg"), another_view(20))
+    for name in ("a.jpg", "copy.jpg"):
+        shutil.copy(good / "images" / "a.jpg", bad / "images" / name)
+    outcome = script(CHECK, good, bad, "--fix")
+    assert "left in both" not in outcome.out and "1 file equal to another, 1 picture of which no face" in outcome.out
+    assert cleaned_names(tmp_path) == {names[0]: ["a.jpg"], names[1]: ["own.jpg"]}
+
+
+def test_of_equal_files_one_with_faces_is_believed_before_one_that_lost_them(script, tmp_path):
+    label = labelled(tmp_path, "# a.jpg\n10 10 30\n# b.jpg\n10 10 30 40\n", {"a.jpg": (64, 64)})
+    shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "b.jpg")
+    assert script(CHECK, label, "--fix").status == 1
+    assert [one.name for one in read_annotations(tmp_path / "label_fixed.txt")] == ["b.jpg"]
+
+
 def share(folder: Path, *others: Path) -> None:
     """Make x.jpg in each of some folders of parts the same file, beside a picture of its own that it is listed with."""
     for seed, one in enumerate((folder, *others)):

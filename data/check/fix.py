@@ -47,8 +47,8 @@ def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
     listed twice is there once, with the faces of both. Boxes are clipped to their pictures; empty ones, those outside
     and those of faces labelled twice are left out, and with them pictures that have no others: they would seem to show
     no face. Of equal files, that with the most faces is kept, and of those in two parts that of the later one, where
-    scores are measured, if their names tell which that is. The rest, such as landmarks, is for people to decide. What
-    no record holds, such as objects that are no faces, is not copied but said.
+    scores are measured, if their names tell which that is and it does not lose its faces. The rest, such as landmarks,
+    is for people to decide. What no record holds, such as objects that are no faces, is not copied but said.
 
     Raises:
         UserError: a copy cannot be written, or is there already.
@@ -144,21 +144,26 @@ def _dropped_copies(every: Sequence[Seen], copies: Sequence[Copy]) -> tuple[list
     bereft = np.concatenate(
         [np.isin(np.arange(size), one.labels.file[one.labels.bereft]) for one, size in zip(every, sizes, strict=True)]
     )
-    equal, leaked = {}, set()  # the first of equal files in a part -> all of them; firsts that a later part has, too
-    undecided = Counter()
+    equal, between = {}, []  # the first of equal files in a part -> all of them; copies of files in two parts
     for copy in copies:
         if copy.likeness == 1:
             here, there = np.searchsorted(starts, [copy.picture, copy.earlier], side="right") - 1
-            later, earlier = every[here].part, every[there].part
-            if later is earlier:
+            if here == there:
                 equal.setdefault(copy.earlier, [copy.earlier]).append(copy.picture)
-            elif None in (later.rank, earlier.rank) or later.rank == earlier.rank:
-                undecided[earlier.name, later.name] += 1
             else:
-                leaked.add(copy.earlier)
-    dropped = {file for first in leaked for file in equal.get(first, [first])}
-    for group in equal.values():
-        dropped |= set(group) - {max(group, key=lambda file: (faces[file], bereft[file]))}
+                between.append((copy, every[here].part, every[there].part))
+    best = {
+        file: max(group, key=lambda file: (faces[file], bereft[file])) for group in equal.values() for file in group
+    }
+    dropped = {file for file, kept in best.items() if file != kept}
+    undecided = Counter()
+    for copy, later, earlier in between:
+        if bereft[best.get(copy.picture, copy.picture)] or bereft[best.get(copy.earlier, copy.earlier)]:
+            continue  # which will not be kept, so that nothing is given up for it
+        if None in (later.rank, earlier.rank) or later.rank == earlier.rank:
+            undecided[earlier.name, later.name] += 1
+        else:
+            dropped.update(equal.get(copy.earlier, [copy.earlier]))
     by_part = [
         {file - start for file in dropped if start <= file < start + size}
         for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
