@@ -130,14 +130,6 @@ def test_flat_pictures_are_no_copies(script, tmp_path):
     assert report["findings"] == []
 
 
-def test_faces_are_compared_across_blocks(script, tmp_path):
-    rows = [f"{7 * (i % 80)} {9 * (i // 80)} 6 8" for i in range(1100)]
-    label = labelled(tmp_path, "\n".join(["# a.jpg", *rows, rows[0]]), {"a.jpg": (600, 900)})
-    report, _ = check(script, label)
-    (found,) = report["findings"]
-    assert found["kind"] == "double" and found["where"] == f"{label}:1102" and f"{label}:2" in found["message"]
-
-
 def test_what_would_hang_or_fill_the_memory_is_named(script, tmp_path):
     text = "".join(f"# {name}\n" for name in ("good.jpg", "pipe.jpg", "endless.jpg", "huge.png", "zeros.jpg"))
     label = labelled(tmp_path, text, {"good.jpg": (64, 64)})

@@ -29,7 +29,7 @@ def repeats_by_loops(boxes, picture, has_place, worth) -> list[int]:
     return repeats
 
 
-# Boxes of which many have an IoU just below or above 0.9, or 18 / 20 exactly, with others that have it with further ones.
+# Boxes of which many have an IoU just below or above 0.9, or 18 / 20 exactly, with others that have it with more.
 across, down = st.sampled_from([0, 1, 2, 5, 6, 10, 11, 15]), st.integers(0, 1)
 side = st.sampled_from([18, 20, 100, 100, 100, 110])
 face = st.tuples(st.sampled_from([0, 0, 0, 10**9 - 200]), across, down, side, side, st.just(0) | down, down)

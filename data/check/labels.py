@@ -14,7 +14,6 @@ TOLERANCE = 1.0  # pixels that a box may leave its picture by: rounding
 USUAL = 0.95  # of a part's pictures or faces, from which what they have in common is the rule
 FEW = 20  # of which there is no rule
 DIGITS = 6  # of a pixel; beyond them is what a width and a height lose that stand for corners
-BLOCK = 512  # faces that are compared with all others of their picture at a time
 
 
 @dataclass
@@ -29,8 +28,8 @@ class Labels:
         overreach: (F,) float64, by how many pixels a box leaves its picture; 0 where the size is not known.
         empty: (F,) bool, less than a pixel wide or high, in its picture or altogether.
         outside: (F,) bool, less than half of it is in the picture, though it has a size.
-        repeats: (F,) int64, a better face of the same picture with the same box, -1 where there is none: one that
-            counts, else one with landmarks, else an earlier one.
+        repeats: (F,) int64, a better face of the same picture with the same box that itself repeats none, -1 where
+            there is none: one that counts, else one with landmarks, else an earlier one.
         stray: (F,) int64, a landmark outside the picture or far from its box, -1 where there is none.
         counted: (F,) bool, those that an evaluation counts.
         broken: (P,) bool, the records of which a row could not be read.
@@ -115,7 +114,7 @@ def examine(part: Part, sizes: np.ndarray) -> Labels:
         overreach,
         empty,
         outside,
-        repeats=_repeats(clipped, first[record], has_place, 2 * counted + have_landmarks(landmarks)),
+        repeats=find_repeats(clipped, first[record], has_place, 2 * counted + have_landmarks(landmarks)),
         stray=stray,
         counted=counted,
         broken=np.isin(np.arange(len(annotations)), [one.record for one in part.problems if one.record is not None]),
@@ -151,29 +150,38 @@ def _stray(landmarks: np.ndarray, boxes: np.ndarray, size: np.ndarray, known: np
     return np.where(strays.any(axis=1), strays.argmax(axis=1), -1)
 
 
-def _repeats(boxes: np.ndarray, picture: np.ndarray, has_place: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """Return (F,) the best face of the same picture that overlaps each by SAME_FACE, -1 where none is better.
+def find_repeats(boxes: np.ndarray, picture: np.ndarray, has_place: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Return (F,) the best face of the same picture that repeats none and overlaps each by SAME_FACE, or -1.
 
     Args:
-        has_place: (F,) bool, the faces that are compared.
+        boxes: (F, 4) x1 y1 x2 y2.
+        picture: (F,) int, equal for faces of the same picture.
+        has_place: (F,) bool, the faces that are compared, none of which is empty.
         worth: (F,) int, larger for better faces; of equal ones, the first is the best.
     """
     repeats = np.full(len(boxes), -1, np.int64)
+    order = np.argsort(-worth, kind="stable")
+    rank = np.empty(len(boxes), np.int64)
+    rank[order] = np.arange(len(boxes))
     for faces in groups(picture):
         faces = faces[has_place[faces]]
-        faces = faces[np.argsort(-worth[faces], kind="stable")]
-        for start in range(0, len(faces) if len(faces) > 1 else 0, BLOCK):
-            rows, better = faces[start : start + BLOCK], faces[: start + BLOCK]
-            is_better = np.arange(len(better)) < np.arange(start, start + len(rows))[:, None]
-            same = (_overlaps(boxes[rows], boxes[better]) >= SAME_FACE) & is_better
-            found = same.any(axis=1)
-            repeats[rows[found]] = better[same.argmax(axis=1)[found]]
+        faces = faces[np.argsort(boxes[faces, 0])]
+        left, width = boxes[faces, 0], boxes[faces, 2] - boxes[faces, 0]
+        # Boxes that overlap by so much begin close to each other: what they share is that part of the width of each.
+        reach = width / SAME_FACE - width + 10**-DIGITS
+        starts, ends = np.searchsorted(left, left - reach), np.searchsorted(left, left + reach, side="right")
+        crowded = np.flatnonzero(ends - starts > 1)
+        for i in crowded[np.argsort(rank[faces[crowded]])].tolist():
+            face, near = faces[i], faces[starts[i] : ends[i]]
+            if repeats[face] < 0:
+                near = near[(rank[near] > rank[face]) & (repeats[near] < 0)]
+                repeats[near[_overlaps(boxes[face], boxes[near]) >= SAME_FACE]] = face
     return repeats
 
 
-def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return (N, M) the IoU of boxes x1 y1 x2 y2, none of which is empty."""
-    (x1, y1, x2, y2), (left, top, right, bottom) = boxes.T[..., None], others.T
+def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return (N,) the IoU of a box x1 y1 x2 y2 with others, none of which is empty."""
+    (x1, y1, x2, y2), (left, top, right, bottom) = box, others.T
     width, height = np.minimum(x2, right) - np.maximum(x1, left), np.minimum(y2, bottom) - np.maximum(y1, top)
     shared = width.clip(0) * height.clip(0)
     return shared / ((x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - shared)
