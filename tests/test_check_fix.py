@@ -165,6 +165,45 @@ def test_what_is_refused_is_refused_before_anything_is_written(script, tmp_path)
     assert written == {"label_fixed.txt", "tvval_list_fixed.txt"}
 
 
+def test_folders_may_have_dots_in_their_names(script, tmp_path):
+    box = "<bndbox><xmin>{}</xmin><ymin>5</ymin><xmax>40</xmax><ymax>50</ymax></bndbox>"
+    folders = [tmp_path / "voc.v1", tmp_path / "voc.v2"]
+    for folder, name in zip(folders, ("a", "b"), strict=True):
+        labelled(folder, "-", {f"{name}.jpg": (64, 64 + ord(name))}).unlink()
+        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), another_view(ord(name)))
+        objects = "".join(f"<object><name>face</name>{box.format(x)}</object>" for x in (-5, 20))
+        (folder / f"{name}.xml").write_text(f"<annotation><filename>{name}.jpg</filename>{objects}</annotation>")
+    script(CHECK, *folders, "--fix")
+    fixed = [tmp_path / "voc.v1_fixed", tmp_path / "voc.v2_fixed"]
+    assert sorted(tmp_path.iterdir()) == sorted([*folders, *fixed])
+    assert [[one.name for one in read_annotations(path)] for path in fixed] == [["a.jpg"], ["b.jpg"]]
+
+
+def test_two_parts_cannot_have_the_same_cleaned_copy(script, tmp_path):
+    """Here that of the list beside them both, which would be replaced."""
+    first = labelled(tmp_path, "# a.jpg\n10 10 20 20\n10 10 0 20\n", {"a.jpg": (64, 64), "b.jpg": (64, 80)})
+    second = tmp_path / "more.txt"
+    second.write_text("# b.jpg\n10 10 20 20\n10 10 0 20\n")
+    (tmp_path / "tv_list.txt").write_text("a.jpg\nb.jpg\n")
+    before = bytes_below(tmp_path)
+    script(CHECK, first, second, "--fix").refuses(tmp_path / "tv_list_fixed.txt", first, second, "one by one")
+    assert bytes_below(tmp_path) == before
+
+
+def test_faces_of_files_that_are_left_out_are_not_counted(script, tmp_path):
+    """Only what is said of the pictures that are kept, or would be if they had not lost their faces."""
+    rows = "-5 -5 40 40\n500 500 20 20\n60 60 0 20\n60 60 20 20\n60 60 20 20\n"
+    labelled(tmp_path / "train", f"# a.jpg\n{rows}# b.jpg\n10 10 20 20\n# c.jpg\n500 500 20 20\n",
+             {"a.jpg": (100, 100), "b.jpg": (64, 64), "c.jpg": (80, 64)})  # fmt: skip
+    labelled(tmp_path / "test", "# a.jpg\n10 10 20 20\n", {})
+    shutil.copy(tmp_path / "train" / "images" / "a.jpg", tmp_path / "test" / "images")
+    said = next(line for line in script(CHECK, tmp_path, "--fix").out.splitlines() if "label_fixed.txt: " in line)
+    assert said.endswith(
+        ": 1 picture, 1 face; left out: 1 file equal to another, 1 face outside, 1 picture of which no face is left;"
+        " clipped: 0 faces"
+    )
+
+
 def test_one_of_a_thing_is_not_many(script, tmp_path):
     label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n50 10 20 20\n10 10 0 20\n", {"a.jpg": (64, 64)})
     said = script(CHECK, label, "--fix").out.splitlines()[-1]

@@ -77,8 +77,7 @@ def main() -> None:
     cfg = NETWORKS[args.network]
     parts = find_parts(args.dataset, args.images, args.category)
     if args.fix:
-        for part in parts:
-            refuse_fixed(part)  # so that nobody waits for a copy that cannot be written
+        refuse_fixed(parts)  # so that nobody waits for a copy that cannot be written
     looks = look_at([part.paths for part in parts], args.num_workers)
     every = [Seen(part, look, examine(part, look.sizes)) for part, look in zip(parts, looks, strict=True)]
     copies = find_copies(looks, [one.labels.used(len(one.part.files)) for one in every])

@@ -10,11 +10,13 @@ import numpy as np
 
 from data.annotations import Annotation
 from data.annotations.fitting import FORMS
+from data.annotations.reading import FIXED
 from data.annotations.writing import written_at_the_end
 from data.check.copies import Copy
 from data.check.labels import Seen, groups
 from data.check.parts import Part, fixed_name
 from data.pictures import picture_key
+from utils.errors import UserError
 from utils.files import refuse_existing
 from utils.text import counted
 
@@ -34,10 +36,17 @@ class Cleaned:
     clipped: int
 
 
-def refuse_fixed(part: Part) -> None:
-    """Raise UserError where something is in the place of a cleaned copy."""
-    for path in (_fixed_annotation(part), *map(_fixed_list, part.lists)):
-        refuse_existing(path)
+def refuse_fixed(parts: Sequence[Part]) -> None:
+    """Raise UserError where something is in the place of a cleaned copy, or that of two parts would be the same."""
+    owners = {}
+    for part in parts:
+        for path in (_fixed_annotation(part), *map(_fixed_list, part.lists)):
+            refuse_existing(path)
+            other = owners.setdefault(path.resolve(), part)
+            if other is not part:
+                raise UserError(
+                    f"{path}: would hold what is left of {other.path} and of {part.path}; fix them one by one"
+                )
 
 
 def write_fixed(every: Sequence[Seen], copies: Sequence[Copy]) -> list[str]:
@@ -99,8 +108,9 @@ def _fixed_annotation(part: Part) -> Path:
     """Return where the cleaned copy of an annotation goes: beside it, a folder for formats that are folders."""
     path = part.path.parent if part.kind == "wider_mat" else part.path
     path = path.resolve()  # "." has no name
-    name = fixed_name(path.name)
-    return path.with_name(Path(name).stem if FORMS[part.kind].in_folder else name)
+    if FORMS[part.kind].in_folder:
+        return path.with_name((path.name if path.is_dir() else path.stem) + FIXED)
+    return path.with_name(fixed_name(path.name))
 
 
 def _fixed_list(path: Path) -> Path:
@@ -115,20 +125,21 @@ def _clean(seen: Seen, dropped: set[int]) -> Cleaned:
     usable = [records for records in every if labels.file[records[0]] not in unusable]
     single = [records for records in usable if labels.file[records[0]] not in dropped]
     kept = [records for records in single if not bereft[records[0]]]
+    of_single = np.isin(labels.first[labels.record], [records[0] for records in single])
     left_out = (
         (len(seen.part.problems), "place", "that cannot be read"),
         (len(every) - len(usable), "name", "without a picture that can be read"),
         (len(labels.first) - len(every), "name", "listed before"),
         (len(usable) - len(single), "file", "equal to another"),
-        (int(labels.empty.sum()), "face", "of less than a pixel"),
-        (int(labels.outside.sum()), "face", "outside"),
-        (int((labels.repeats >= 0).sum()), "face", "labelled twice"),
+        (int((of_single & labels.empty).sum()), "face", "of less than a pixel"),
+        (int((of_single & labels.outside).sum()), "face", "outside"),
+        (int((of_single & (labels.repeats >= 0)).sum()), "face", "labelled twice"),
         (len(single) - len(kept), "picture", "of which no face is left"),
     )
     return Cleaned(
         [_merged(seen, records) for records in kept],
         [f"{counted(count, noun)} {words}" for count, noun, words in left_out if count],
-        int((labels.whole & (labels.overreach > 0)).sum()),
+        int((of_single & labels.whole & (labels.overreach > 0)).sum()),
     )
 
 
