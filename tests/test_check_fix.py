@@ -145,6 +145,20 @@ def test_a_cleaned_list_keeps_its_own_names(script, tmp_path):
     assert (tmp_path / "tvval_list_fixed.txt").read_text() == "1.jpg\n2.png\n"
 
 
+def test_each_of_several_lists_keeps_its_own_names(script, tmp_path):
+    names = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), (64, 64))
+    label = labelled(tmp_path, "# a.jpg\n50 10 20 20\n# b.jpg\n# c.jpg\n", names)
+    lists = {"day": "a.jpg\n", "night": "c.jpg\nb.jpg\n", "old": "gone.jpg\n"}
+    for name, text in lists.items():
+        (tmp_path / f"{name}_list.txt").write_text(text)
+    said = script(CHECK, label, "--fix").out.splitlines()[-4:]
+    day, night, old = (tmp_path / f"{name}_list_fixed.txt" for name in lists)
+    assert said[1:] == [f"{day}: 1 picture", f"{night}: 2 pictures", f"{old}: not written, since nothing would be left"]
+    assert (day.read_text(), night.read_text(), old.exists()) == ("a.jpg\n", "b.jpg\nc.jpg\n", False)
+    (tmp_path / "old_list.txt").unlink()
+    assert "nothing to mend" in script(CHECK, tmp_path / "label_fixed.txt", "--fix").out
+
+
 def test_what_is_refused_is_refused_before_anything_is_written(script, tmp_path):
     """A list cannot hold a name that labels can; the part before it is not written, either."""
     names = {"a.jpg": (64, 64), "#1.jpg": (64, 64)}

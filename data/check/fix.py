@@ -92,16 +92,30 @@ def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[
     if part.kind == "yolo" and len(cleaned.annotations) < len(part.annotations):
         yield f"{path}: move the pictures that were left out away from {part.images}; without labels they have no face"
     own_names = {picture_key(name): name for name, _ in part.list_names}  # with suffixes that IDs do not have
-    names = [replace(one, name=own_names.get(picture_key(one.name), one.name)) for one in cleaned.annotations]
     for listed in part.lists:
-        together.enter_context(written_at_the_end(names, _fixed_list(listed), "list"))
-        yield f"{_fixed_list(listed)}: the same pictures"
+        names = [
+            replace(one, name=own_names.get(picture_key(one.name), one.name))
+            for one in _to_list(cleaned.annotations, part, listed)
+        ]
+        if names:
+            together.enter_context(written_at_the_end(names, _fixed_list(listed), "list"))
+        what = counted(len(names), "picture") if names else "not written, since nothing would be left"
+        yield f"{_fixed_list(listed)}: {what}"
 
 
-def _are_listed(annotations: Sequence[Annotation], part: Part) -> bool:
-    """Whether the lists beside the annotation, if there are any, name these pictures and no others."""
-    keys = {picture_key(one.name) for one in annotations}
-    return not part.lists or sorted(keys) == sorted(picture_key(name) for name, _ in part.list_names)
+def _to_list(annotations: list[Annotation], part: Part, listed: Path) -> list[Annotation]:
+    """Return the annotations whose names a cleaned list has: all for the only list, else those that it had before."""
+    keys = {picture_key(name) for name, _ in part.lists[listed]}
+    return [one for one in annotations if len(part.lists) == 1 or picture_key(one.name) in keys]
+
+
+def _are_listed(annotations: list[Annotation], part: Part) -> bool:
+    """Whether the lists beside the annotation, if there are any, name what they would when cleaned."""
+    return all(
+        sorted({picture_key(one.name) for one in _to_list(annotations, part, listed)})
+        == sorted(picture_key(name) for name, _ in names)
+        for listed, names in part.lists.items()
+    )
 
 
 def _fixed_annotation(part: Part) -> Path:

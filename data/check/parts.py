@@ -34,8 +34,7 @@ class Part:
         path, kind: the annotation and its format; a list of names has no faces.
         annotations: its P records with F faces, without what could not be read.
         problems: what could not be read, with its place, and whose it is.
-        lists: the lists of names beside an annotation with faces.
-        list_names: (name, place) of what is in them.
+        lists: the lists of names beside an annotation with faces, with (name, place) of what is in each.
         images: folder of the pictures.
     """
 
@@ -45,9 +44,13 @@ class Part:
     kind: str
     annotations: Annotations
     problems: list[Problem]
-    lists: list[Path]
-    list_names: list[tuple[str, str]]
+    lists: dict[Path, list[tuple[str, str]]]
     images: Path
+
+    @property
+    def list_names(self) -> list[tuple[str, str]]:
+        """(name, place) of what is in all the lists."""
+        return [named for names in self.lists.values() for named in names]
 
     @cached_property
     def files(self) -> list[str]:
@@ -168,14 +171,14 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
     problems = []
     kind, path = find_annotations(path)
     annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
-    lists, list_names = [], []
+    lists = {}
     if kind != "list":
         is_fixed = path.stem.endswith(FIXED)  # a cleaned copy, and so is the list that belongs to it
-        lists = sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS))
-        for file in lists:
+        for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
+            lists[file] = []
             try:
                 listed = read_annotations(file, "list")
-                list_names += zip(listed.names, listed.places.pictures, strict=True)
+                lists[file] += zip(listed.names, listed.places.pictures, strict=True)
             except UserError as error:
                 problems.append(Problem(str(error), None))
-    return Part(name, rank, path, kind, annotations, problems, lists, list_names, images)
+    return Part(name, rank, path, kind, annotations, problems, lists, images)
