@@ -85,12 +85,14 @@ def test_spelling_that_is_no_fault(script, tmp_path):
         (["none/label.txt"], "no such folder of pictures"),
         (["good/label.txt", "--images", "nowhere"], "no such folder of pictures"),
         (["good", "good/label.txt"], "is named twice"),
+        (["good/label.txt", "good/nothing.json"], "nothing.json: has no pictures"),
     ],
 )
 def test_what_cannot_be_checked(script, tmp_path, arguments, said):
     (tmp_path / "empty").mkdir()
     labelled(tmp_path / "other", "# x.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
     labelled(tmp_path / "good", "# a.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
+    (tmp_path / "good" / "nothing.json").write_text('{"images": [], "annotations": [], "categories": []}')
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "label.txt").write_text("# a.jpg\n")
     paths = [one if one.startswith("-") else tmp_path / one for one in arguments]
@@ -163,8 +165,9 @@ def test_kinds_of_pictures_that_only_opencv_knows(script, tmp_path):
     assert next(iter(report["parts"].values()))["quantiles"]["width"][0] == 640
 
 
-def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_path):
-    label = labelled(tmp_path, "#\n1 2 3\n#\n", {"a.jpg": (64, 64)})
+@pytest.mark.parametrize("pictures", [{"a.jpg": (64, 64)}, {}])
+def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_path, pictures):
+    label = labelled(tmp_path, "#\n1 2 3\n#\n", pictures)
     (tmp_path / "tvval_list.txt").write_bytes(b"\xff\xfe\0")
     report, status = check(script, label)
     assert status == 1

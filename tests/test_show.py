@@ -542,6 +542,10 @@ def test_other_mistakes_have_one_line(script, show, dataset, tmp_path):
     assert show(names, "--side", 64)[0].status == 0
     show(names, "--pick", "largest")[0].refuses("no faces")
     show(names, "--statistics")[0].refuses("no faces")
+    nothing = dataset.parent / "nothing.json"
+    nothing.write_text('{"images": [], "annotations": [], "categories": []}')
+    for flags in ([], ["--pick", "largest"], ["--names", "a"], ["--statistics"]):
+        show(nothing, *flags)[0].refuses(f"{nothing}: has no pictures")
     names.write_text("# ../label.jpg\n1 2 3 4\n")
     show(names)[0].refuses("../label.jpg")
 

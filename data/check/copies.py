@@ -1,5 +1,6 @@
 """Pictures that are there twice: the same file, or the same view."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ def find_copies(looks: Sequence[Looks], used: Sequence[np.ndarray]) -> list[Copy
 
 def _normalised(thumbnails: np.ndarray) -> np.ndarray:
     """Return (P, S * S) float32 whose products are correlations; zero for flat pictures, which match nothing."""
-    vectors = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    vectors = thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:])).astype(np.float32)
     vectors -= vectors.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     flat = norms < FLAT * np.sqrt(vectors.shape[1])

@@ -107,8 +107,8 @@ def find_parts(
         category: as for `read_annotations`.
 
     Raises:
-        UserError: nothing to check, an annotation that cannot be read at all, that is named twice, or whose pictures
-            are not there.
+        UserError: nothing to check, an annotation that cannot be read at all, that is named twice, that has no
+            pictures, or whose pictures are not there.
     """
     found = [part for path in map(Path, paths) for part in _look_into(path, images)]
     if images is not None and len(found) > 1:
@@ -122,6 +122,8 @@ def find_parts(
         if part.path.resolve() in seen:
             raise UserError(f"{part.path}: is named twice; all of its pictures would be copies")
         seen.add(part.path.resolve())
+        if len(part.annotations) == 0 and not part.problems:
+            raise UserError(f"{part.path}: has no pictures; expected an annotation that names some")
         if len(part.file_of) and (part.file_of < 0).all():
             raise UserError(
                 f"{part.path}: none of its {len(part.annotations)} pictures is in {part.images}; name their folder with"

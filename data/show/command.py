@@ -81,6 +81,8 @@ def main() -> None:
         errors = _show_augmented(args)
     else:
         annotations = read_annotations(args.labels, images=args.images, category=args.category)
+        if len(annotations) == 0:
+            raise UserError(f"{args.labels}: has no pictures; expected labels that name some")
         show = _show_statistics if mode == STATISTICS else _show_pictures
         errors = show(args, annotations, PictureFolder(images))
     for error in errors:
