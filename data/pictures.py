@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from data.splits import FIXED
 from utils.errors import PictureError, UserError
 from utils.files import check_file, path_inside
 
@@ -66,19 +67,21 @@ def usual_images(annotation: str | Path) -> Path:
 
     Beside a file, it is `images`. For a folder of annotations it is the first that exists of `images` in it, the
     folder whose path has `images` for the last `labels`, and `images` beside it; else the folder itself, if pictures
-    are in it.
+    are in it. A cleaned copy that has no `images` in it has the pictures of the folder that it was made of.
     """
     annotation = Path(annotation)
     if not annotation.is_dir():
         return annotation.parent / "images"
     absolute = Path(os.path.abspath(annotation))
-    parts, beside = absolute.parts, absolute.parent / "images"
-    places = [annotation / "images", beside]
+    original = absolute.parent / absolute.name.removesuffix(FIXED)
+    parts, places = original.parts, [annotation / "images", original / "images"]
     if "labels" in parts:
         last = len(parts) - 1 - parts[::-1].index("labels")
-        places.insert(1, Path(*parts[:last], "images", *parts[last + 1 :]))
-    found = next((place for place in places if place.is_dir()), None)
-    return found or (annotation if files_below(annotation, PICTURE_SUFFIXES) else beside)
+        places.append(Path(*parts[:last], "images", *parts[last + 1 :]))
+    beside = absolute.parent / "images"
+    found = next((place for place in (*places, beside) if place.is_dir()), None)
+    among = (folder for folder in (annotation, original) if folder.is_dir() and files_below(folder, PICTURE_SUFFIXES))
+    return found or next(among, beside)
 
 
 def pictures_by_name(names: Iterable[str]) -> dict[str, list[int]]:

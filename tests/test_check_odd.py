@@ -124,6 +124,42 @@ def test_yolo_s_classes_are_named_beside_its_labels(script, tmp_path):
             assert status == 0 and next(iter(report["parts"].values()))["faces"] == faces
 
 
+BAD = "0 0.5 0.5 0 0.2\n0 0.5 0.5 0.2 0.2\n"
+
+
+@pytest.mark.parametrize(
+    ("labels", "images"),
+    [
+        ("labels/train", "images/train"),
+        ("labels/train.v1", "images/train.v1"),
+        ("set", "set/images"),
+        ("set", "set"),
+        ("set/labels", "set/images"),
+    ],
+)
+def test_the_pictures_of_a_cleaned_folder_are_those_of_the_folder(script, tmp_path, labels, images):
+    labelled(tmp_path / "drawn", "-", {"a.png": (100, 200)})
+    (tmp_path / images).mkdir(parents=True)
+    (tmp_path / "drawn" / "images" / "a.png").rename(tmp_path / images / "a.png")
+    (tmp_path / labels).mkdir(parents=True, exist_ok=True)
+    (tmp_path / labels / "a.txt").write_text(BAD)
+    (tmp_path / labels).with_name("day_list.txt").write_text("a.png\ngone.png\n")
+    assert script(CHECK, tmp_path / labels, "--fix").status == 1
+    report, status = check(script, tmp_path / f"{labels}_fixed")
+    assert status == 0 and report["findings"] == []
+    (part,) = report["parts"].values()
+    assert (part["pictures"], part["faces"]) == (1, 1)
+
+
+def test_labels_x_goes_with_images_x_before_images_beside(script, tmp_path):
+    labelled(tmp_path, "-", {"train/a.png": (100, 200)}).unlink()
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    (tmp_path / "labels" / "images").mkdir()
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    report, status = check(script, tmp_path / "labels" / "train")
+    assert status == 0 and report["findings"] == []
+
+
 def test_flat_pictures_are_no_copies(script, tmp_path):
     label = labelled(tmp_path, "# a.png\n# b.png\n", {})
     for name, grey in (("a.png", 0), ("b.png", 2)):

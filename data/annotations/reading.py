@@ -20,6 +20,7 @@ from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
 from data.annotations.yolo import CLASSES, read_yolo
 from data.pictures import files_below
+from data.splits import FIXED
 from utils.errors import UserError
 from utils.files import read_bytes
 
@@ -39,7 +40,6 @@ _WIDER_MAT = "wider_face_val.mat"
 _BY_SUFFIX = {".mat": "wider_mat", ".json": "coco", ".xml": "voc"}
 _FOLDER_KINDS = ("voc", "yolo")
 _CLASSES_IN = ("coco", "voc", "yolo")
-FIXED = "_fixed"  # what the names of cleaned copies end with; a folder's annotation is the other one
 
 
 def read_annotations(

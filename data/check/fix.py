@@ -10,12 +10,12 @@ import numpy as np
 
 from data.annotations import Annotation
 from data.annotations.fitting import FORMS
-from data.annotations.reading import FIXED
 from data.annotations.writing import written_at_the_end
 from data.check.copies import Copy
 from data.check.labels import Seen, groups
 from data.check.parts import Part, fixed_name
 from data.pictures import picture_key
+from data.splits import FIXED
 from utils.errors import UserError
 from utils.files import refuse_existing
 from utils.text import counted

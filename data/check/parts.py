@@ -11,10 +11,9 @@ import numpy as np
 
 from data.annotations import find_annotations, read_annotations
 from data.annotations.problems import Problem
-from data.annotations.reading import FIXED
 from data.annotations.record import Annotations
 from data.pictures import PICTURE_SUFFIXES, files_below, pictures_by_name, usual_images
-from data.splits import ANNOTATION_NAMES, LABELS
+from data.splits import ANNOTATION_NAMES, FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
 
@@ -175,7 +174,8 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
     annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
     lists = {}
     if kind != "list":
-        is_fixed = path.stem.endswith(FIXED)  # a cleaned copy, and so is the list that belongs to it
+        # Of a cleaned copy, the lists that belong to it are cleaned, too.
+        is_fixed = (path.name if path.is_dir() else path.stem).endswith(FIXED)
         for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
             lists[file] = []
             try:
