@@ -5,6 +5,8 @@ import json
 import pytest
 from conftest import draw_picture
 
+from data.annotations import read_annotations
+
 FACE = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40], "iscrowd": 0}
 POINTS = [11, 21, 2, 30, 21, 2, 20, 30, 1, 12, 40, 2, 28, 40, 0]
 
@@ -77,6 +79,34 @@ def test_an_invalid_mark_on_one_face_alone_is_one(convert):
     outcome, text = convert(coco(*faces), "label")
     assert text == "# a.jpg\n1 2 30 40\n"
     assert "left out: 1 face to be ignored" in outcome.out
+
+
+CROWDS = [{"iscrowd": 1}, {}, {"attributes": {"crowd": "x"}}]
+CROWDS_COCO = coco(*({"bbox": [1 + 30 * i, 2, 20, 40], **face} for i, face in enumerate(CROWDS)))
+del CROWDS_COCO["annotations"][2]["iscrowd"]
+INVALID = "a.jpg\n3\n1 10 20 20 0 0 0 1 0 0\n40 10 20 20 0 0 0 0 0 0\n70 10 20 20 0 0 0 2 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "odd"),
+    [(INVALID, "wider", "invalid"), (CROWDS_COCO, "wider", "crowd"), (CROWDS_COCO, "coco", "crowd")],
+    ids=["wider", "coco to wider", "coco"],
+)
+def test_an_odd_value_clears_no_mark_of_others(convert, tmp_path, source, kind, odd):
+    outcome, _ = convert(source, kind)
+    assert f"left out: the attributes {odd}" in outcome.out
+    (annotation,) = read_annotations(tmp_path / "out")
+    assert annotation.ignored.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(("name", "source"), [("k.txt", INVALID), ("k.json", json.dumps(CROWDS_COCO))])
+def test_nor_does_it_in_a_cleaned_copy(script, tmp_path, name, source):
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    (tmp_path / name).write_text(source.replace("70", "115").replace("61", "115"))
+    script("data/check/__main__.py", tmp_path / name, "--fix")
+    (annotation,) = read_annotations((tmp_path / name).with_stem("k_fixed"))
+    assert annotation.boxes[2, 2] == 128  # clipped
+    assert annotation.ignored.tolist() == [True, False, False]
 
 
 def test_pascal_voc_gets_what_it_means_by_leaving_one_out(script, tmp_path):

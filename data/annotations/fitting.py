@@ -193,7 +193,9 @@ def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[s
     held = [name for name in present if all(_holds(form, name, annotation) for annotation in with_faces)]
     lost = [name for name in present if name not in held and _says_something(name, with_faces)]
     unknown = [name for name in form.attributes or () if form.complete and name not in (*held, *form.marks)]
-    must_mark = any((annotation.ignored & ~_marked(annotation, form)).any() for annotation in annotations)
+    marks = [name for name in form.marks if name in held]
+    unmarked = [annotation.ignored & ~_marked(annotation, marks) for annotation in annotations]
+    must_mark = any(map(np.any, unmarked))
     if lost:
         sentences.append(f"left out: the attributes {_words(lost)}")
     if unknown:
@@ -204,15 +206,14 @@ def _fit_attributes(annotations: list[Annotation], form: Form, sentences: list[s
         _say(sentences, count, f"not known of {{}} and written as {default or 0}: {name}")
 
     fitted = []
-    for annotation in annotations:
+    for annotation, faces in zip(annotations, unmarked, strict=True):
         count = len(annotation.boxes)
         attributes = {name: annotation.attributes.get(name, np.zeros(count)) for name in held}
         attributes |= {name: _filled(attributes[name], default) for name, default in defaults.items()}
         attributes |= {name: np.zeros(count) for name in unknown}
         if form.marks and (must_mark or form.complete):
             mark = form.marks[-1]
-            unmarked = annotation.ignored & ~_marked(annotation, form)
-            attributes[mark] = np.where(unmarked, 1.0, attributes.get(mark, np.zeros(count)))
+            attributes[mark] = np.where(faces, 1.0, attributes.get(mark, np.zeros(count)))
         fitted.append(replace(annotation, attributes=attributes))
     return fitted
 
@@ -239,10 +240,10 @@ def _says_something(name: str, annotations: list[Annotation]) -> bool:
     return name not in IGNORED_ATTRIBUTES or any(np.any(each[is_known(each)] != 0) for each in values)
 
 
-def _marked(annotation: Annotation, form: Form) -> np.ndarray:
-    """(N,) bool: the faces that the format's own attributes say to ignore."""
+def _marked(annotation: Annotation, marks: Sequence[str]) -> np.ndarray:
+    """(N,) bool: the faces that some of the attributes say to ignore."""
     mask = np.zeros(len(annotation.boxes), bool)
-    for name in form.marks:
+    for name in marks:
         mask |= annotation.attributes.get(name, 0) == 1
     return mask
 
