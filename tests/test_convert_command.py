@@ -109,18 +109,26 @@ def test_a_dataset_may_have_any_format(convert, frames, kind):
     assert sum(len(each.boxes) for each in found) == 3
 
 
-def test_programmes_whose_frames_are_named_by_their_times_stay_together(convert, tmp_path):
-    names = [f"{show}_{i // 60:02}-{i % 60:02}.jpg" for show in ("news", "quiz", "film") for i in range(0, 600, 50)]
+@pytest.mark.parametrize(
+    ("shows", "frames"),
+    [
+        (("news_", "quiz_", "film_"), [f"{i // 60:02}-{i % 60:02}" for i in range(0, 600, 50)]),
+        (("cam-11-", "cam-12-", "cam-13-"), [*range(5, 11), *range(97, 103)]),
+    ],
+    ids=["times", "numbers that are not padded"],
+)
+def test_frames_of_a_programme_stay_together_however_they_are_numbered(convert, tmp_path, shows, frames):
+    names = [f"{show}{frame}.jpg" for show in shows for frame in frames]
+    (tmp_path / "images").mkdir()
     for name in names:
-        (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).write_bytes(b"")
     (tmp_path / "label.txt").write_text("".join(f"# {name}\n1 2 3 4\n" for name in names))
     result = convert(
         tmp_path / "label.txt", tmp_path / "out", "--by_prefix", "--split", "train=0.34", "val=0.33", "test=0.33"
     )
-    assert "prefixes of the names: 3, for example 'news_' (12 pictures)" in result.out
+    assert f"prefixes of the names: 3, for example '{shows[0]}' (12 pictures)" in result.out
     for split in ("train", "val", "test"):
-        assert len({path.name[:4] for path in (tmp_path / "out" / split / "images").iterdir()}) == 1
+        assert len({path.name[: len(shows[0])] for path in (tmp_path / "out" / split / "images").iterdir()}) == 1
 
 
 def test_faces_only_leaves_the_others_out(convert, frames):
@@ -278,6 +286,28 @@ def test_flags_that_do_not_fit(convert, frames, flags, parts):
     images = [] if flags[0] not in ("--split", "--split_list") else ["--images", frames / "frames"]
     convert(frames / "laboro.txt", frames / "out", *flags, *images).refuses(*parts)
     assert not (frames / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "flags", "problem"),
+    [
+        ([], ["--split", "train=.5", "val=.5"], "has no pictures\n"),
+        ([], [], "has no pictures\n"),
+        (
+            [{"id": 1, "file_name": "a.jpg"}],
+            ["--split", "train=.5", "val=.5", "--faces_only"],
+            "no pictures with faces",
+        ),
+        ([{"id": 1, "file_name": "a.jpg"}], ["--split", "train=.5", "val=.5"], "gets none of the 1 picture; name a"),
+    ],
+)
+def test_too_few_pictures_are_not_blamed_on_a_flag_that_was_not_given(convert, tmp_path, images, flags, problem):
+    draw_picture(tmp_path / "images" / "a.jpg", [])
+    content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "face"}]}
+    (tmp_path / "e.json").write_text(json.dumps(content))
+    result = convert(tmp_path / "e.json", tmp_path / "out", *flags)
+    result.refuses(problem)
+    assert "by_prefix" not in result.err
 
 
 def test_what_exists_is_left_alone(convert, frames):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
+from data.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from utils.errors import UserError
 
 RATIOS = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -32,7 +32,7 @@ def test_ratios_part_the_pictures_whatever_their_order(names, seed, random):
 def test_groups_stay_whole_and_sizes_near_the_ratios(sizes, seed):
     names = [f"programme{group:c}_{frame}.jpg" for group, size in enumerate(sizes, 97) for frame in range(size)]
     ratios = {"train": 0.5, "val": 0.25, "test": 0.25}
-    splits = split_by_ratio(names, ratios, seed, prefix_of(None))
+    splits = split_by_ratio(names, ratios, seed, find_prefixes(names, None))
     of_groups = {}
     for name, split in splits.items():
         of_groups.setdefault(name.split("_")[0], set()).add(split)
@@ -95,7 +95,7 @@ def test_a_seed_is_the_same_on_every_machine():
     ],
 )
 def test_the_prefix_is_what_is_before_number_time_size_and_copy(name, prefix):
-    assert prefix_of(None)(name) == prefix
+    assert find_prefixes([name], None) == {name: prefix}
 
 
 @given(
@@ -107,16 +107,71 @@ def test_the_prefix_is_what_is_before_number_time_size_and_copy(name, prefix):
 )
 def test_frames_at_all_times_of_a_programme_have_one_prefix(programme, stamp, ending):
     names = [f"{programme}{stamp.format(minute, second)}{ending}.jpg" for minute in (0, 7, 59) for second in (0, 9, 58)]
-    assert set(map(prefix_of(None), names)) == {programme}
+    assert set(find_prefixes(names, None).values()) == {programme}
+
+
+PROGRAMMES = ["news-11", "news-12", "cam_01_05", "cam_02_05", "S01E02", "S01E03", "2024-01-02", "ch4/7", "番組2"]
+NUMBERINGS = {
+    "unpadded": ["-{}", range(5, 104)],
+    "unpadded, behind another sign": ["_{}", range(5, 104)],
+    "padded to two digits": ["_{:02}", range(5, 104)],
+    "padded": ["_{:06}", range(5, 104)],
+    "with their size": ["_{:04}_1920x1080", range(5, 104)],
+    "copied": ["-{} (1)", range(5, 104)],
+    "minutes and seconds": ["_{0[1]:02}-{0[2]:02}", range(0, 600)],
+    "more minutes than 99": ["_{0[3]:02}-{0[2]:02}", range(5900, 6100)],
+    "hours, minutes and seconds": ["-{0[0]:02}-{0[1]:02}-{0[2]:02}", range(3400, 4000)],
+    "the same with a fraction": ["_{0[0]:02}-{0[1]:02}-{0[2]:02}.5", range(3400, 4000)],
+    "the same with milliseconds": ["-{0[0]:02}-{0[1]:02}-{0[2]:02}-789", range(3400, 4000)],
+    "the same with colons": ["_{0[0]}:{0[1]:02}:{0[2]:02}", range(35_900, 36_100)],
+    "date and time": ["-2024-01-02-{0[0]:02}-{0[1]:02}-{0[2]:02}", range(3400, 4000)],
+    "as VLC does": ["-2024-01-02-{0[0]}h{0[1]:02}m{0[2]:02}s789", range(35_900, 36_100)],
+    "seconds": ["_{}.5s", range(5, 104)],
+    "minutes and seconds with units": ["-{0[1]}m{0[2]}s", range(500, 700)],
+}
+
+
+def numbered(programme: str, numbering: str) -> list[str]:
+    """The names of a programme's frames."""
+    pattern, frames = NUMBERINGS[numbering]
+    as_times = "{0[" in pattern
+    times = [(i // 3600, i // 60 % 60, i % 60, i // 60) for i in frames]
+    return [f"{programme}{pattern.format(frame)}.jpg" for frame in (times if as_times else frames)]
+
+
+@pytest.mark.parametrize("numbering", NUMBERINGS)
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.sampled_from(PROGRAMMES) | st.text("abS12790-_:. ", min_size=1, max_size=8), min_size=1, max_size=4))
+def test_all_frames_of_a_programme_are_in_one_group(numbering, programmes):
+    frames = {programme: numbered(programme, numbering) for programme in programmes}
+    prefixes = find_prefixes([name for names in frames.values() for name in names], None)
+    for names in frames.values():
+        assert len({prefixes[name] for name in names}) == 1
+
+
+@pytest.mark.parametrize(
+    ("programmes", "numbering", "expected"),
+    [
+        ([f"news-{i}" for i in (11, 12, 13, 14)], "unpadded", ["news-11-", "news-12-", "news-13-", "news-14-"]),
+        (["cam_01_05", "cam_02_05"], "unpadded, behind another sign", ["cam_01_05_", "cam_02_05_"]),
+        (["cam_01_05", "cam_02_05"], "padded to two digits", ["cam_01_05_", "cam_02_05_"]),
+        (["S01E02", "S01E03"], "padded", ["S01E02_", "S01E03_"]),
+        (["news", "quiz"], "minutes and seconds", ["news_", "quiz_"]),
+        (["a7-77"], "hours, minutes and seconds", ["a7-"]),  # which may be 77 hours
+    ],
+)
+def test_programmes_have_prefixes_of_their_own_where_the_names_tell_them_apart(programmes, numbering, expected):
+    names = [name for programme in programmes for name in numbered(programme, numbering)]
+    assert sorted(set(find_prefixes(names, None).values())) == expected
 
 
 def test_a_regular_expression_chooses_the_prefix():
-    assert prefix_of(r"[^_]+")("nhk_news_01.jpg") == "nhk"
-    assert prefix_of(r"[^_]+_([^_]+)")("nhk_news_01.jpg") == "news"
+    assert find_prefixes(["nhk_news_01.jpg"], r"[^_]+") == {"nhk_news_01.jpg": "nhk"}
+    assert find_prefixes(["nhk_news_01.jpg"], r"[^_]+_([^_]+)") == {"nhk_news_01.jpg": "news"}
     with pytest.raises(UserError, match=r"--by_prefix \(: is no regular expression"):
-        prefix_of("(")
+        find_prefixes([], "(")
     with pytest.raises(UserError, match=r"--by_prefix \\d\+: does not match 'a\.jpg'"):
-        prefix_of(r"\d+")("a.jpg")
+        find_prefixes(["a.jpg"], r"\d+")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +180,7 @@ def test_a_regular_expression_chooses_the_prefix():
         ({"train": 0.8, "val": 0.1}, 10, "add up to 1"),
         ({"train": 1.5, "val": -0.5}, 10, "add up to 1"),
         ({"train": float("nan"), "val": 0.5}, 10, "add up to 1"),
-        ({"train": 0.98, "val": 0.02}, 3, "--split val=0.02: gets none of the 3 pictures"),
+        ({"train": 0.98, "val": 0.02}, 3, "--split val=0.02: gets none of the 3 pictures; name a larger part"),
     ],
 )
 def test_ratios_that_make_no_sense(ratios, count, problem):
@@ -134,8 +189,9 @@ def test_ratios_that_make_no_sense(ratios, count, problem):
 
 
 def test_one_programme_cannot_be_split():
+    names = [f"{i}.jpg" for i in range(9)]
     with pytest.raises(UserError, match="gets none of the 9 pictures, which are 1 to deal out; leave --by_prefix out"):
-        split_by_ratio([f"{i}.jpg" for i in range(9)], RATIOS, 0, prefix_of(None))
+        split_by_ratio(names, RATIOS, 0, find_prefixes(names, None))
 
 
 @given(st.data(), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\ufeff"]), st.booleans())

@@ -16,7 +16,7 @@ from data.annotations import (
 )
 from data.annotations.record import Annotations
 from data.convert.layout import LISTS, SPLITS, annotation_name, fit_parts, resolve_pictures, write_dataset
-from data.convert.splitting import prefix_of, split_by_lists, split_by_ratio
+from data.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from data.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_parts
 from data.pictures import has_no_suffix, usual_images
 from utils.errors import UserError
@@ -94,11 +94,11 @@ def write_splits(args: argparse.Namespace) -> None:
         lists = {split: Path(path) for split, path in _pairs("--split_list", args.split_list, tuple(LISTS)).items()}
         splits = split_by_lists([annotation.name for annotation in every], lists, rest="train")
     else:
-        group = str if args.by_prefix is None else prefix_of(args.by_prefix or None)
         names = [annotation.name for annotation in annotations]
-        splits = split_by_ratio(names, _ratios(args.split), args.seed or 0, group)
-        if args.by_prefix is not None:
-            groups = Counter(map(group, names))
+        prefixes = None if args.by_prefix is None else find_prefixes(names, args.by_prefix or None)
+        splits = split_by_ratio(names, _ratios(args.split), args.seed or 0, prefixes)
+        if prefixes is not None:
+            groups = Counter(prefixes.values())
             example, count = groups.most_common(1)[0]
             print(f"prefixes of the names: {len(groups):,}, for example {example!r} ({counted(count, 'picture')})")
     parts, sentences = fit_parts(annotations, splits, images, args.to or "label")
@@ -134,7 +134,10 @@ def _read(args: argparse.Namespace) -> Annotations:
 
 
 def _chosen(annotations: Sequence[Annotation], args: argparse.Namespace) -> Sequence[Annotation]:
-    return [each for each in annotations if len(each.boxes)] if args.faces_only else annotations
+    chosen = [each for each in annotations if len(each.boxes)] if args.faces_only else annotations
+    if not chosen:
+        raise UserError(f"{args.source}: has no pictures{' with faces' if args.faces_only else ''}")
+    return chosen
 
 
 def _pairs(flag: str, texts: Sequence[str], splits: Sequence[str]) -> dict[str, str]:

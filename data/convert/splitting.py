@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,22 +10,22 @@ from data.annotations import picture_key
 from data.annotations.record import clean_name
 from utils.errors import UserError
 from utils.files import read_text
+from utils.text import counted
 
 # What programs put behind a frame's name, and no two programmes differ in: the picture's size, and "(1)" or "copy".
 ENDING = re.compile(r"(?i)(?<=.)[ _-]*(?:(?<!\d)\d{2,5}x\d{2,5}|\(\d+\)|copy|コピー)$")
 # A frame's number, or the time at which it was shown or saved, is the last one of its name.
-TIMES = (
-    r"\d{4}[-.]\d{2}[-.]\d{2}",  # 2024-01-02
-    r"\d{1,2}(?:[-:.]\d{2})+(?:[-:.,]\d{1,3})?",  # 00-01-23.456
-    r"\d{2}_\d{2}_\d{2}",
-    r"(?:\d+(?:\.\d+)?(?:ms|[hms]))+\d*",  # 12h34m56s789
-    r"\d+\.\d+",
+TIME_WITH_UNITS = re.compile(  # 12h34m56s789, with the date before it that VLC writes
+    r"(?i)(.*?)(?<!\d)(?:\d{4}-\d{2}-\d{2}-)?(?:\d+(?:\.\d+)?(?:ms|[hms])(?![^\W\d_]))+\d*\D*"
 )
-FRAME_NUMBER = re.compile(rf"(?i)(.*?)(?<!\d)(?:(?:\d{{4}}-\d{{2}}-\d{{2}}-)?(?:{'|'.join(TIMES)})|\d+)\D*")
+_NUMBER = r"\d+(?:[.,]\d+)*"
+# The last numbers that the same separator joins: 0001, 00-01-23.456, but also 12-5 of a programme 12.
+NUMBERS = re.compile(rf"(.*?)(?<!\d)({_NUMBER}(?:([-:_]){_NUMBER}(?:\3{_NUMBER})*)?)\D*")
+TIME = re.compile(rf"{_NUMBER}([-:_])[0-5]\d(?:\1[0-5]\d)*(?:[-:]\d{{3}}|[.,]\d+)?")
 
 
 def split_by_ratio(
-    names: Collection[str], ratios: Mapping[str, float], seed: int, group: Callable[[str], str] = str
+    names: Collection[str], ratios: Mapping[str, float], seed: int, prefixes: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Deal pictures out to splits, whole groups of them.
 
@@ -34,7 +34,7 @@ def split_by_ratio(
 
     Args:
         ratios: split -> its part of the pictures; they add up to 1.
-        group: name of a picture -> what all pictures that belong together have in common.
+        prefixes: name of a picture -> what all pictures that belong together have in common; None: each is alone.
 
     Returns:
         name -> split, the same for the same set of names, whatever their order.
@@ -47,7 +47,7 @@ def split_by_ratio(
         raise UserError(f"--split {found}: expected parts over 0 that add up to 1")
     groups = {}
     for name in names:
-        groups.setdefault(group(name), []).append(name)
+        groups.setdefault(name if prefixes is None else prefixes[name], []).append(name)
     lacking = {split: ratio * len(names) for split, ratio in ratios.items()}
     splits = {}
     for key in sorted(groups, key=lambda key: sha256(f"{seed}\0{key}".encode("utf-8", "surrogateescape")).digest()):
@@ -57,43 +57,72 @@ def split_by_ratio(
     for split in ratios:
         if split not in splits.values():
             raise UserError(
-                f"--split {split}={ratios[split]:g}: gets none of the {len(names)} pictures, which are {len(groups)} to"
-                " deal out; leave --by_prefix out, or choose with its REGEX a prefix that fewer pictures have in common"
+                f"--split {split}={ratios[split]:g}: gets none of the {counted(len(names), 'picture')}"
+                + (
+                    "; name a larger part, or more pictures"
+                    if prefixes is None
+                    else f", which are {len(groups)} to deal out; leave --by_prefix out, or choose with its REGEX a"
+                    " prefix that fewer pictures have in common"
+                )
             )
     return splits
 
 
-def prefix_of(pattern: str | None) -> Callable[[str], str]:
-    """Return the function that gives a name's prefix: what a regular expression matches at its start.
+def find_prefixes(names: Collection[str], pattern: str | None) -> dict[str, str]:
+    """Return name -> prefix: what a regular expression matches at the name's start.
 
     Its group 1 counts where it has one. None: the name up to its last number or time, its folders aside, or the whole
     of it where there is none; suffix, size and what marks a copy are left out before.
 
     Raises:
-        UserError: no regular expression; when the function is called, a name that it does not match.
+        UserError: no regular expression, or a name that it does not match.
     """
     if pattern is None:
-
-        def before_number(name: str) -> str:
-            folder, slash, stem = picture_key(name).rpartition("/")
-            while (shorter := ENDING.sub("", stem)) != stem:
-                stem = shorter
-            match = FRAME_NUMBER.fullmatch(stem)
-            return folder + slash + (match[1] if match else stem)
-
-        return before_number
+        return _before_numbers(names)
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise UserError(f"--by_prefix {pattern}: is no regular expression ({error})") from error
-
-    def matched(name: str) -> str:
+    prefixes = {}
+    for name in names:
         match = expression.match(name)
         if match is None:
             raise UserError(f"--by_prefix {pattern}: does not match {name!r}; expected one that matches all names")
-        return (match[1] if expression.groups else match[0]) or ""
+        prefixes[name] = (match[1] if expression.groups else match[0]) or ""
+    return prefixes
 
-    return matched
+
+def _before_numbers(names: Collection[str]) -> dict[str, str]:
+    """Return name -> prefix up to the last number or time.
+
+    Whether 12-34 is a time, or frame 34 of a programme 12, one name does not tell. It is a time where it may be one in
+    all names with as many numbers behind the same letters: the frames of a programme, whether there are 9 or 100 of
+    them, then have the same prefix, if at times that of other programmes, too.
+    """
+    prefixes, alike = {}, {}
+    for name in names:
+        folder, slash, stem = picture_key(name).rpartition("/")
+        while (shorter := ENDING.sub("", stem)) != stem:
+            stem = shorter
+        if match := TIME_WITH_UNITS.fullmatch(stem):
+            prefixes[name] = folder + slash + match[1]
+        elif match := NUMBERS.fullmatch(stem):
+            separator = match[3] or ""
+            numbers = match[2].split(separator) if separator else [match[2]]
+            alike.setdefault((folder + slash + match[1], separator, len(numbers)), {})[name] = numbers
+        else:
+            prefixes[name] = folder + slash + stem
+    for (before, separator, count), found in alike.items():
+        may_be_times = (first for first in range(count - 1) if _are_times(found.values(), first, separator))
+        first = next(may_be_times, count - 1)
+        for name, numbers in found.items():
+            prefixes[name] = before + "".join(number + separator for number in numbers[:first])
+    return prefixes
+
+
+def _are_times(every: Collection[Sequence[str]], first: int, separator: str) -> bool:
+    """Whether the numbers of each name may be one time, without those before the first."""
+    return all(TIME.fullmatch(separator.join(numbers[first:])) for numbers in every)
 
 
 def split_by_lists(names: Sequence[str], lists: Mapping[str, Path], rest: str) -> dict[str, str]:
