@@ -194,6 +194,36 @@ def test_what_is_unpacked_beside_it_is_not_taken_for_its_landmarks(convert, down
         assert f"landmarks: {downloaded / 'retinaface' / 'train' / 'label.txt'}\n" in result.out
 
 
+TYPO = f"# 3--Riot/3_Riot_train_0.jpg\n10 10 2O 20 {'20 30 0 ' * 5}1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (LANDMARKS + TYPO.replace("3--Riot/3_Riot", "1--Handshaking/1_Handshaking"), [":4: found '10 10 2O 20"]),
+        (TYPO, [":2: found '10 10 2O 20"]),
+        (LANDMARKS + LANDMARKS.replace("11", "70"), [":3: found '3--Riot/3_Riot_train_0.jpg', which ", ":1 has, too"]),
+        (LANDMARKS + LANDMARKS.replace("3--Riot/", ""), [":3: found '3_Riot_train_0.jpg'", "training set"]),
+    ],
+    ids=["typo", "nothing but a typo", "a picture twice", "another picture"],
+)
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_is_wrong_in_its_landmarks_is_named(convert, downloaded, tmp_path, text, parts, is_named):
+    write_landmarks(downloaded / "retinaface", text)
+    path = downloaded / "retinaface" / "train" / "label.txt"
+    result = convert(downloaded, tmp_path / "out", *(["--landmarks", path] if is_named else []))
+    result.refuses(path, *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_malformed_labels_of_other_pictures_are_passed_over(convert, downloaded, tmp_path):
+    write_landmarks(downloaded / "tvface", LANDMARKS.replace("3--Riot", "other") + TYPO.replace("3--Riot", "other"))
+    write_landmarks(downloaded / "list", "a.jpg\nb.jpg\n")
+    result = convert(downloaded, tmp_path / "out")
+    assert result.status == 0, result.err
+    assert result.out.count("not taken for landmarks") == 2 and "landmarks: none" in result.out
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_nothing_is_written_among_its_pictures(convert, downloaded, split):
     out = downloaded / f"WIDER_{split}" / "images" / "out"

@@ -1,6 +1,6 @@
 """WIDER FACE as it is downloaded, made ready to train and to evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -8,7 +8,7 @@ from shlex import quote
 import numpy as np
 
 from data.annotations import Annotation, picture_key, read_annotations
-from data.annotations.record import have_landmarks
+from data.annotations.record import Annotations, have_landmarks
 from data.annotations.wider_mat import SUBSETS
 from data.convert.layout import Part, fit_parts, resolve_pictures
 from data.pictures import files_below
@@ -52,10 +52,14 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
     found = {split: _read_split(folder, split) for split in images}
     parts, sentences = {}, []
     if landmark_file is None:
-        landmark_file, sentences = find_landmarks(folder, found["train"])
-    if landmark_file is not None:
-        found["train"], unread = with_landmarks(found["train"], landmark_file)
-        sentences += [f"train: {sentence}" for sentence in unread]
+        landmark_file, labelled, sentences = find_landmarks(folder, found["train"])
+    else:
+        labelled = read_annotations(landmark_file, "label")
+    if labelled is not None:
+        if reason := _why_no_landmarks(landmark_file, labelled, _keys(found["train"])):
+            raise UserError(reason)
+        found["train"] = with_landmarks(found["train"], labelled)
+        sentences += [f"train: {sentence}" for sentence in labelled.unread]
     for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
         part, said = fit_parts(found[split], names, images[split], kind)
@@ -64,57 +68,88 @@ def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Par
     return parts, landmark_file, sentences
 
 
-def with_landmarks(annotations: Sequence[Annotation], landmark_file: Path) -> tuple[list[Annotation], list[str]]:
+def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations) -> list[Annotation]:
     """Replace the faces of the pictures that RetinaFace's annotation names by the faces there.
 
-    Returns:
-        the annotations, and sentences that say what the file has and they do not hold.
-
     Raises:
-        UserError: it names a picture that is not among the annotations, or has no landmarks.
+        UserError: it names a picture that is not among the annotations, or one twice.
     """
-    labelled = read_annotations(landmark_file, "label")
-    if not have_landmarks(labelled.landmarks).any():
-        raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
-    known = {picture_key(annotation.name): index for index, annotation in enumerate(annotations)}
+    known, places = _keys(annotations), {}
     result = list(annotations)
-    if not have_landmarks(labelled.landmarks).any():
-        raise UserError(f"{landmark_file}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns")
     for annotation, place in zip(labelled, labelled.places.pictures, strict=True):
         index = known.get(picture_key(annotation.name))
         if index is None:
-            raise UserError(f"{place}: found {annotation.name!r}; expected a picture of WIDER FACE's training set")
+            raise UserError(_unknown(annotation.name, place))
+        if index in places:
+            raise UserError(
+                f"{place}: found {annotation.name!r}, which {places[index]} has, too; expected each picture once"
+            )
+        places[index] = place
         # A face of that annotation has no attributes; none of them is marked as invalid.
         count = len(annotation.boxes)
         attributes = {name: np.zeros(count) for name in result[index].attributes}
         result[index] = replace(annotation, name=result[index].name, attributes=attributes)
-    return result, labelled.unread
+    return result
 
 
-def find_landmarks(folder: Path, annotations: Sequence[Annotation]) -> tuple[Path | None, list[str]]:
-    """Return the train/label.txt below a folder that has landmarks of annotated pictures, None where there is none.
+def find_landmarks(
+    folder: Path, annotations: Sequence[Annotation]
+) -> tuple[Path | None, Annotations | None, list[str]]:
+    """Look for the train/label.txt below a folder that has landmarks of annotated pictures.
 
-    Datasets that `write_dataset` made are passed over: what landmarks they have are from another file.
+    Datasets that `write_dataset` made are passed over: what landmarks they have are from another file. So are other
+    files, and labels that name no annotated picture or have no landmarks.
 
     Returns:
-        it, and sentences that say why others are none.
+        it and what it holds, None where there is none, and sentences that say why others are none.
 
     Raises:
-        UserError: there are several.
+        UserError: there are several, or it is malformed.
     """
-    found, sentences = [], []
+    known = _keys(annotations)
+    found, sentences = {}, []
     for name in files_below(folder, {".txt"}):
         path = folder / name
         is_made = (path.parent.parent / "val" / DEV.list_name).is_file()
-        if f"/{name}".endswith("/train/label.txt") and not is_made:
-            try:
-                with_landmarks(annotations, path)
-                found.append(name)
-            except UserError as error:
-                sentences.append(f"not taken for landmarks: {error}")
+        if not f"/{name}".endswith("/train/label.txt") or is_made:
+            continue
+        problems = []
+        try:
+            labelled = read_annotations(path, "label", problems=problems)
+            reason = _why_no_landmarks(path, labelled, known)
+        except UserError as error:
+            reason = str(error)
+        else:
+            if problems and any(picture_key(each) in known for each in labelled.names):
+                raise UserError(problems[0].sentence)
+        if reason is None:
+            found[name] = labelled
+        else:
+            sentences.append(f"not taken for landmarks: {reason}")
     if len(found) > 1:
         raise UserError(f"{folder}: found {', '.join(found)}; name one of them with --landmarks")
-    return folder / found[0] if found else None, sentences
+    if not found:
+        return None, None, sentences
+    name, labelled = found.popitem()
+    return folder / name, labelled, sentences
+
+
+def _keys(annotations: Sequence[Annotation]) -> dict[str, int]:
+    """Return picture_key(name) -> index."""
+    return {picture_key(annotation.name): index for index, annotation in enumerate(annotations)}
+
+
+def _why_no_landmarks(path: Path, labelled: Annotations, known: Collection[str]) -> str | None:
+    """Return why labels are not RetinaFace's annotation of the pictures that are known, None where they are."""
+    if not have_landmarks(labelled.landmarks).any():
+        return f"{path}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns"
+    if not any(picture_key(name) in known for name in labelled.names):
+        return _unknown(labelled.names[0], labelled.places.pictures[0])
+    return None
+
+
+def _unknown(name: str, place: str) -> str:
+    return f"{place}: found {name!r}; expected a picture of WIDER FACE's training set"
 
 
 def find_ground_truth(folder: Path) -> dict[str, Path]:
