@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.annotations.coco import read_coco
 from data.annotations.counted import read_counted
+from data.annotations.folders import label_files
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.text import (
@@ -19,7 +20,6 @@ from data.annotations.text import (
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
 from data.annotations.yolo import CLASSES, read_yolo
-from data.pictures import files_below
 from data.splits import FIXED
 from utils.errors import UserError
 from utils.files import read_bytes
@@ -53,8 +53,8 @@ def read_annotations(
     """Read the ground truth of a set of pictures.
 
     A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
-    below it. Lists of names count only where there is nothing else, those named `*_list.txt` and cleaned copies named
-    `*_fixed` not at all.
+    below it. Lists of names count only where there is nothing else, those named `*_list.txt` and cleaned copies, files
+    or folders named `*_fixed`, not at all.
 
     Args:
         kind: the format, one of KINDS; None: recognised by the content.
@@ -177,7 +177,7 @@ def _list_annotations(folder: Path, wanted: str | None) -> dict[tuple[str | None
     """Return (format, path to read) -> name of a file, for what lies in a folder.
 
     The path of a format of many files is the folder. In the folders below, only those formats are looked for, and
-    only where the folder itself has no boxes.
+    only where the folder itself has no boxes. Empty files are YOLO's where all are, or the classes are beside them.
     """
     found = {}
     for file in sorted(folder.iterdir()):
@@ -188,10 +188,15 @@ def _list_annotations(folder: Path, wanted: str | None) -> dict[tuple[str | None
             kind = _recognise(file, wanted)
             found.setdefault((kind, folder if kind in _FOLDER_KINDS else file), file.name)
     if not any(map(_has_boxes, found)):
-        for name in files_below(folder, {".txt", ".xml"}):
+        for name in label_files(folder, {".txt", ".xml"}):
             kind = _recognise(folder / name)
             if kind in _FOLDER_KINDS:
                 found.setdefault((kind, folder), name)
+    if not any(map(_has_boxes, found)):
+        names = label_files(folder, {".txt"})
+        empty = [name for name in names if not (folder / name).stat().st_size]
+        if empty and (len(empty) == len(names) or CLASSES in (PurePosixPath(name).name for name in names)):
+            found["yolo", folder] = empty[0]
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
+from data.annotations.folders import label_files
 from data.annotations.problems import LARGEST, Problem, check_extent, pass_over
 from data.annotations.record import (
     Annotation,
@@ -16,7 +17,7 @@ from data.annotations.record import (
     make_annotations,
     written_number,
 )
-from data.pictures import PICTURE_SUFFIXES, files_below, picture_key
+from data.pictures import PICTURE_SUFFIXES, picture_key
 from utils.errors import UserError
 from utils.files import join_inside, read_bytes
 from utils.text import counted
@@ -39,7 +40,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         UserError: no file, or one that is not XML or not laid out as Pascal VOC, named with the object.
     """
     root = path if path.is_dir() else path.parent
-    files = files_below(path, {".xml"}) if path.is_dir() else [path.name]
+    files = label_files(path, {".xml"}) if path.is_dir() else [path.name]
     if not files:
         raise UserError(f"{path}: has no Pascal VOC files (*.xml); name the folder that has them")
     names, sizes, places, objects = [], [], [], []

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.folders import label_files
 from data.annotations.problems import Problem, pass_over
 from data.annotations.record import (
     Annotation,
@@ -17,7 +18,7 @@ from data.annotations.record import (
     written_number,
 )
 from data.annotations.text import parse_numbers
-from data.pictures import files_below, find_pictures, picture_key, picture_size, usual_images
+from data.pictures import find_pictures, picture_key, picture_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 from utils.text import counted
@@ -94,7 +95,7 @@ def read_yolo(
 
 def _find_labels(folder: Path) -> dict[str, Path]:
     """Return path below the folder without its suffix -> label file."""
-    files = [name for name in files_below(folder, {".txt"}) if PurePosixPath(name).name != CLASSES]
+    files = [name for name in label_files(folder, {".txt"}) if PurePosixPath(name).name != CLASSES]
     if not files:
         raise UserError(f"{folder}: has no YOLO labels (*.txt); name the folder that has them")
     return {name[:-4]: folder / name for name in files}
