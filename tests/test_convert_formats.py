@@ -401,16 +401,25 @@ def test_cleaned_copies_beside_labels_are_passed_over(script, tmp_path, kind):
     script("data/convert/__main__.py", tmp_path / "labels", tmp_path / "out.txt").refuses("labels", "has no label")
 
 
-@pytest.mark.parametrize("has_classes", [True, False])
-@pytest.mark.parametrize("name", ["a.jpg", "train/a.jpg"])
-def test_yolo_in_which_no_picture_has_a_face_is_read_again(script, tmp_path, name, has_classes):
-    draw_picture(tmp_path / "images" / name, [])
-    (tmp_path / "in.txt").write_text(f"# {name}\n")
+@pytest.mark.parametrize(
+    ("names", "has_classes"),
+    [(["a.jpg"], True), (["train/a.jpg"], True), (["a.jpg", "b.jpg"], False), (["train/a.jpg", "val/b.jpg"], False)],
+)
+def test_yolo_in_which_no_picture_has_a_face_is_read_again(script, tmp_path, names, has_classes):
+    for seed, name in enumerate(names):
+        draw_picture(tmp_path / "images" / name, [], seed=seed)
+    text = "".join(f"# {name}\n" for name in names)
+    (tmp_path / "in.txt").write_text(text)
     assert script("data/convert/__main__.py", tmp_path / "in.txt", tmp_path / "labels", "--to", "yolo").status == 0
     if not has_classes:
         (tmp_path / "labels" / "classes.txt").unlink()
     outcome = script("data/convert/__main__.py", tmp_path / "labels", tmp_path / "out.txt")
     assert outcome.status == 0, outcome.err
-    assert (tmp_path / "out.txt").read_text() == f"# {name}\n"
+    assert (tmp_path / "out.txt").read_text() == text
     outcome = script("data/check/__main__.py", tmp_path / "labels")
     assert outcome.status == 0, outcome.err
+
+
+def test_a_single_empty_file_is_empty(script, tmp_path):
+    (tmp_path / "label.txt").write_text("")
+    script("data/convert/__main__.py", tmp_path, tmp_path / "out").refuses(tmp_path / "label.txt", "the file is empty")

@@ -177,7 +177,8 @@ def _list_annotations(folder: Path, wanted: str | None) -> dict[tuple[str | None
     """Return (format, path to read) -> name of a file, for what lies in a folder.
 
     The path of a format of many files is the folder. In the folders below, only those formats are looked for, and
-    only where the folder itself has no boxes. Empty files are YOLO's where all are, or the classes are beside them.
+    only where the folder itself has no boxes. Several files that are all empty are YOLO's, and so is an empty one with
+    the classes beside it.
     """
     found = {}
     for file in sorted(folder.iterdir()):
@@ -195,7 +196,7 @@ def _list_annotations(folder: Path, wanted: str | None) -> dict[tuple[str | None
     if not any(map(_has_boxes, found)):
         names = label_files(folder, {".txt"})
         empty = [name for name in names if not (folder / name).stat().st_size]
-        if empty and (len(empty) == len(names) or CLASSES in (PurePosixPath(name).name for name in names)):
+        if len(empty) == len(names) > 1 or (empty and CLASSES in (PurePosixPath(name).name for name in names)):
             found["yolo", folder] = empty[0]
     return found
 
