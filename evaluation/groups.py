@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.annotations import IGNORED_ATTRIBUTES, value_name
+from data.annotations.attributes import have_type, is_known
 from evaluation.matching import Matches
 from utils.text import printable
 
@@ -57,7 +58,8 @@ def subsets_of(matches: Matches) -> list[Group]:
 def divisions_of(whole: Group, matches: Matches) -> list[Group]:
     """Divide a group by size, by height where the sizes of all pictures are known, and by each attribute.
 
-    Attributes that only some faces have, or that mark faces to be ignored, divide nothing.
+    Attributes that only some faces have, that are numbers here and texts there, or that mark faces to be ignored,
+    divide nothing.
     """
     faces, detections = matches.faces, matches.detections
     groups = _ranges("size", SIZES, whole, sides(faces), sides(detections))
@@ -80,7 +82,7 @@ def _values(whole: Group, attributes: Sequence[dict[str, np.ndarray]]) -> list[G
     groups = []
     for name in shared:
         values = np.concatenate([each[name] for each in attributes])
-        if values.dtype == object:
+        if not is_known(values).all() or not (have_type(values, float) or have_type(values, str)):
             continue
         different = np.unique(values[whole.counts])
         if name not in IGNORED_ATTRIBUTES and len(different) <= MOST_VALUES:

@@ -1,6 +1,7 @@
 """What a conversion keeps of what only some faces have, and what it says that it does not keep."""
 
 import json
+import tracemalloc
 
 import pytest
 from conftest import draw_picture
@@ -66,6 +67,18 @@ def test_they_divide_no_score(script, tmp_path):
     assert not {"blur", "pose", "mixed"} & set((tmp_path / "r" / "ap.json").read_text().split('"'))
 
 
+def test_but_a_text_of_every_face_does(script, tmp_path):
+    faces = [{"attributes": {"view": view}} for view in ("left", "front", "left")]
+    (tmp_path / "k.json").write_text(json.dumps(coco(*faces)))
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found" / "a.txt").write_text("a\n1\n1 2 30 40 0.9\n")
+    outcome = script(
+        "val_dataset_evaluate/eval.py", "-p", tmp_path / "found", "-g", tmp_path / "k.json", "--result", tmp_path / "r"
+    )
+    assert outcome.status == 0, outcome.err
+    assert {"view", "left", "front"} <= set((tmp_path / "r" / "ap.json").read_text().split('"'))
+
+
 def test_what_a_format_needs_of_every_face_is_filled_in_and_said(convert):
     outcome, text = convert(coco(*SOME), "wider")
     assert [row.split()[4] for row in text.splitlines()[2:]] == ["0", "1", "0"]
@@ -120,7 +133,7 @@ def test_pascal_voc_gets_what_it_means_by_leaving_one_out(script, tmp_path):
 def test_coco_says_what_it_does_not_keep(convert):
     faces = [
         {"id": 7, "keypoints": POINTS, "num_keypoints": 4, "score": 0.25, "segmentation": []},
-        {"id": 8, "keypoints": [1, 2, 2] * 17, "segmentation": [[1, 2, 3, 4, 5, 6]], "area": 3},
+        {"id": 8, "keypoints": [1, 2, 2] * 17, "segmentation": [[1, 2, 3, 4, 5, 6]], "area": 1195},
         {"id": 9, "category_id": 2, "attributes": {"unlooked": 1}},
         {"id": 10, "attributes": {"parts": [1], "none": None}},
     ]
@@ -140,6 +153,29 @@ def test_what_thousands_of_faces_name_otherwise_is_counted(convert):
     outcome, text = convert(coco(*names), "coco")
     assert sum("attributes" in face for face in json.loads(text)["annotations"]) == 100
     assert "left out: 200 attributes that few faces have" in outcome.out
+
+
+def test_attributes_that_most_faces_have_come_before_others(convert):
+    names = [{"attributes": {f"n{number}": number} | ({"late": 1} if number > 250 else {})} for number in range(300)]
+    _, text = convert(coco(*names), "coco")
+    assert sum("late" in face.get("attributes", {}) for face in json.loads(text)["annotations"]) == 49
+
+
+@pytest.mark.parametrize("name", ["note", "pose"])
+@pytest.mark.parametrize("kind", ["coco", "voc"])
+def test_one_long_text_takes_no_memory_for_those_of_others(convert, tmp_path, name, kind):
+    texts = ["x" * 100_000, *["y"] * 1000]  # 400 MB, were they all as long as the first
+    tracemalloc.start()
+    outcome, text = convert(coco(*({"attributes": {name: text}} for text in texts)), kind)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+    if kind == "coco":
+        assert [face["attributes"][name] for face in json.loads(text)["annotations"]] == texts
+    elif name == "note":
+        assert "left out: the attributes note" in outcome.out
+    else:
+        assert (tmp_path / "out" / "a.xml").read_text().count("<pose>y</pose>") == 1000
 
 
 def test_objects_of_other_classes_and_hidden_landmarks_are_counted(script, tmp_path):

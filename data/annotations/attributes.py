@@ -12,11 +12,11 @@ MOST_SPARSE = 100
 def attribute_columns(
     faces: Sequence[Mapping[str, float | str]], defaults: Mapping[str, float | str]
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Turn the attributes of F single faces into (F,) arrays: of float64, or of text, where every face has one.
+    """Turn the attributes of F single faces into (F,) arrays: of float64 where every face has a number.
 
     An attribute that some face lacks gets its default, and is an array of objects where it has none: None stands for
-    what is not known. So is one that is a number here and a text there. Of those that faces lack, the MOST_SPARSE
-    that most faces have are taken.
+    what is not known. So is one of texts, which are of any length, or of numbers and texts. Of those that faces lack,
+    the MOST_SPARSE that most faces have are taken.
 
     Returns:
         the arrays by name, and the number of attributes that are not among them.
@@ -27,7 +27,7 @@ def attribute_columns(
     columns = {}
     for name in (*whole, *sparse[:MOST_SPARSE]):
         values = [face.get(name, defaults.get(name)) for face in faces]
-        columns[name] = np.array(values, None if len({type(value) for value in values}) == 1 else object)
+        columns[name] = np.array(values, np.float64 if {type(value) for value in values} == {float} else object)
     return columns, len(sparse[MOST_SPARSE:])
 
 

@@ -231,7 +231,8 @@ def _holds(form: Form, name: str, annotation: Annotation) -> bool:
 def _filled(values: np.ndarray, default: float | str) -> np.ndarray:
     if values.dtype != object:
         return values
-    return np.array([default if value is None else value for value in values], type(default))
+    filled = [default if value is None else value for value in values]
+    return np.array(filled, np.float64 if isinstance(default, float) else object)
 
 
 def _says_something(name: str, annotations: list[Annotation]) -> bool:
