@@ -56,19 +56,8 @@ def test_so_does_a_cleaned_copy(script, tmp_path):
     ]
 
 
-def test_they_divide_no_score(script, tmp_path):
-    (tmp_path / "k.json").write_text(json.dumps(coco(*SOME)))
-    (tmp_path / "found").mkdir()
-    (tmp_path / "found" / "a.txt").write_text("a\n1\n1 2 30 40 0.9\n")
-    outcome = script(
-        "val_dataset_evaluate/eval.py", "-p", tmp_path / "found", "-g", tmp_path / "k.json", "--result", tmp_path / "r"
-    )
-    assert outcome.status == 0, outcome.err
-    assert not {"blur", "pose", "mixed"} & set((tmp_path / "r" / "ap.json").read_text().split('"'))
-
-
-def test_but_a_text_of_every_face_does(script, tmp_path):
-    faces = [{"attributes": {"view": view}} for view in ("left", "front", "left")]
+def words_of_the_score(script, tmp_path, *faces: dict) -> set[str]:
+    """Score a detection against COCO's faces, and return the texts in the result."""
     (tmp_path / "k.json").write_text(json.dumps(coco(*faces)))
     (tmp_path / "found").mkdir()
     (tmp_path / "found" / "a.txt").write_text("a\n1\n1 2 30 40 0.9\n")
@@ -76,7 +65,16 @@ def test_but_a_text_of_every_face_does(script, tmp_path):
         "val_dataset_evaluate/eval.py", "-p", tmp_path / "found", "-g", tmp_path / "k.json", "--result", tmp_path / "r"
     )
     assert outcome.status == 0, outcome.err
-    assert {"view", "left", "front"} <= set((tmp_path / "r" / "ap.json").read_text().split('"'))
+    return set((tmp_path / "r" / "ap.json").read_text().split('"'))
+
+
+def test_they_divide_no_score(script, tmp_path):
+    assert not {"blur", "pose", "mixed"} & words_of_the_score(script, tmp_path, *SOME)
+
+
+def test_but_a_text_of_every_face_does(script, tmp_path):
+    faces = [{"attributes": {"view": view}} for view in ("left", "front", "left")]
+    assert {"view", "left", "front"} <= words_of_the_score(script, tmp_path, *faces)
 
 
 def test_what_a_format_needs_of_every_face_is_filled_in_and_said(convert):
