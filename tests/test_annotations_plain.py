@@ -5,17 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from data.annotations import read_annotations
+from data.annotations import plain, read_annotations
 from data.annotations.counted import read_any_counted, read_counted, read_plain_counted
 from data.annotations.record import Names
 from data.annotations.text import read_any_label, read_label, read_plain_label
 from utils.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())
-NUMBERS = st.one_of(st.integers(0, 5000).map(str), st.floats(0, 1e4, allow_nan=False).map(repr))
+DECIMALS = st.from_regex(r"[0-9]{1,7}\.[0-9]{0,20}|0\.0{20,30}[0-9]{1,9}|\.[0-9]{1,9}", fullmatch=True)
+NUMBERS = st.one_of(st.integers(0, 5000).map(str), st.floats(0, 1e4, allow_nan=False).map(repr), DECIMALS)
 
 
 @st.composite
@@ -42,9 +43,10 @@ def assert_equal(found, expected) -> None:
         np.testing.assert_array_equal(one.landmark_mask, other.landmark_mask)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=label_files())
-def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, content):
+def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, monkeypatch, content):
+    monkeypatch.setattr(plain, "_BLOCK", 64)  # bytes, so that files of a few rows are cut up, too
     path = tmp_path_factory.getbasetemp() / "label.txt"
     path.write_bytes(content)
     expected, found = read_any_label(path), read_plain_label(path, content)
@@ -61,6 +63,10 @@ def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_fact
         ("# a.jpg\n1 2 3\n", "a.txt:2: found '1 2 3'; expected"),
         ("# a.jpg\n1 2 3 4\n# b.jpg\n1 2 x 4\n", "a.txt:4: found '1 2 x 4'; expected"),
         ("# a.jpg\n1 2 3 e\n", "a.txt:2"),
+        ("# a.jpg\n1 2 3 4.5.6\n", "a.txt:2: found '1 2 3 4.5.6'; expected"),
+        ("# a.jpg\n1 2 3 .\n", "a.txt:2: found '1 2 3 .'; expected"),
+        ("# a.jpg\n1 2 3.-4 .\n", "a.txt:2: found '1 2 3.-4 .'; expected"),
+        ("# a.jpg\n1 2 3 - 4\n", "a.txt:2: found '1 2 3 - 4'; expected"),
         ("# a.jpg\n1 2 -3 4\n", "a.txt:2: found '1 2 -3 4'; a face's width"),
         ("# a.jpg\n1 2 3 1e999\n", "a.txt:2"),
         ("# a.jpg\n1 2 3 4\n#\n1 2 3 4\n", "a.txt:3: found '#' alone"),
