@@ -56,14 +56,14 @@ def split_by_ratio(
         splits |= dict.fromkeys(groups[key], split)
     for split in ratios:
         if split not in splits.values():
-            raise UserError(
-                f"--split {split}={ratios[split]:g}: gets none of the {counted(len(names), 'picture')}"
-                + (
-                    "; name a larger part, or more pictures"
-                    if prefixes is None
-                    else f", which are {len(groups)} to deal out; leave --by_prefix out, or choose with its REGEX a"
-                    " prefix that fewer pictures have in common"
+            why = "name a larger part, or more pictures"
+            if prefixes is not None:
+                why = (
+                    f"their prefixes are {len(groups)}, {min(groups)!r} for one, and pictures of one stay together;"
+                    " leave --by_prefix out, or choose with its REGEX a prefix that fewer pictures have in common"
                 )
+            raise UserError(
+                f"--split {split}={ratios[split]:g}: gets none of the {counted(len(names), 'picture')}; {why}"
             )
     return splits
 
