@@ -156,6 +156,18 @@ def detect(script, random_weights, tmp_path):
 
 
 @pytest.fixture
+def show(script, tmp_path):
+    """Run the command: show(label, ...) -> its outcome and the sheet, None where there is none."""
+
+    def call(label, *flags):
+        out = tmp_path / "out" / "sheet.png"
+        outcome = script("data/show/__main__.py", label, "--out", out, *flags)
+        return outcome, cv2.imread(str(out))
+
+    return call
+
+
+@pytest.fixture
 def detector(random_weights) -> Detector:
     return Detector.load(random_weights["mobile0.25"], "mobile0.25", "cpu", keep_top_k=4, confidence_threshold=0.3)
 

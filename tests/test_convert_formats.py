@@ -1,7 +1,6 @@
 """Writing annotations: what is read again is what the format holds, and what it does not hold is said."""
 
 import json
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from conftest import draw_picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -381,45 +379,3 @@ def test_yolo_leaves_out_a_picture_whose_faces_are_all_outside(tmp_path):
     assert sorted(path.name for path in (tmp_path / "yolo").iterdir()) == ["a.txt", "c.txt", "classes.txt"]
     with pytest.raises(UserError, match="no face is left"):
         write_annotations([outside], tmp_path / "none", "yolo")
-
-
-@pytest.mark.parametrize("kind", ["voc", "yolo"])
-def test_cleaned_copies_beside_labels_are_passed_over(script, tmp_path, kind):
-    for name in ("a", "b", "c"):
-        draw_picture(tmp_path / "images" / "train" / f"{name}.jpg", [(10, 10, 20, 20)])
-    text = "".join(f"# train/{name}.jpg\n10 10 20 20\n" for name in "abc")
-    (tmp_path / "in.txt").write_text(text)
-    assert script("data/convert/__main__.py", tmp_path / "in.txt", tmp_path / "labels", "--to", kind).status == 0
-    shutil.copytree(tmp_path / "labels" / "train", tmp_path / "labels" / "train_fixed")
-    for source in ("labels", "labels/train_fixed"):
-        flags = ["--images", tmp_path / "images" / "train"] if source != "labels" else []
-        outcome = script("data/convert/__main__.py", tmp_path / source, tmp_path / "out.txt", *flags)
-        assert outcome.status == 0, outcome.err
-        assert len((tmp_path / "out.txt").read_text().split("#")) == 4
-        (tmp_path / "out.txt").unlink()
-    (tmp_path / "labels" / "train").rename(tmp_path / "elsewhere")
-    script("data/convert/__main__.py", tmp_path / "labels", tmp_path / "out.txt").refuses("labels", "has no label")
-
-
-@pytest.mark.parametrize(
-    ("names", "has_classes"),
-    [(["a.jpg"], True), (["train/a.jpg"], True), (["a.jpg", "b.jpg"], False), (["train/a.jpg", "val/b.jpg"], False)],
-)
-def test_yolo_in_which_no_picture_has_a_face_is_read_again(script, tmp_path, names, has_classes):
-    for seed, name in enumerate(names):
-        draw_picture(tmp_path / "images" / name, [], seed=seed)
-    text = "".join(f"# {name}\n" for name in names)
-    (tmp_path / "in.txt").write_text(text)
-    assert script("data/convert/__main__.py", tmp_path / "in.txt", tmp_path / "labels", "--to", "yolo").status == 0
-    if not has_classes:
-        (tmp_path / "labels" / "classes.txt").unlink()
-    outcome = script("data/convert/__main__.py", tmp_path / "labels", tmp_path / "out.txt")
-    assert outcome.status == 0, outcome.err
-    assert (tmp_path / "out.txt").read_text() == text
-    outcome = script("data/check/__main__.py", tmp_path / "labels")
-    assert outcome.status == 0, outcome.err
-
-
-def test_a_single_empty_file_is_empty(script, tmp_path):
-    (tmp_path / "label.txt").write_text("")
-    script("data/convert/__main__.py", tmp_path, tmp_path / "out").refuses(tmp_path / "label.txt", "the file is empty")

@@ -1,4 +1,4 @@
-"""Matching and the MultiBox loss against the reference and against plain loops."""
+"""The MultiBox loss against the reference and against plain loops."""
 
 import pickle
 
@@ -7,17 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.ops import box_iou
+from test_matching import CORNERS, PRIORS, SIZE, coordinates, match_by_loops, prior_at, sizes
 
 from data import cfg_mnet
 from layers.functions.prior_box import PriorBox
-from layers.matching import leave_out, match, pairwise_iou
+from layers.matching import match
 from layers.modules import Matches, MultiBoxLoss
 from utils.box_utils import decode, decode_landm, encode, encode_landm, point_form
 
-SIZE = 128
-PRIORS = PriorBox(cfg_mnet, (SIZE, SIZE)).forward()
-CORNERS = point_form(PRIORS).T.contiguous()
 VARIANCES = (0.1, 0.2)
 
 
@@ -33,86 +30,6 @@ def test_losses_and_gradients_equal_the_reference(shared):
     for prediction, name in zip(predictions, ("loc", "conf", "landm"), strict=True):
         expected = reference[f"grad_{name}"]
         assert np.abs(prediction.grad.numpy() - expected).max() <= 1e-5 * np.abs(expected).max(), name
-
-
-def match_by_loops(boxes: np.ndarray, priors: np.ndarray, threshold: float):
-    """The design's words, one prior and one face at a time."""
-
-    def iou(a, b):
-        width = min(a[2], b[2]) - max(a[0], b[0])
-        height = min(a[3], b[3]) - max(a[1], b[1])
-        inter = np.float32(max(width, 0) * max(height, 0))
-        area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-        return inter / (area - inter)
-
-    overlaps = np.array([[iou(box, prior) for prior in priors] for box in boxes], np.float32)
-    face = overlaps.argmax(axis=0)
-    positive = overlaps.max(axis=0) >= threshold
-    for i, row in enumerate(overlaps):
-        face[row.argmax()] = i
-        if row.max() >= 0.2:
-            positive[row.argmax()] = True
-    if overlaps.max() < 0.2:
-        positive[:] = False
-    return face, positive
-
-
-coordinates = st.integers(0, SIZE - 4)
-sizes = st.integers(2, 90)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(coordinates, coordinates, sizes, sizes), min_size=1, max_size=6))
-def test_matching_equals_plain_loops(faces):
-    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in faces], np.float32) / SIZE
-    positives, face = match(torch.from_numpy(boxes), CORNERS, 0.35)
-    expected_face, expected_positive = match_by_loops(boxes, CORNERS.T.numpy(), 0.35)
-    assert positives.tolist() == expected_positive.nonzero()[0].tolist()
-    assert face.tolist() == expected_face[expected_positive].tolist()
-
-
-def test_overlaps_are_those_of_torchvision():
-    boxes = torch.cat([CORNERS.T[::7] + 0.013, CORNERS.T[:2], torch.tensor([[2.0, 2.0, 3.0, 3.0]])])
-    assert torch.equal(pairwise_iou(boxes, CORNERS), box_iou(boxes, CORNERS.T))
-
-
-def prior_at(index: int) -> torch.Tensor:
-    return point_form(PRIORS[index : index + 1])
-
-
-def faces_of_priors(boxes: torch.Tensor) -> dict[int, int]:
-    positives, faces = match(boxes, CORNERS, 0.35)
-    return dict(zip(positives.tolist(), faces.tolist(), strict=True))
-
-
-def test_the_last_of_two_equal_faces_takes_the_prior():
-    assert faces_of_priors(prior_at(100).repeat(2, 1))[100] == 1
-
-
-def test_a_face_between_both_thresholds_gets_one_prior():
-    center = PRIORS[0, :2]  # a face of 8 px in the middle of a prior of 16 px overlaps it by 0.25
-    boxes = torch.cat([center - 4 / SIZE, center + 4 / SIZE])[None]
-    assert faces_of_priors(boxes) == {0: 0}
-
-
-def test_a_face_too_small_for_every_prior_has_none():
-    center = PRIORS[0, :2]
-    boxes = torch.cat([center - 1 / SIZE, center + 1 / SIZE])[None]
-    assert not faces_of_priors(boxes)
-
-
-def test_a_picture_where_no_face_is_worth_learning_has_no_positives_whatever_the_threshold():
-    center = PRIORS[0, :2]  # an overlap of 0.14 with the best prior
-    boxes = torch.cat([center - 3 / SIZE, center + 3 / SIZE])[None]
-    assert len(match(boxes, CORNERS, 0.1)[0]) == 0
-
-
-def test_a_tiny_face_becomes_the_face_of_a_prior_that_another_makes_positive():
-    center = PRIORS[100, :2]
-    tiny = torch.cat([center - 1 / SIZE, center + 1 / SIZE])[None]
-    size_of_prior = PRIORS[100, 2] * SIZE
-    assert size_of_prior == 16
-    assert faces_of_priors(torch.cat([prior_at(100), tiny]))[100] == 1
 
 
 def random_predictions(pictures: int) -> tuple[torch.Tensor, ...]:
@@ -222,24 +139,6 @@ def test_what_sees_a_face_that_does_not_count_is_learnt_neither_as_a_face_nor_as
     learnt = logits.grad[0].ne(0).any(dim=1)
     assert not learnt[inside].any()
     assert learnt.sum() == 8 * len(match(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
-
-
-def test_a_prior_is_left_out_that_lies_half_in_a_region_or_overlaps_it_by_the_threshold():
-    center = PRIORS[100, :2] * SIZE
-    for (x1, y1, x2, y2), expected in (
-        ((-8, -8, 0, 8), True),  # one half of a prior of 16 px
-        ((-8, -8, -1, 8), True),  # less than that, but an IoU of 0.44
-        ((-8, -8, -3, 8), False),  # an IoU of 0.31
-        ((-100, -8, 0, 8), True),  # half of the prior, an IoU of 0.08
-        ((-100, -8, -1, 8), False),
-    ):
-        region = torch.tensor([[x1, y1, x2, y2]]) + center.repeat(2)
-        left_out = leave_out(region / SIZE, CORNERS, 0.35, torch.tensor([0]))
-        assert (100 in left_out.tolist()) == expected
-    everything = torch.tensor([[-1.0, -1, 2, 2]])
-    assert leave_out(everything, CORNERS, 0.35, torch.tensor([3, 5])).tolist() == [
-        i for i in range(len(PRIORS)) if i not in (3, 5)
-    ]
 
 
 def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
