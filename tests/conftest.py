@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from data import kernel
 from data.config import NETWORKS
 from data.sample.files import make_sample
 from models.detector import Detector
@@ -103,6 +104,17 @@ def without_compiled(*modules: str) -> Iterator[None]:
         compiled._warn.cache_clear()
         yield
     compiled.load_compiled.cache_clear()
+
+
+@pytest.fixture(params=["compiled", "opencv"])
+def either_way(request) -> Iterator[None]:
+    """Run the test twice: with the extension and without."""
+    if request.param == "compiled":
+        assert kernel._compiled(), "build the extension first: python setup.py build_ext --inplace"
+        yield
+    else:
+        with without_compiled("data._kernel"):
+            yield
 
 
 def draw_picture(path: Path, boxes: list[tuple[int, int, int, int]], size=(96, 128), seed: int = 0) -> None:
