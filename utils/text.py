@@ -12,3 +12,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
 def counted(number: int, noun: str) -> str:
     """Return "1 face", or "1,234 faces"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def count_each(*found: tuple[int, str, str]) -> list[str]:
+    """Return the words for each (count, noun, words) of which there is any, with both where the words have {}."""
+    return [words.format(counted(count, noun)) for count, noun, words in found if count]

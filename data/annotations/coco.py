@@ -22,7 +22,7 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_text
-from utils.text import counted, printable
+from utils.text import count_each, counted, printable
 
 # A face that lacks one of them is a usual one.
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
@@ -84,8 +84,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
     columns, without_column = attribute_columns([attributes for *_, attributes in every], defaults)
     words = [
         *_unread_words([record for _, record, *_ in every], images, content),
-        *[f"{counted(without_column, 'attribute')} that few faces have"] * (without_column > 0),
-        *[f"{counted(others, 'object')} of other classes"] * (others > 0),
+        *count_each((without_column, "attribute", "{} that few faces have"), (others, "object", "{} of other classes")),
     ]
     return make_annotations(
         names,

@@ -27,7 +27,7 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_bytes, read_text
-from utils.text import counted
+from utils.text import count_each
 
 # What rows have in the third column of a landmark, of one that is none, and in the 20th, which nothing here uses.
 WRITTEN_VISIBLE, WRITTEN_NOWHERE, WRITTEN_SCORE = 0, -1, 1
@@ -127,7 +127,7 @@ def _unread_columns(points: np.ndarray, scores: np.ndarray) -> list[str]:
     """
     usual = np.where((points[:, :, :2] == -1).all(axis=2), WRITTEN_NOWHERE, WRITTEN_VISIBLE)
     count = int(((points[:, :, 2] != usual).any(axis=1) | (scores != WRITTEN_SCORE)).sum())
-    return [f"what the third column of a landmark or the 20th says of {counted(count, 'face')}"] * (count > 0)
+    return count_each((count, "face", "what the third column of a landmark or the 20th says of {}"))
 
 
 def read_label(path: Path, problems: list[Problem] | None = None) -> Annotations:

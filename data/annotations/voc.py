@@ -20,7 +20,7 @@ from data.annotations.record import (
 from data.pictures import PICTURE_SUFFIXES, picture_key
 from utils.errors import UserError
 from utils.files import join_inside, read_bytes
-from utils.text import counted
+from utils.text import count_each
 
 # What the format means by leaving one out.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
@@ -75,7 +75,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         attributes=columns,
         sizes=sizes,
         places=Places(places, [where for where, _, _ in faces]),
-        unread=[f"{counted(others, 'object')} of other classes"] * (others > 0),
+        unread=count_each((others, "object", "{} of other classes")),
     )
 
 

@@ -21,7 +21,7 @@ from data.annotations.text import parse_numbers
 from data.pictures import find_pictures, picture_key, picture_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
-from utils.text import counted
+from utils.text import count_each
 
 CLASSES = "classes.txt"
 FARTHEST = 1e4  # of a landmark, in parts of the picture, which is less than LARGEST in any picture
@@ -86,10 +86,7 @@ def read_yolo(
     places = Places(files, [place for group in faces.values() for place, _ in group])
     others = sum(words[int(row[0])] != chosen for group in rows.values() for _, row in group)
     hidden = int((landmarks[:, :, 2] == 1).sum())
-    unread = [
-        *[f"{counted(others, 'object')} of other classes"] * (others > 0),
-        *[f"visibility 1 of {counted(hidden, 'landmark')}"] * (hidden > 0),
-    ]
+    unread = count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}"))
     return make_annotations(names, counts, boxes, points, sizes=sizes, places=places, unread=unread)
 
 

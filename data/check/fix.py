@@ -18,7 +18,7 @@ from data.pictures import picture_key
 from data.splits import FIXED
 from utils.errors import UserError
 from utils.files import refuse_existing
-from utils.text import counted
+from utils.text import count_each, counted
 
 
 @dataclass
@@ -140,19 +140,19 @@ def _clean(seen: Seen, dropped: set[int]) -> Cleaned:
     single = [records for records in usable if labels.file[records[0]] not in dropped]
     kept = [records for records in single if not bereft[records[0]]]
     of_single = np.isin(labels.first[labels.record], [records[0] for records in single])
-    left_out = (
-        (len(seen.part.problems), "place", "that cannot be read"),
-        (len(every) - len(usable), "name", "without a picture that can be read"),
-        (len(labels.first) - len(every), "name", "listed before"),
-        (len(usable) - len(single), "file", "equal to another"),
-        (int((of_single & labels.empty).sum()), "face", "of less than a pixel"),
-        (int((of_single & labels.outside).sum()), "face", "outside"),
-        (int((of_single & (labels.repeats >= 0)).sum()), "face", "labelled twice"),
-        (len(single) - len(kept), "picture", "of which no face is left"),
+    left_out = count_each(
+        (len(seen.part.problems), "place", "{} that cannot be read"),
+        (len(every) - len(usable), "name", "{} without a picture that can be read"),
+        (len(labels.first) - len(every), "name", "{} listed before"),
+        (len(usable) - len(single), "file", "{} equal to another"),
+        (int((of_single & labels.empty).sum()), "face", "{} of less than a pixel"),
+        (int((of_single & labels.outside).sum()), "face", "{} outside"),
+        (int((of_single & (labels.repeats >= 0)).sum()), "face", "{} labelled twice"),
+        (len(single) - len(kept), "picture", "{} of which no face is left"),
     )
     return Cleaned(
         [_merged(seen, records) for records in kept],
-        [f"{counted(count, noun)} {words}" for count, noun, words in left_out if count],
+        left_out,
         int((of_single & labels.whole & (labels.overreach > 0)).sum()),
     )
 
