@@ -28,7 +28,7 @@ test: setup
 
 # Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
 demo: setup
-	$(PY) -m data.sample --out $(DEMO)/tvface
+	$(PY) -m tools.sample --out $(DEMO)/tvface
 	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 25 --decay_epochs 20 --finetune_epochs 2 --finetune_lr 1e-4
 	$(PY) val_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/val/images --save_folder $(DEMO)/val_txt
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt

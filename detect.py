@@ -1,4 +1,4 @@
-r"""Find faces in pictures, videos or a camera: draw or pixelate them, cut them out, and list them as JSON.
+r"""Find faces in images, videos or a camera: draw or pixelate them, cut them out, and list them as JSON.
 
     python detect.py photo.jpg -m weights/mobilenet0.25_Final.pth --network mobile0.25
     python detect.py my_pictures/ "shots/**/*.png" film.mp4 --save_folder detections
@@ -7,17 +7,17 @@ r"""Find faces in pictures, videos or a camera: draw or pixelate them, cut them 
 
 What is written to --save_folder, with the sub-folders and names of the input:
 
-    NAME.jpg, NAME.png ...  pictures with boxes, scores and, where the network was trained with them, landmarks
-    detections.jsonl        a line for each picture: {"picture", "height", "width", "faces"}
+    NAME.jpg, NAME.png ...  images with boxes, scores and, where the network was trained with them, landmarks
+    detections.jsonl        a line for each image: {"picture", "height", "width", "faces"}
     NAME.mp4, NAME.jsonl    a video without sound, and a line for each frame: {"frame", "time", "faces"}
 
-A face is {"box": [x1, y1, x2, y2], "score", "landmarks": five [x, y]} in pixels of the picture as people see it: an
+A face is {"box": [x1, y1, x2, y2], "score", "landmarks": five [x, y]} in pixels of the image as people see it: an
 EXIF rotation is applied. While a video or a list of lines grows it is called NAME.part.mp4 or NAME.part.jsonl.
 
 Exit status: 0, 2 for a mistake, 3 where all is done but for what cannot be read, which is named at the end.
 """
 
-from engine.detect_command import main
+from engine.detect.media_cli import main
 from utils.errors import run
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Detect the faces in the tv-test pictures; test_dataset_evaluate/eval.py scores what this writes."""
+"""Detect the faces in the tv-test images; test_dataset_evaluate/eval.py scores what this writes."""
 
 from data.splits import TEST
-from engine.split_command import detect_split
+from engine.detect.split_cli import detect_split
 from utils.errors import run
 
 if __name__ == "__main__":

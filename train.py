@@ -21,7 +21,7 @@ Several GPUs, each with a process of its own:
     torchrun --nproc_per_node=4 train.py --network resnet50
 """
 
-from engine.training_command import main
+from engine.train.main import main
 from utils.errors import run
 
 if __name__ == "__main__":

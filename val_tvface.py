@@ -1,7 +1,7 @@
-"""Detect the faces in the tv-dev pictures; val_dataset_evaluate/eval.py scores what this writes."""
+"""Detect the faces in the tv-dev images; val_dataset_evaluate/eval.py scores what this writes."""
 
 from data.splits import DEV
-from engine.split_command import detect_split
+from engine.detect.split_cli import detect_split
 from utils.errors import run
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Time python -m data.check beside the bare decoding of the same pictures.
+"""Time python -m tools.check beside the bare decoding of the same images.
 
-    python benchmarks/check.py                       drawn pictures of 1920 x 1080
+    python benchmarks/check.py                       drawn images of 1920 x 1080
     python benchmarks/check.py --pictures FOLDER     parts of real ones, scaled to 1920 x 1080
 
 Bare decoding reads each file and decodes it with OpenCV, as training does, in as many processes. The check does all of
 its work, from the start of the interpreter to the last line of the report. The last figures are for the comparison of
-pictures alone, whose work grows with the square of their number.
+images alone, whose work grows with the square of their number.
 """
 
 import argparse
@@ -25,10 +25,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.check.copies import find_copies  # noqa: E402
-from data.check.pictures import CHUNK, SIDE, Looks  # noqa: E402
-from data.pictures import find_pictures  # noqa: E402
-from data.sample.picture import draw_picture  # noqa: E402
+from data.image_files import find_images  # noqa: E402
+from tools.check.copies import find_copies  # noqa: E402
+from tools.check.image_checks import CHUNK, SIDE, Looks  # noqa: E402
+from tools.sample.image import draw_image  # noqa: E402
 from utils.files import read_image  # noqa: E402
 
 SIZE = (1920, 1080)
@@ -36,8 +36,8 @@ SIZE = (1920, 1080)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, help="folder of pictures, also in sub-folders (default: drawn ones)")
-    parser.add_argument("--count", type=int, default=1000, help="pictures that are checked (default: %(default)s)")
+    parser.add_argument("--pictures", type=Path, help="folder of images, also in sub-folders (default: drawn ones)")
+    parser.add_argument("--count", type=int, default=1000, help="images that are checked (default: %(default)s)")
     parser.add_argument("--quality", type=int, default=90, help="of the JPEGs (default: %(default)s)")
     parser.add_argument("--compared", type=int, nargs="+", default=[20_000, 100_000], help="(default: 20000 100000)")
     args = parser.parse_args()
@@ -46,41 +46,41 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths, label = write_dataset(Path(folder), args)
         size = sum(path.stat().st_size for path in paths) / len(paths)
-        print(f"{len(paths)} pictures of {SIZE[0]} x {SIZE[1]}, {size / 1000:.0f} kB on average")
+        print(f"{len(paths)} images of {SIZE[0]} x {SIZE[1]}, {size / 1000:.0f} kB on average")
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
             list(pool.map(decode, paths[: 4 * workers]))
             begun = time.perf_counter()
             list(pool.map(decode, paths, chunksize=CHUNK))
             bare = len(paths) / (time.perf_counter() - begun)
-        print(f"bare decoding: {bare:.0f} pictures/s")
+        print(f"bare decoding: {bare:.0f} images/s")
         begun = time.perf_counter()
-        command = [sys.executable, "-m", "data.check", label, "--num_workers", str(workers)]
+        command = [sys.executable, "-m", "tools.check", label, "--num_workers", str(workers)]
         run = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         if run.returncode not in (0, 1):
-            sys.exit(f"data.check ended with status {run.returncode}")
+            sys.exit(f"tools.check ended with status {run.returncode}")
         checked = len(paths) / (time.perf_counter() - begun)
-        print(f"python -m data.check: {checked:.0f} pictures/s, {checked / bare:.2f} of bare decoding")
+        print(f"python -m tools.check: {checked:.0f} images/s, {checked / bare:.2f} of bare decoding")
     for count in args.compared:
         seconds = time_comparison(count)
-        print(f"comparing {count} pictures with each other: {seconds:.1f} s")
+        print(f"comparing {count} images with each other: {seconds:.1f} s")
 
 
 def write_dataset(folder: Path, args: argparse.Namespace) -> tuple[list[Path], Path]:
-    """Write pictures, no two alike, and a label file; return their paths."""
+    """Write images, no two alike, and a label file; return their paths."""
     rng = np.random.default_rng(0)
     images = folder / "images"
     images.mkdir()
-    sources = [read_image(path) for path in find_pictures(args.pictures).values()] if args.pictures else None
+    sources = [read_image(path) for path in find_images(args.pictures).values()] if args.pictures else None
     paths, lines = [], []
     for number in range(args.count):
-        source = sources[number % len(sources)] if sources else draw_picture(rng, (640, 360))[0]
+        source = sources[number % len(sources)] if sources else draw_image(rng, (640, 360))[0]
         height, width = source.shape[:2]
         part = rng.uniform(0.5, 0.9)
         top, left = (int(rng.uniform(0, (1 - part) * length)) for length in (height, width))
-        picture = cv2.resize(source[top : top + int(part * height), left : left + int(part * width)], SIZE)
+        image = cv2.resize(source[top : top + int(part * height), left : left + int(part * width)], SIZE)
         paths.append(images / f"{number:06}.jpg")
-        picture = cv2.flip(picture, 1) if number % 2 else picture
-        cv2.imwrite(str(paths[-1]), picture, [cv2.IMWRITE_JPEG_QUALITY, args.quality])
+        image = cv2.flip(image, 1) if number % 2 else image
+        cv2.imwrite(str(paths[-1]), image, [cv2.IMWRITE_JPEG_QUALITY, args.quality])
         lines += [f"# {paths[-1].name}", *(f"{x} {y} 60 80" for x, y in rng.integers(0, 900, (3, 2)))]
     (folder / "label.txt").write_text("\n".join(lines) + "\n")
     return paths, folder / "label.txt"

@@ -3,8 +3,8 @@
     python benchmarks/detection.py --pictures my_pictures -m weights/mobilenet0.25_Final.pth --network mobile0.25
     python benchmarks/detection.py --network resnet50 --sizes 1920x1080 --batches 8 32 --amp fp16
 
-The pictures (drawn ones without --pictures) are scaled to each of the sizes and stored as JPEG. For each size and batch
-there is a row of ms a picture:
+The images (drawn ones without --pictures) are scaled to each of the sizes and stored as JPEG. For each size and batch
+there is a row of ms an image:
 
     read                   reading and decoding a file
     prepare, network       into a normalised tensor on the device; the folded network
@@ -12,7 +12,7 @@ there is a row of ms a picture:
     write                  the text file
     bare                   the folded network alone on a batch that lies on the device
     loop                   the loop of val_tvface.py, in which all of this overlaps, and its ratio to bare
-    usual                  with --usual: what most repositories do, one picture at a time: prior boxes in Python loops,
+    usual                  with --usual: what most repositories do, one image at a time: prior boxes in Python loops,
                            a network as it was trained, suppression in NumPy; and its ratio to the loop
 
 Rounds of bare network and loop take turns, and their medians count. Without -m the weights are random and find nothing.
@@ -36,21 +36,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from data.config import NETWORKS  # noqa: E402
-from data.pictures import find_pictures  # noqa: E402
-from data.sample.picture import draw_picture  # noqa: E402
-from engine.listed import Output, detect_listed, format_detections  # noqa: E402
-from engine.progress import show_versions  # noqa: E402
+from data.image_files import find_images  # noqa: E402
+from engine.detect.image_list import Output, detect_listed, format_detections  # noqa: E402
 from models import detector as detector_module  # noqa: E402
 from models.detector import Detector  # noqa: E402
 from models.retinaface import RetinaFace  # noqa: E402
+from tools.sample.image import draw_image  # noqa: E402
 from utils.box_utils import decode, decode_landm  # noqa: E402
 from utils.checkpoint import load_into, read_state_dict  # noqa: E402
 from utils.devices import choose_device, keep_freed_memory  # noqa: E402
+from utils.distributed import Ranks  # noqa: E402
 from utils.files import read_image, write_text  # noqa: E402
 from utils.pixels import normalize  # noqa: E402
-from utils.processes import Ranks  # noqa: E402
+from utils.version import show_versions  # noqa: E402
 
-OWN = "own"  # the size that a picture has
+OWN = "own"  # the size that an image has
 
 
 def main() -> None:
@@ -61,14 +61,12 @@ def main() -> None:
     model = build_model(args)
     detector = Detector(model, NETWORKS[args.network], device, amp=args.amp)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    print(f"{args.network}, {args.amp}, {where}; {show_versions()}; ms a picture")
-    print(
-        "     size batch   read prepare network choose suppress  write |   bare   loop ratio pictures/s |  usual ratio"
-    )
-    originals = read_pictures(args)
+    print(f"{args.network}, {args.amp}, {where}; {show_versions()}; ms an image")
+    print("     size batch   read prepare network choose suppress  write |   bare   loop ratio images/s |  usual ratio")
+    originals = read_images(args)
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            names = store_pictures(originals, size, Path(folder), args.count)
+            names = store_images(originals, size, Path(folder), args.count)
             paths = [Path(folder, name) for name in names]
             usual = time_usual(model, NETWORKS[args.network], paths, device) if args.usual else None
             for batch in args.batches:
@@ -85,10 +83,10 @@ def parse_flags() -> argparse.Namespace:
     add = parser.add_argument
     add("--network", choices=list(NETWORKS), default="mobile0.25")
     add("-m", "--trained_model", metavar="FILE", help="weights (default: random ones that find nothing)")
-    add("--pictures", nargs="+", type=Path, metavar="PATH", help="pictures or folders of them (default: drawn)")
+    add("--pictures", nargs="+", type=Path, metavar="PATH", help="images or folders of them (default: drawn)")
     add("--sizes", nargs="+", default=["640x480", "1280x720", "1920x1080", "3840x2160"], metavar="WxH", help="or own")
     add("--batches", nargs="+", type=int, default=[1], metavar="N")
-    add("--count", type=int, default=24, metavar="N", help="pictures of each size (default: %(default)s)")
+    add("--count", type=int, default=24, metavar="N", help="images of each size (default: %(default)s)")
     add("--rounds", type=int, default=3, metavar="N", help="of bare network and loop (default: %(default)s)")
     add("--amp", choices=("float32", "bf16", "fp16"), default="float32")
     add("--device", metavar="NAME")
@@ -107,15 +105,15 @@ def build_model(args: argparse.Namespace) -> RetinaFace:
     return model.eval()
 
 
-def read_pictures(args: argparse.Namespace) -> list[np.ndarray]:
+def read_images(args: argparse.Namespace) -> list[np.ndarray]:
     if not args.pictures:
-        return [draw_picture(np.random.default_rng(seed), (1280, 720))[0] for seed in range(min(args.count, 8))]
-    found = [[path] if path.is_file() else find_pictures(path).values() for path in args.pictures]
+        return [draw_image(np.random.default_rng(seed), (1280, 720))[0] for seed in range(min(args.count, 8))]
+    found = [[path] if path.is_file() else find_images(path).values() for path in args.pictures]
     return [read_image(path) for path in itertools.islice(itertools.chain(*found), args.count)]
 
 
-def store_pictures(originals: Sequence[np.ndarray], size: str, folder: Path, count: int) -> list[str]:
-    """Write pictures of a size as JPEG and return their names."""
+def store_images(originals: Sequence[np.ndarray], size: str, folder: Path, count: int) -> list[str]:
+    """Write images of a size as JPEG and return their names."""
     names = [f"{number}.jpg" for number in range(count)]
     for name, image in zip(names, itertools.cycle(originals), strict=False):
         if size != OWN:
@@ -130,7 +128,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[float]:
-    """Return the ms a picture of read, prepare, network, choose, suppress and write, one after the other."""
+    """Return the ms an image of read, prepare, network, choose, suppress and write, one after the other."""
     marks, suppressing = {}, []
 
     def mark(name: str) -> None:
@@ -178,7 +176,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
 
 
 def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int, rounds: int) -> tuple[float, float]:
-    """Return the ms a picture of the bare network and of the whole loop."""
+    """Return the ms an image of the bare network and of the whole loop."""
     images = [read_image(folder / name) for name in names[:batch]]
     with torch.inference_mode():
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(detector.device)
@@ -206,7 +204,7 @@ def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int
 
 
 def time_usual(model: RetinaFace, cfg: dict, paths: Sequence[Path], device: torch.device) -> float:
-    """Return the ms a picture of code as it is usual."""
+    """Return the ms an image of code as it is usual."""
     model = model.to(device)
     times = []
     for path in paths[: min(len(paths), 8)]:

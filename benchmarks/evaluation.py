@@ -22,7 +22,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-PICTURES, DETECTIONS, FACES = 3226, 300_000, 39_000
+IMAGES, DETECTIONS, FACES = 3226, 300_000, 39_000
 STAGES = ("start", "ground truth", "predictions", "score", "report")
 TOTALS = ("command", "peak MB", "bare read", "rows/s read", "rows/s score")
 
@@ -78,18 +78,18 @@ def run_stages(predictions: Path, ground_truth: Path, result: Path) -> dict[str,
 def time_stages(predictions: str, ground_truth: str, result: str, started: str) -> dict[str, float]:
     """Do what eval.py does, and return the seconds of each stage."""
     from data.splits import DEV
-    from evaluation import command
+    from evaluation import eval_cli as command
 
     times = [float(started), time.time()]
-    pictures = command.find_split_pictures(None, Path(ground_truth), DEV)
-    annotations = command.with_sizes(command.read_ground_truth(Path(ground_truth), DEV, None, None, None), pictures)
+    images = command.find_split_images(None, Path(ground_truth), DEV)
+    annotations = command.with_sizes(command.read_ground_truth(Path(ground_truth), DEV, None, None, None), images)
     times.append(time.time())
     loaded = command.load_predictions(predictions, annotations)
     times.append(time.time())
     score = command.evaluate(loaded.detections, annotations)
     times.append(time.time())
     model = command.Model("model", Path(predictions), loaded.missing, loaded.unknown, score)
-    command.write_result(Path(result), [model], Path(ground_truth), pictures)
+    command.write_result(Path(result), [model], Path(ground_truth), images)
     times.append(time.time())
     return dict(zip(STAGES, np.diff(times).tolist(), strict=True)) | {"detections": len(score.matches.detections)}
 
@@ -116,9 +116,9 @@ def bare_read(folder: Path) -> float:
 def draw_set(folder: Path) -> tuple[Path, Path]:
     """Draw faces as dense as WIDER FACE's and detections near them and elsewhere: the folders of both."""
     rng = np.random.default_rng(0)
-    of_pictures = rng.lognormal(0, 1.4, PICTURES)
-    face_counts = rng.multinomial(FACES, of_pictures / of_pictures.sum())
-    detection_counts = rng.multinomial(DETECTIONS, (of_pictures + 0.3) / (of_pictures + 0.3).sum())
+    of_images = rng.lognormal(0, 1.4, IMAGES)
+    face_counts = rng.multinomial(FACES, of_images / of_images.sum())
+    detection_counts = rng.multinomial(DETECTIONS, (of_images + 0.3) / (of_images + 0.3).sum())
     (folder / "gt").mkdir(parents=True)
     (folder / "pred").mkdir()
     lines = []

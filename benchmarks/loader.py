@@ -1,13 +1,13 @@
 """Time the making of training samples: by stage, beside the slow and obvious way, and with several workers.
 
-    python benchmarks/loader.py                                         drawn pictures of 1920 x 1080
-    python benchmarks/loader.py --pictures FOLDER                       real pictures, scaled to 1920 x 1080
+    python benchmarks/loader.py                                         drawn images of 1920 x 1080
+    python benchmarks/loader.py --pictures FOLDER                       real images, scaled to 1920 x 1080
     python benchmarks/loader.py --training_dataset data/tvface/train/label.txt --workers 1 2 4 8
 
 The first table: milliseconds of one core for a JPEG of 1920 x 1080, with the files in the system's cache, the mean over
-all pictures and --samples samples of each; "slow" is the augmentation of tests/slow_augmentation.py. The second, of a
-label file: pictures/s in the batches that train.py learns, matched with the prior boxes, and the workers that keep a
-card busy which trains so many pictures/s.
+all images and --samples samples of each; "slow" is the augmentation of tests/helpers/slow_augmentation.py. The second,
+of a label file: images/s in the batches that train.py learns, matched with the prior boxes, and the workers that keep a
+card busy which trains so many images/s.
 """
 
 import argparse
@@ -27,14 +27,13 @@ from torch.utils.data import DataLoader
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import slow_augmentation  # noqa: E402
-
 from data import augmentation, cfg_mnet  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
-from data.sample.picture import draw_picture  # noqa: E402
-from engine.loading import MatchedCollate, start_worker  # noqa: E402
+from engine.train.loader import MatchedCollate, start_worker  # noqa: E402
 from layers.functions.prior_box import PriorBox  # noqa: E402
 from layers.modules import MultiBoxLoss  # noqa: E402
+from tests.helpers import slow_augmentation  # noqa: E402
+from tools.sample.image import draw_image  # noqa: E402
 from utils.devices import keep_freed_memory  # noqa: E402
 from utils.files import read_image  # noqa: E402
 
@@ -44,10 +43,10 @@ CARDS = (50, 100, 200, 400)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, help="folder of pictures, also in sub-folders (default: drawn ones)")
-    parser.add_argument("--limit", type=int, default=20, help="pictures taken of the folder (default: %(default)s)")
+    parser.add_argument("--pictures", type=Path, help="folder of images, also in sub-folders (default: drawn ones)")
+    parser.add_argument("--limit", type=int, default=20, help="images taken of the folder (default: %(default)s)")
     parser.add_argument("--quality", type=int, default=92, help="of the JPEGs (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=20, help="samples of a picture (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=20, help="samples of an image (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[640, 840], help="sides of samples (default: 640 840)")
     parser.add_argument("--training_dataset", type=Path, help="label file for the DataLoader (default: none)")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of the DataLoader (default: 1 2 4)")
@@ -58,29 +57,29 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_pictures(Path(folder), args.pictures, args.limit, args.quality)
+        paths = write_images(Path(folder), args.pictures, args.limit, args.quality)
         kilobytes = np.mean([path.stat().st_size for path in paths]) / 1e3
-        print(f"{len(paths)} pictures of 1920 x 1080, {kilobytes:.0f} kB on average")
+        print(f"{len(paths)} images of 1920 x 1080, {kilobytes:.0f} kB on average")
         print("  px", *(f"{title:>13}" for title in (*STAGES, "augment", "whole", "slow augment", "slow whole")))
         for size in args.sizes:
             print_stages(paths, size, args.samples)
     if args.training_dataset:
-        print(f"{'px':>4} {'workers':>8} {'pictures/s':>11} {'ms/picture':>11}", *(f"{n:>4}/s" for n in CARDS))
+        print(f"{'px':>4} {'workers':>8} {'pictures/s':>11} {'ms/image':>11}", *(f"{n:>4}/s" for n in CARDS))
         for size in args.sizes:
             for workers in args.workers:
                 print_loader(args.training_dataset, size, workers, args.batch_size)
 
 
-def write_pictures(folder: Path, source: Path | None, limit: int, quality: int) -> list[Path]:
+def write_images(folder: Path, source: Path | None, limit: int, quality: int) -> list[Path]:
     """Write JPEGs of 1920 x 1080 and return their paths."""
     if source is None:
         rng = np.random.default_rng(0)
-        images = [draw_picture(rng, (1920, 1080))[0] for _ in range(limit)]
+        images = [draw_image(rng, (1920, 1080))[0] for _ in range(limit)]
     else:
         suffixes = {".jpg", ".jpeg", ".png"}
         found = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes)
         if not found:
-            sys.exit(f"{source}: no pictures")
+            sys.exit(f"{source}: no images")
         images = [read_image(path) for path in found[:: max(1, len(found) // limit)][:limit]]
     paths = [folder / f"{i}.jpg" for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):
@@ -147,7 +146,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
 
 
 def draw_faces() -> augmentation.Faces:
-    """Three faces, as a picture of the TV Face dataset has on average."""
+    """Three faces, as an image of the TV Face dataset has on average."""
     boxes = np.array([[420, 300, 560, 480], [900, 260, 1090, 500], [1400, 420, 1480, 520]], np.float64)
     return augmentation.Faces(boxes, np.full((3, 5, 2), -1.0), np.full(3, -1))
 

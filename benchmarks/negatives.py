@@ -1,11 +1,11 @@
-"""Measure what pictures without faces teach: false positives and AP with and without them.
+"""Measure what images without faces teach: false positives and AP with and without them.
 
     python benchmarks/negatives.py --dataset ../shared/faces --weights mobilenet0.25_Final.pth --folder negatives_runs
 
-From the pictures of a dataset in the layout of TV Face, rectangles are cut that touch no face, widened by half its
-size. A detector is trained further from the weights: on train/label.txt alone; with the rectangles of its pictures as
+From the images of a dataset in the layout of TV Face, rectangles are cut that touch no face, widened by half its
+size. A detector is trained further from the weights: on train/label.txt alone; with the rectangles of its images as
 --negatives, of which nothing is learnt, for as many steps as with them; and with them. On dev and test it gives AP, the
-score of best F1, and how many faces of at least that score are found in a rectangle of these pictures, in which there
+score of best F1, and how many faces of at least that score are found in a rectangle of these images, in which there
 is none. Further flags go to train.py.
 """
 
@@ -28,7 +28,7 @@ from utils.files import join_inside, make_folder, read_image, write_image  # noq
 
 TRIES = 300
 SHORTEST = 96  # pixels
-SIZE = Scaling(640, 1100)  # at which pictures of half the size of television are detected best
+SIZE = Scaling(640, 1100)  # at which images of half the size of television are detected best
 LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     make_folder(args.folder)
     for split in LABELS:
         count = cut_faceless(args.dataset / split, LABELS[split], args.folder / f"faceless_{split}")
-        print(f"{split}: {count} pictures without faces", flush=True)
+        print(f"{split}: {count} images without faces", flush=True)
     negatives = ("--negatives", args.folder / "faceless_train")
     runs = {"without": (), "not learnt": (*negatives, "--faceless_negatives", "0"), "learnt": negatives}
     for name, flags in runs.items():
@@ -58,7 +58,7 @@ def call(*command: str | Path) -> None:
 
 
 def cut_faceless(split: Path, label: str, folder: Path) -> int:
-    """Write the largest of some random rectangles without faces of each picture, and return their number."""
+    """Write the largest of some random rectangles without faces of each image, and return their number."""
     rng = np.random.default_rng(0)
     count = 0
     for annotation in read_annotations(split / label):
@@ -75,7 +75,7 @@ def cut_faceless(split: Path, label: str, folder: Path) -> int:
         if areas[best]:
             rows = slice(int(top[best, 0]), int(bottom[best, 0]))
             columns = slice(int(left[best, 0]), int(right[best, 0]))
-            factor = SIZE.factor(height, width)  # as large as the whole picture is shown to the detector
+            factor = SIZE.factor(height, width)  # as large as the whole image is shown to the detector
             part = cv2.resize(image[rows, columns], None, fx=factor, fy=factor)
             write_image(folder / Path(annotation.name).with_suffix(".png").name, part)
             count += 1
@@ -100,7 +100,7 @@ def score(args: argparse.Namespace, name: str, split: str) -> str:
     found = [len(detector(read_image(path)).scores) for path in sorted((args.folder / f"faceless_{split}").iterdir())]
     return (
         f"AP {100 * scores['ap']:.2f} %, best F1 at {threshold:.3f}, {sum(found)} false positives in {len(found)}"
-        f" pictures without faces ({sum(found) / len(found):.3f} each)"
+        f" images without faces ({sum(found) / len(found):.3f} each)"
     )
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/startup.py --pictures 1000000 --workers 8
 
-A label file with three faces a picture is drawn, whose names are those of a thousand small pictures again and again. It
+A label file with three faces an image is drawn, whose names are those of a thousand small images again and again. It
 is parsed, in rows a second and beside counting its lines, and so are the same faces with fractions and as WIDER FACE's
-text; a FaceDataset is built, which looks for each picture; workers
+text; a FaceDataset is built, which looks for each image; workers
 begin. What a worker has to itself and what it shares is what Linux says in /proc/PID/smaps_rollup.
 """
 
@@ -27,7 +27,7 @@ from data import cfg_mnet  # noqa: E402
 from data.annotations import read_annotations  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
 from data.sampler import EpochBatches  # noqa: E402
-from engine.loading import MatchedCollate, build_loader, close_loader  # noqa: E402
+from engine.train.loader import MatchedCollate, build_loader, close_loader  # noqa: E402
 from layers.functions.prior_box import PriorBox  # noqa: E402
 from layers.modules import MultiBoxLoss  # noqa: E402
 
@@ -55,7 +55,7 @@ def main() -> None:
             print(f"parsing {words}: {seconds:.2f} s, {rows / seconds / 1e6:.2f} million rows/s")
         begun = time.perf_counter()
         dataset = FaceDataset(label, 64)
-        print(f"dataset, with a look for each picture: {time.perf_counter() - begun:.2f} s")
+        print(f"dataset, with a look for each image: {time.perf_counter() - begun:.2f} s")
         begun = time.perf_counter()
         dataset.fingerprint()
         print(f"fingerprint: {time.perf_counter() - begun:.2f} s")
@@ -72,11 +72,11 @@ def main() -> None:
         close_loader(loader)
 
 
-def draw_dataset(folder: Path, pictures: int) -> Path:
+def draw_dataset(folder: Path, images: int) -> Path:
     (folder / "images").mkdir()
-    for number in range(min(FILES, pictures)):
+    for number in range(min(FILES, images)):
         cv2.imwrite(str(folder / "images" / f"programme_{number:08}.jpg"), np.zeros((64, 64, 3), np.uint8))
-    corners = np.random.default_rng(0).integers(1, 30, (pictures, FACES, 4)).tolist()
+    corners = np.random.default_rng(0).integers(1, 30, (images, FACES, 4)).tolist()
     with (
         open(folder / "label.txt", "w") as label,
         open(folder / "fractions.txt", "w") as fractions,

@@ -5,7 +5,7 @@
 
 (a) forward, backward and optimizer step of the network on a batch that lies on the device, from random gradients of its
 outputs; (b) the step that train.py takes on such a batch, with normalisation and the MultiBox loss; (c) an epoch of
-train.py, with the pictures read, decoded, augmented and matched by --num_workers processes. The steps of (a) and (b)
+train.py, with the images read, decoded, augmented and matched by --num_workers processes. The steps of (a) and (b)
 alternate, half of them before the epoch and half after it, and the median counts. Without a dataset one is drawn.
 """
 
@@ -29,14 +29,15 @@ sys.path.insert(0, str(ROOT))
 
 from data.config import NETWORKS  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
-from engine.progress import gpu_memory, show_versions  # noqa: E402
-from engine.stopping import StopRequest  # noqa: E402
-from engine.training import Training  # noqa: E402
-from engine.training_flags import fill_in, parse_flags  # noqa: E402
+from engine.train.config import fill_in, parse_flags  # noqa: E402
+from engine.train.loop import Training  # noqa: E402
+from engine.train.report import gpu_memory  # noqa: E402
 from models.retinaface import RetinaFace  # noqa: E402
 from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory  # noqa: E402
+from utils.distributed import Ranks  # noqa: E402
 from utils.pixels import normalize  # noqa: E402
-from utils.processes import Ranks  # noqa: E402
+from utils.signals import StopRequest  # noqa: E402
+from utils.version import show_versions  # noqa: E402
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
     args, of_training = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         if "--training_dataset" not in of_training:
-            subprocess.run([sys.executable, "-m", "data.sample", "--out", folder], cwd=ROOT, check=True)
+            subprocess.run([sys.executable, "-m", "tools.sample", "--out", folder], cwd=ROOT, check=True)
             of_training += ["--training_dataset", f"{folder}/train/label.txt"]
         sys.argv = ["train.py", *of_training, "--epochs", "1", "--save_folder", folder, "--tensorboard", "false"]
         training = build_training()
@@ -61,7 +62,7 @@ def main() -> None:
             f"{', compiled' if flags.compile else ''}, {flags.num_workers} workers on {platform.machine()} {where};"
             f" {show_versions()}"
         )
-        batch = next(training._groups())[0]  # the first of an epoch, which holds as many pictures as any
+        batch = next(training._groups())[0]  # the first of an epoch, which holds as many images as any
         steps = bare_step(training, batch), lambda: training.learner.step([batch], training._agree([batch])[0])
         before = time_steps(steps, args.steps, device)
         whole_loop = time_epoch(training)
@@ -74,7 +75,7 @@ def main() -> None:
         }
         for title, rate in rates.items():
             step, ratio = 1000 * len(batch.images) / rate, rate / rates["(a) bare network"]
-            print(f"{title:18} {rate:8.2f} pictures/s {step:9.1f} ms a step {ratio:6.3f} of (a)")
+            print(f"{title:18} {rate:8.2f} images/s {step:9.1f} ms a step {ratio:6.3f} of (a)")
         if device.type == "cuda":
             print(f"{gpu_memory(device):.1f} GB of GPU memory")
 
@@ -126,7 +127,7 @@ def time_steps(steps: Sequence[Callable], rounds: int, device: torch.device) -> 
 
 
 def time_epoch(training: Training) -> float:
-    """Return the pictures/s of one epoch."""
+    """Return the images/s of one epoch."""
     with contextlib.redirect_stdout(io.StringIO()):
         training.run(StopRequest())
     return training.state.history[-1]["pictures_per_s"]

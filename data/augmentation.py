@@ -1,4 +1,4 @@
-"""Random changes of a training picture and its faces (SSD, section 2.2; RetinaFace, section 4.2).
+"""Random changes of a training image and its faces (SSD, section 2.2; RetinaFace, section 4.2).
 
 Every function takes the generator that it draws from, so that one seed always gives one sample.
 """
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from data.annotations import Annotation
-from data.kernel import look_up, resize
+from data.pixel_ops import look_up, resize
 from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
 
@@ -23,7 +23,7 @@ IDENTITY = np.arange(256, dtype=np.uint8)  # the table that changes no colour
 
 @dataclass
 class Faces:
-    """The faces of one picture.
+    """The faces of one image.
 
     Attributes:
         boxes: (N, 4) float64, x1 y1 x2 y2 in pixels.
@@ -44,7 +44,7 @@ class Faces:
 
 
 def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces, int, int]:
-    """Return a picture's faces clipped to it, without empty ones, and how many were clipped and dropped."""
+    """Return an image's faces clipped to it, without empty ones, and how many were clipped and dropped."""
     boxes = clip_boxes(annotation.boxes, width, height)
     changed = (boxes != annotation.boxes).any(axis=1)
     nonempty = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
@@ -59,16 +59,16 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
     This is the method; the program does the work on as few pixels as it can. What is random is drawn first. Then a
     large crop is resized before its colours change, a small one after, and padding and mirroring come last. The faces
     are those of the method to the last bit. The pixels differ by rounding, by the cutting of colours at 0 and 255 after
-    an interpolation instead of before, and by the side from which a mirrored picture's nearest pixels are taken
-    (tests/slow_augmentation.py has the method in its own order).
+    an interpolation instead of before, and by the side from which a mirrored image's nearest pixels are taken
+    (tests/helpers/slow_augmentation.py has the method in its own order).
 
     Args:
         image: (H, W, 3) uint8, BGR; left as it is.
-        faces: clipped to the picture and not empty.
+        faces: clipped to the image and not empty.
         size: side of the result in pixels.
 
     Returns:
-        The picture, (size, size, 3) uint8, and its faces.
+        The image, (size, size, 3) uint8, and its faces.
     """
     image, faces = random_crop(image, faces, rng)
     change = draw_color_change(rng)
@@ -90,8 +90,8 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
     """Cut out a random square that holds at least one whole face that is learnt; faces whose centre is inside stay.
 
-    The square's side is a random one of CROP_SCALES times the picture's short side. Where none of CROP_TRIES
-    squares holds a whole face, the picture stays as it is; where there is no face to learn, the first will do. Of
+    The square's side is a random one of CROP_SCALES times the image's short side. Where none of CROP_TRIES
+    squares holds a whole face, the image stays as it is; where there is no face to learn, the first will do. Of
     what is labelled 0, which may be a whole crowd, every part that is inside stays.
     """
     height, width = image.shape[:2]
@@ -161,7 +161,7 @@ def _hue_table(shift: int) -> np.ndarray:
 
 
 def change_colors(image: np.ndarray, change: ColorChange) -> np.ndarray:
-    """Return an (H, W, 3) uint8 BGR picture with its colours changed; the one given stays as it is."""
+    """Return an (H, W, 3) uint8 BGR image with its colours changed; the one given stays as it is."""
     image = _look_up(image, change.before)
     tables = {channel: table for channel, table in enumerate((change.hue, change.saturation)) if table is not IDENTITY}
     if tables:  # else the conversion there and back would only round
@@ -186,7 +186,7 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
 
 
 def mirror(faces: Faces, width: int) -> Faces:
-    """Return the faces of a picture of `width` pixels whose left and right are swapped."""
+    """Return the faces of an image of `width` pixels whose left and right are swapped."""
     boxes = faces.boxes.copy()
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
     landmarks = faces.landmarks[:, MIRRORED].copy()

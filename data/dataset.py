@@ -1,4 +1,4 @@
-"""Training samples: a labelled picture, augmented, and the faces in it."""
+"""Training samples: a labelled image, augmented, and the faces in it."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, get_worker_info
 from data.annotations import Annotation, read_annotations
 from data.annotations.record import Names
 from data.augmentation import augment, faces_inside
-from data.pictures import PICTURE_SUFFIXES, files_below
+from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image
 from utils.pixels import MEAN_BGR
@@ -23,9 +23,9 @@ NO_FACES = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
 
 
 class SampleInfo(NamedTuple):
-    """What the training loop knows of a sample: the picture's path, and how many of its boxes were mended.
+    """What the training loop knows of a sample: the image's path, and how many of its boxes were mended.
 
-    A `faceless` picture is known to have no face, and shows what is none. An `unreadable` picture's sample is a
+    A `faceless` image is known to have no face, and shows what is none. An `unreadable` image's sample is a
     stand-in, which shows nothing.
     """
 
@@ -33,22 +33,22 @@ class SampleInfo(NamedTuple):
     clipped: int
     dropped: int
     unreadable: bool = False
-    faceless: bool = False
+    background: bool = False
 
 
 class FaceDataset(Dataset):
-    """The pictures of an annotation file, which lie in `images/` beside it.
+    """The images of an annotation file, which lie in `images/` beside it.
 
     Args:
         label_file: in any format of data.annotations that has boxes.
         image_size: side of the square samples in pixels.
         seed: with the epoch and the index it decides everything random in a sample.
-        negatives: folder of further pictures, in sub-folders, too, in which there is no face.
-        skip_unreadable: whether a picture that cannot be read becomes a stand-in, all in the mean colour and without
+        negatives: folder of further images, in sub-folders, too, in which there is no face.
+        skip_unreadable: whether an image that cannot be read becomes a stand-in, all in the mean colour and without
             faces, which adds nothing to the loss. Otherwise asking for its sample raises a UserError.
 
     Raises:
-        UserError: no such file, a malformed one, a picture that does not exist, no faces that count, no negatives, or
+        UserError: no such file, a malformed one, an image that does not exist, no faces that count, no negatives, or
             some that have faces in the label file.
     """
 
@@ -66,12 +66,12 @@ class FaceDataset(Dataset):
             likely = next((path for path in found if path.is_file()), "for example train/label.txt")
             raise UserError(
                 f"{label_file}: is a folder; name the label file, {likely}, or make one of Pascal VOC or YOLO files"
-                f" with: python -m data.convert {quote(str(label_file))} label.txt"
+                f" with: python -m tools.convert {quote(str(label_file))} label.txt"
             )
         if not label_file.is_file():
             raise UserError(
                 f"{label_file}: no such label file; put the dataset there, name another with --training_dataset, or"
-                " draw a small one with: python -m data.sample"
+                " draw a small one with: python -m tools.sample"
             )
         self.annotations = read_annotations(label_file)
         if self.count_faces() == 0:
@@ -81,15 +81,15 @@ class FaceDataset(Dataset):
         missing = [i for i, name in enumerate(names) if not os.path.isfile(path_inside(self.images, name))]
         if missing:
             raise UserError(
-                f"{self.path(missing[0])}: no such picture ({len(missing)} of the {len(self.annotations)} in"
-                f" {label_file} are missing); a label file has its pictures in images/ beside it, and python -m"
-                " data.check names all that is wrong"
+                f"{self.path(missing[0])}: no such image ({len(missing)} of the {len(self.annotations)} in"
+                f" {label_file} are missing); a label file has its images in images/ beside it, and python -m"
+                " tools.check names all that is wrong"
             )
         self.negative_names = Names.pack([])
         if negatives is not None:
-            found = files_below(negatives, PICTURE_SUFFIXES)
+            found = files_below(negatives, IMAGE_SUFFIXES)
             if not found:
-                raise UserError(f"{negatives}: no folder with pictures in it; --negatives names pictures without faces")
+                raise UserError(f"{negatives}: no folder with images in it; --negatives names images without faces")
             self.negatives, self.negative_names = Path(negatives), Names.pack(found)
             self._refuse_labelled_negatives(label_file)
         self.image_size = image_size
@@ -97,7 +97,7 @@ class FaceDataset(Dataset):
         self.skip_unreadable = skip_unreadable
 
     def _refuse_labelled_negatives(self, label_file: Path) -> None:
-        """Raise UserError where a picture of the folder of negatives is one that has faces in the labels.
+        """Raise UserError where an image of the folder of negatives is one that has faces in the labels.
 
         Files are compared, which may be links to each other, and not names.
         """
@@ -109,7 +109,7 @@ class FaceDataset(Dataset):
             path, index = both[0]
             raise UserError(
                 f"{path}: has faces in {label_file} as {self.annotations.names[index]} ({len(both)} of the {len(paths)}"
-                " negatives have); --negatives names pictures without faces"
+                " negatives have); --negatives names images without faces"
             )
 
     def __len__(self) -> int:
@@ -119,18 +119,18 @@ class FaceDataset(Dataset):
         """Return the number of faces that count."""
         return int(np.count_nonzero(~self.annotations.ignored))
 
-    def count_faceless(self) -> int:
-        """Return the number of pictures that are known to have no face, not even one that does not count."""
+    def count_background(self) -> int:
+        """Return the number of images that are known to have no face, not even one that does not count."""
         return int((np.diff(self.annotations.ends, prepend=0) == 0).sum()) + len(self.negative_names)
 
     def path(self, index: int) -> Path:
-        """Return the file of a picture; those of the folder of negatives come last."""
+        """Return the file of an image; those of the folder of negatives come last."""
         if index < len(self.annotations):
             return join_inside(self.images, self.annotations.names[index])
         return self.negatives / self.negative_names[index - len(self.annotations)]
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change with the pictures' names, order, boxes or landmarks.
+        """Return 16 hexadecimal digits that change with the images' names, order, boxes or landmarks.
 
         Which faces have landmarks follows from the landmarks. Where some faces do not count, the digits change with
         those, too. A million faces take about a second.
@@ -156,7 +156,7 @@ class FaceDataset(Dataset):
             face that does not count; and its SampleInfo.
 
         Raises:
-            UserError: the picture cannot be read, and `skip_unreadable` is off.
+            UserError: the image cannot be read, and `skip_unreadable` is off.
         """
         epoch, index = key
         path = self.path(index)
@@ -177,8 +177,8 @@ class FaceDataset(Dataset):
         target = np.concatenate([coordinates, faces.labels[:, None]], axis=1).astype(np.float32)
         # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
-        faceless = len(annotation.boxes) == 0
-        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, faceless=faceless)
+        background = len(annotation.boxes) == 0
+        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, background=background)
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:
@@ -191,7 +191,7 @@ def _identity(path: Path) -> tuple[int, int] | Path:
 
 
 def _channels_first(image: np.ndarray) -> Tensor:
-    """Return a (3, H, W) view of an (H, W, 3) picture."""
+    """Return a (3, H, W) view of an (H, W, 3) image."""
     return torch.from_numpy(image).permute(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""In which order, and in which batches, an epoch visits the pictures."""
+"""In which order, and in which batches, an epoch visits the images."""
 
 from collections.abc import Iterator
 
@@ -11,27 +11,27 @@ from utils.errors import UserError
 class EpochBatches(Sampler):
     """The batches of an epoch, as lists of the keys (epoch, index) that a FaceDataset takes.
 
-    The order is random, and (seed, epoch) alone decide it. The pictures are spread evenly over as many batches as
+    The order is random, and (seed, epoch) alone decide it. The images are spread evenly over as many batches as
     their number needs, so that the last one is not a handful. Of each batch a rank takes its share: all ranks
     together learn the batch that a single process would.
 
     Args:
-        length: number of pictures.
-        batch_size: most pictures in a batch, on all ranks together.
+        length: number of images.
+        batch_size: most images in a batch, on all ranks together.
         seed: of the order.
         rank, ranks: which share this process takes, of how many.
 
     Attributes:
         epoch: which one the next iteration is of; to be set before it.
-        done: how many pictures of that epoch are learnt already, where a run goes on in the middle of one.
+        done: how many images of that epoch are learnt already, where a run goes on in the middle of one.
 
     Raises:
-        UserError: fewer pictures, or fewer in a batch, than ranks.
+        UserError: fewer images, or fewer in a batch, than ranks.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1):
         if min(length, batch_size) < ranks:
-            what = f"{length} pictures" if length < ranks else f"--batch_size {batch_size}"
+            what = f"{length} images" if length < ranks else f"--batch_size {batch_size}"
             raise UserError(f"{what} cannot be shared among {ranks} ranks; start fewer with --nproc_per_node")
         self.length = length
         self.seed = seed
@@ -39,7 +39,7 @@ class EpochBatches(Sampler):
         self.ranks = ranks
         self.epoch = 0
         self.done = 0
-        # Where there are few pictures for many ranks, fewer and larger batches give each rank one of each.
+        # Where there are few images for many ranks, fewer and larger batches give each rank one of each.
         batches = min(-(-length // batch_size), length // ranks)
         self.bounds = np.arange(batches + 1) * length // batches
 

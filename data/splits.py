@@ -15,8 +15,8 @@ class Split:
 
     Attributes:
         name: what people call it.
-        images: folder of the pictures.
-        list_name: the list of the pictures, beside that folder.
+        images: folder of the images.
+        list_name: the list of the images, beside that folder.
         detection_script: what detects faces in them.
         evaluation_folder: of its eval.py, the ground truth, the detections and the result.
         ground_truth_url: where the ground truth of TV Face is.

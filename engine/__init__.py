@@ -1,1 +1,1 @@
-"""A run over a dataset: training, and detecting a list of pictures."""
+"""Running the network over a dataset: training, detection and export."""

@@ -13,17 +13,17 @@ def match(
     double[::1] overlap,
 ):
     """See `evaluation.kernel_numpy.match`."""
-    cdef Py_ssize_t picture, d, f, best
+    cdef Py_ssize_t image, d, f, best
     cdef double x1, y1, x2, y2, area, width, height, shared, iou, best_iou
 
     with nogil:
-        for picture in range(detection_starts.shape[0] - 1):
-            for d in range(detection_starts[picture], detection_starts[picture + 1]):
+        for image in range(detection_starts.shape[0] - 1):
+            for d in range(detection_starts[image], detection_starts[image + 1]):
                 x1, y1, x2, y2 = detections[d, 0], detections[d, 1], detections[d, 2], detections[d, 3]
                 area = (x2 - x1 + 1) * (y2 - y1 + 1)
                 best = -1
                 best_iou = 0
-                for f in range(face_starts[picture], face_starts[picture + 1]):
+                for f in range(face_starts[image], face_starts[image + 1]):
                     width = min(x2, faces[f, 2]) - max(x1, faces[f, 0]) + 1
                     if width <= 0:
                         continue

@@ -12,12 +12,12 @@ import numpy as np
 
 from data.annotations import IGNORED_ATTRIBUTES, value_name
 from data.annotations.attributes import have_type, is_known
-from evaluation.matching import Matches
-from utils.text import printable
+from evaluation.detection_matching import Matches
+from utils.wording import printable
 
 # The subset of formats that define none: all faces but those that are marked to be ignored.
 WHOLE_SET = "all"
-# Lower ends. The side is that of the square of a box's area, in pixels; the height is in parts of the picture's.
+# Lower ends. The side is that of the square of a box's area, in pixels; the height is in parts of the image's.
 SIZES = {"under 16 px": 0, "16 to 32 px": 16, "32 to 96 px": 32, "96 px and over": 96}
 HEIGHTS = {"under 5 %": 0, "5 to 10 %": 0.05, "10 to 20 %": 0.1, "20 to 40 %": 0.2, "40 % and over": 0.4}
 # An attribute of more different values is a measurement and no class.
@@ -56,7 +56,7 @@ def subsets_of(matches: Matches) -> list[Group]:
 
 
 def divisions_of(whole: Group, matches: Matches) -> list[Group]:
-    """Divide a group by size, by height where the sizes of all pictures are known, and by each attribute.
+    """Divide a group by size, by height where the sizes of all images are known, and by each attribute.
 
     Attributes that only some faces have, that are numbers here and texts there, or that mark faces to be ignored,
     divide nothing.
@@ -65,8 +65,8 @@ def divisions_of(whole: Group, matches: Matches) -> list[Group]:
     groups = _ranges("size", SIZES, whole, sides(faces), sides(detections))
     if all(annotation.size for annotation in matches.ground_truth):
         tall = np.array([annotation.size[0] for annotation in matches.ground_truth], np.float64)
-        face_heights = (faces[:, 3] - faces[:, 1]) / tall[matches.face_pictures]
-        detection_heights = (detections[:, 3] - detections[:, 1]) / tall[matches.detection_pictures]
+        face_heights = (faces[:, 3] - faces[:, 1]) / tall[matches.face_images]
+        detection_heights = (detections[:, 3] - detections[:, 1]) / tall[matches.detection_images]
         groups += _ranges("height", HEIGHTS, whole, face_heights, detection_heights)
     return groups + _values(whole, [a.attributes for a in matches.ground_truth if len(a.boxes)])
 

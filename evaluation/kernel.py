@@ -26,7 +26,7 @@ def best_faces(
     """
     face = np.empty(len(detections), np.int64)
     overlap = np.empty(len(detections), np.float64)
-    # A crowd has hundreds of times the pairs of other pictures: parts of as many pairs, not of as many pictures.
+    # A crowd has hundreds of times the pairs of other images: parts of as many pairs, not of as many images.
     pairs = np.cumsum(np.diff(detection_starts) * np.diff(face_starts))
     cores = os.cpu_count() or 1
     inner = np.searchsorted(pairs, np.arange(1, cores) * (pairs[-1] / cores)) if len(pairs) else []

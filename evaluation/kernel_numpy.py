@@ -11,22 +11,22 @@ def match(
     face: np.ndarray,
     overlap: np.ndarray,
 ) -> None:
-    """Find the face of the same picture that each detection overlaps most, the first one of equals.
+    """Find the face of the same image that each detection overlaps most, the first one of equals.
 
-    The rows of all P pictures follow one another; picture p has the rows starts[p] to starts[p + 1] - 1.
+    The rows of all P images follow one another; image p has the rows starts[p] to starts[p + 1] - 1.
     Overlaps are IoU with inclusive pixels: a box is x2 - x1 + 1 wide.
 
     Args:
         detections: (D, 5) float64, x1 y1 x2 y2 score, in pixels.
-        detection_starts: (P + 1,) int64; where it is a part of the pictures, only their rows are filled.
+        detection_starts: (P + 1,) int64; where it is a part of the images, only their rows are filled.
         faces: (F, 4) float64, x1 y1 x2 y2.
         face_starts: (P + 1,) int64.
         face: (D,) int64, filled with rows of `faces`; -1 where a detection touches no face.
         overlap: (D,) float64, filled with the IoU with that face, 0 where there is none.
     """
-    for picture in range(len(detection_starts) - 1):
-        found = slice(detection_starts[picture], detection_starts[picture + 1])
-        first, end = face_starts[picture], face_starts[picture + 1]
+    for image in range(len(detection_starts) - 1):
+        found = slice(detection_starts[image], detection_starts[image + 1])
+        first, end = face_starts[image], face_starts[image + 1]
         face[found] = -1
         overlap[found] = 0
         if found.start == found.stop or first == end:

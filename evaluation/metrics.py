@@ -102,21 +102,21 @@ def average_precision(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 def bootstrap(
     repeats: int,
     seed: int,
-    pictures: int,
+    images: int,
     steps: int,
     proposed_at: tuple[np.ndarray, np.ndarray],
     found_at: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """Return the average precision of `repeats` sets drawn from the pictures with replacement (Efron 1979).
+    """Return the average precision of `repeats` sets drawn from the images with replacement (Efron 1979).
 
-    The same seed draws the same pictures, so that the samples of two detectors can be subtracted. The thresholds
+    The same seed draws the same images, so that the samples of two detectors can be subtracted. The thresholds
     stay those of the whole set. A draw without faces has an average precision of nan.
 
     Args:
-        pictures: number of them, P.
+        images: number of them, P.
         steps: number of thresholds, T.
-        proposed_at: the picture and the first threshold, each (N,), of every proposal.
-        found_at: the picture and the first threshold, each (M,), of every face that counts; T: never found.
+        proposed_at: the image and the first threshold, each (N,), of every proposal.
+        found_at: the image and the first threshold, each (M,), of every face that counts; T: never found.
 
     Returns:
         (repeats,) float64.
@@ -124,14 +124,14 @@ def bootstrap(
     from scipy.sparse import coo_array  # here, since it takes longer to import than a set takes to score
 
     proposed, finds = (
-        coo_array((np.ones(len(at[0])), at), shape=(pictures, columns)).tocsr()
+        coo_array((np.ones(len(at[0])), at), shape=(images, columns)).tocsr()
         for at, columns in ((proposed_at, steps), (found_at, steps + 1))
     )
     rng = np.random.default_rng(seed)
     samples = np.full(repeats, np.nan)
-    for start in range(0, repeats if pictures else 0, BLOCK):
+    for start in range(0, repeats if images else 0, BLOCK):
         block = samples[start : start + BLOCK]
-        draws = rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=len(block))
+        draws = rng.multinomial(images, np.full(images, 1 / images), size=len(block))
         proposals, found = (draws @ proposed).cumsum(axis=1), (draws @ finds).cumsum(axis=1)
         faces = found[:, -1]
         aps = average_precision(*precision_recall(proposals, found[:, :steps], faces))

@@ -14,8 +14,8 @@ class Model:
     Attributes:
         name: what the table, the plots and the report call it.
         predictions: the folder or file that it was read from.
-        missing: the pictures without predictions.
-        unknown: the predictions for pictures that the ground truth does not have.
+        missing: the images without predictions.
+        unknown: the predictions for images that the ground truth does not have.
         result: its score.
     """
 
@@ -29,7 +29,7 @@ class Model:
 def differences(first: Model, second: Model) -> dict[str, tuple[float, tuple[float, float] | None]]:
     """Return, for each subset, the second model's AP less that of the first, and its confidence interval.
 
-    The interval is that of the same resampled pictures under both; None where no samples were drawn.
+    The interval is that of the same resampled images under both; None where no samples were drawn.
     """
     return {
         subset: (score.ap - other.ap, confidence_interval(score.samples - other.samples))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from evaluation.failures import shortest_score
+from evaluation.error_analysis import shortest_score
 from evaluation.metrics import confidence_interval
 from evaluation.model import Model, differences
 from evaluation.protocol import FALSE_POSITIVE_RATES, THRESHOLDS, GroupResult, SubsetResult
@@ -18,7 +18,7 @@ def format_table(models: Sequence[Model]) -> str:
     """Return what the command prints: a line per model and subset, then AP by size, height and attribute."""
     result = models[0].result
     detections = " / ".join(f"{len(model.result.matches.detections):,}" for model in models)
-    title = f"{len(result.matches.ground_truth):,} pictures, {detections} detections, IoU {result.iou:g}"
+    title = f"{len(result.matches.ground_truth):,} images, {detections} detections, IoU {result.iou:g}"
     parts = [title, _subset_table(models), _difference_table(models), _group_table(models)]
     return "\n\n".join(parts if len(models) > 1 else [parts[0], parts[1], parts[3]])
 
@@ -72,7 +72,7 @@ def _subset_table(models: Sequence[Model]) -> str:
             figures = [_percent(result.mean_ap), *map(_percent, result.recall_at.values()), *best]
             highest = _percent(result.found / result.faces if result.faces else math.nan)
             rows.append([_label(models, model, subset), _ap(result), *figures, highest, f"{result.faces:,}"])
-    return _aligned(rows) + "\nFP: false positives a picture"
+    return _aligned(rows) + "\nFP: false positives an image"
 
 
 def _difference_table(models: Sequence[Model]) -> str:

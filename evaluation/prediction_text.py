@@ -1,4 +1,4 @@
-"""The text of prediction files, one per picture.
+"""The text of prediction files, one per image.
 
     0_Parade_marchingband_1_465
     2

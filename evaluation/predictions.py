@@ -1,6 +1,6 @@
-"""Predictions: a folder of text files, one per picture, or one JSON file of COCO's results.
+"""Predictions: a folder of text files, one per image, or one JSON file of COCO's results.
 
-What a file has to look like is said in prediction_text.py and prediction_coco.py; here it finds its picture.
+What a file has to look like is said in prediction_text.py and prediction_coco.py; here it finds its image.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Annotation, picture_key
-from data.pictures import files_below
+from data.annotations import Annotation, image_key
+from data.image_files import files_below
 from evaluation.prediction_coco import read_results
 from evaluation.prediction_text import parse_texts
 from utils.errors import UserError
@@ -22,14 +22,14 @@ from utils.files import join_inside
 
 @dataclass(frozen=True)
 class Predictions:
-    """The detections in the pictures of a ground truth.
+    """The detections in the images of a ground truth.
 
     Attributes:
-        detections: picture_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels, in the order of the file, of every
-            picture that is not missing.
-        missing: the keys of the pictures without predictions, sorted. None are where COCO's results are read, in which
-            a picture without detections does not appear.
-        unknown: the predictions for pictures that the ground truth does not have, sorted: text files by their path
+        detections: image_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels, in the order of the file, of every
+            image that is not missing.
+        missing: the keys of the images without predictions, sorted. None are where COCO's results are read, in which
+            an image without detections does not appear.
+        unknown: the predictions for images that the ground truth does not have, sorted: text files by their path
             below the folder, with forward slashes, COCO's results by their image id.
     """
 
@@ -39,109 +39,109 @@ class Predictions:
 
 
 def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False) -> Predictions:
-    """Read the predictions for the pictures of the ground truth, from a folder of text files or COCO's results.
+    """Read the predictions for the images of the ground truth, from a folder of text files or COCO's results.
 
     The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. Where there is neither, they are in the file of the same
-    base name elsewhere below the folder, as long as no other picture has that base name and no other file without a
-    picture of its own. An image_id of COCO's results is a picture's identity or, if a text, its name, likewise.
+    base name elsewhere below the folder, as long as no other image has that base name and no other file without a
+    image of its own. An image_id of COCO's results is an image's identity or, if a text, its name, likewise.
 
-    Up to three lines on stderr count and name the pictures that were found by base name, those without a file, with
-    allow_missing, and the predictions for other pictures, which are not used.
+    Up to three lines on stderr count and name the images that were found by base name, those without a file, with
+    allow_missing, and the predictions for other images, which are not used.
 
     Raises:
-        UserError: no such folder or file, a picture without a file, two files for a picture, malformed predictions,
-            results for other pictures alone, a picture that is annotated twice or whose name leads outside the folder.
+        UserError: no such folder or file, an image without a file, two files for an image, malformed predictions,
+            results for other images alone, an image that is annotated twice or whose name leads outside the folder.
     """
     path = Path(path)
-    pictures = {}
+    images = {}
     for annotation in ground_truth:
-        key = picture_key(annotation.name)
-        if key in pictures:
-            raise UserError(f"{annotation.name}: the ground truth has this picture more than once")
-        pictures[key] = annotation
+        key = image_key(annotation.name)
+        if key in images:
+            raise UserError(f"{annotation.name}: the ground truth has this image more than once")
+        images[key] = annotation
     if path.is_dir():
-        return _load_texts(path, pictures, allow_missing)
+        return _load_texts(path, images, allow_missing)
     if path.is_file():
-        return _load_results(path, pictures)
+        return _load_results(path, images)
     raise UserError(f"{path}: no such folder; run the detection, or name its output with --pred")
 
 
-def _load_texts(folder: Path, pictures: Collection[str], allow_missing: bool) -> Predictions:
-    names = _list_texts(folder, pictures)
-    found, by_base = _match(folder, names, pictures)
-    missing = [key for key in pictures if key not in found]
+def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> Predictions:
+    names = _list_texts(folder, images)
+    found, by_base = _match(folder, names, images)
+    missing = [key for key in images if key not in found]
     unknown = sorted(names - set(found.values()))
     if unknown and missing and not found:
         raise UserError(
-            f"{folder}: has predictions for none of the {len(pictures):,} pictures, such as {missing[0]!r}, but for"
+            f"{folder}: has predictions for none of the {len(images):,} images, such as {missing[0]!r}, but for"
             f" others ({_examples(unknown)}); name those for this ground truth with --pred"
         )
     if missing and not allow_missing:
-        others = f"; for other pictures there are {_examples(unknown)}" if unknown else ""
+        others = f"; for other images there are {_examples(unknown)}" if unknown else ""
         raise UserError(
-            f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(pictures):,} pictures have no"
+            f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(images):,} images have no"
             f" predictions ({_examples(missing)}){others}; run the detection for them or count them as nothing found"
             " with --allow_missing"
         )
     paths = [os.path.join(folder, name) for name in found.values()]
     rows = parse_texts([_read_bytes(path) for path in paths], paths)
     # Told only now, after all that can fail: an error is the only line.
-    _tell_base_names(folder, by_base, pictures)
+    _tell_base_names(folder, by_base, images)
     if missing:
         _tell(
-            f"warning: {folder}: {len(missing):,} of {len(pictures):,} pictures have no predictions and count as"
+            f"warning: {folder}: {len(missing):,} of {len(images):,} images have no predictions and count as"
             f" nothing found: {_examples(missing)}"
         )
     if unknown:
         _tell(
-            f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no pictures of these"
+            f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no images of these"
             f" names: {_examples(unknown)}"
         )
     return Predictions(dict(zip(found, rows, strict=True)), sorted(missing), unknown)
 
 
-def _load_results(path: Path, pictures: dict[str, Annotation]) -> Predictions:
+def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:
     results = read_results(path)
-    keys = {picture.identity: key for key, picture in pictures.items() if picture.identity is not None}
+    keys = {image.identity: key for key, image in images.items() if image.identity is not None}
     names = {image_id for image_id in results if isinstance(image_id, str) and image_id not in keys}
     found = {keys[image_id]: image_id for image_id in results if image_id in keys}
-    found, by_base = _match(path, names, pictures, found)
+    found, by_base = _match(path, names, images, found)
     unknown = sorted(results.keys() - set(found.values()), key=str)
     if results and not found:
-        expected = [*keys, *pictures]
+        expected = [*keys, *images]
         raise UserError(
-            f"{path}: the ground truth has no picture of any image_id here ({_examples(list(results))}); expected the"
-            f" ids of its pictures, or their names ({_examples(expected)})"
+            f"{path}: the ground truth has no image of any image_id here ({_examples(list(results))}); expected the"
+            f" ids of its images, or their names ({_examples(expected)})"
         )
-    _tell_base_names(path, by_base, pictures)
+    _tell_base_names(path, by_base, images)
     if unknown:
         _tell(
             f"warning: {path}: {sum(len(results[image_id]) for image_id in unknown):,} detections were not used, since"
-            f" the ground truth has no pictures of their {len(unknown):,} image ids: {_examples(unknown)}"
+            f" the ground truth has no images of their {len(unknown):,} image ids: {_examples(unknown)}"
         )
     nothing = np.empty((0, 5))
-    detections = {key: results[found[key]] if key in found else nothing for key in pictures}
+    detections = {key: results[found[key]] if key in found else nothing for key in images}
     return Predictions(detections, [], list(map(str, unknown)))
 
 
-def _list_texts(folder: Path, pictures: Collection[str]) -> set[str]:
+def _list_texts(folder: Path, images: Collection[str]) -> set[str]:
     """Return the paths below the folder of the text files in it, with forward slashes."""
     names = set(files_below(folder, {".txt"}))
-    for name in (f"{key}.txt" for key in pictures):
+    for name in (f"{key}.txt" for key in images):
         if name not in names and join_inside(folder, name).is_file():  # hidden, or below a link
             names.add(name)
     return names
 
 
 def _match(
-    source: Path, names: Collection[str], pictures: Collection[str], found: dict[str, int | str] | None = None
+    source: Path, names: Collection[str], images: Collection[str], found: dict[str, int | str] | None = None
 ) -> tuple[dict[str, int | str], list[str]]:
-    """Find each picture's predictions by path and then by base name.
+    """Find each image's predictions by path and then by base name.
 
     Args:
-        names: of the predictions, with or without the suffixes of a text file and a picture.
-        pictures: the keys of all pictures.
-        found: key -> name, the pictures whose predictions are known already.
+        names: of the predictions, with or without the suffixes of a text file and an image.
+        images: the keys of all images.
+        found: key -> name, the images whose predictions are known already.
 
     Returns:
         key -> name, those of `found` among them, and the names that were matched by base name.
@@ -149,30 +149,30 @@ def _match(
     found = dict(found or {})
     others = []
     for name in sorted(names):
-        key = _key(name, pictures)
-        if key not in pictures:
+        key = _key(name, images)
+        if key not in images:
             others.append(name)
         elif key in found:
-            raise UserError(f"{source}: found {found[key]!r} and {name!r} for the same picture; remove one of them")
+            raise UserError(f"{source}: found {found[key]!r} and {name!r} for the same image; remove one of them")
         else:
             found[key] = name
 
-    same_base = Counter(map(_base, pictures))
+    same_base = Counter(map(_base, images))
     candidates = defaultdict(list)
     for name in others:
         candidates[_key(_base(name), same_base)].append(name)
     by_base = {
         key: candidates[_base(key)][0]
-        for key in pictures
+        for key in images
         if key not in found and same_base[_base(key)] == len(candidates[_base(key)]) == 1
     }
     return found | by_base, list(by_base.values())
 
 
 def _key(name: str, keys: Collection[str]) -> str:
-    """Return the picture that a name means: a picture's key may itself end like a picture, as 'a.jpg' of a.jpg.jpg."""
+    """Return the image that a name means: an image's key may itself end like an image, as 'a.jpg' of a.jpg.jpg."""
     stem = name[:-4] if name.lower().endswith(".txt") else name
-    return stem if stem in keys else picture_key(stem)
+    return stem if stem in keys else image_key(stem)
 
 
 def _base(name: str) -> str:
@@ -191,10 +191,10 @@ def _examples(names: Sequence[int | str]) -> str:
     return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
 
 
-def _tell_base_names(source: Path, names: list[str], pictures: Collection[str]) -> None:
+def _tell_base_names(source: Path, names: list[str], images: Collection[str]) -> None:
     if names:
         _tell(
-            f"note: {source}: {len(names):,} of {len(pictures):,} pictures were found by their base name alone, in"
+            f"note: {source}: {len(names):,} of {len(images):,} images were found by their base name alone, in"
             f" other folders than the ground truth has: {_examples(names)}"
         )
 

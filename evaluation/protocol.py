@@ -1,6 +1,6 @@
 """Average precision by the protocol of WIDER FACE (Yang et al. 2016), from arrays in memory.
 
-The protocol visits the detections of a picture by descending score and counts, at each of 1000 thresholds,
+The protocol visits the detections of an image by descending score and counts, at each of 1000 thresholds,
 the proposals and the found faces among those that reach it. No count depends on the visit's order: a
 detection is matched with the face that it overlaps most whatever was matched before, and a face is found at a
 threshold if any detection matched with it reaches that threshold. So each detection and each face gets the first
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.annotations import Annotation
+from evaluation.detection_matching import Matches, match
 from evaluation.groups import Group, divisions_of, subsets_of
 from evaluation.kernel import count_by_threshold
-from evaluation.matching import Matches, match
 from evaluation.metrics import (
     ExactCounts,
     OperatingPoint,
@@ -35,7 +35,7 @@ from utils.errors import UserError
 STEPS = 1000
 THRESHOLDS = 1 - np.arange(1, STEPS + 1) / STEPS
 MEAN_IOUS = np.linspace(0.5, 0.95, 10)
-# Rates of false positives a picture at which recall is given.
+# Rates of false positives an image at which recall is given.
 FALSE_POSITIVE_RATES = (1.0, 0.1)
 
 
@@ -67,9 +67,9 @@ class SubsetResult(GroupResult):
     """The score of a subset, as easy, medium and hard are.
 
     Attributes:
-        recall_at: false positives a picture -> the highest recall with no more of them; nan where no face counts.
+        recall_at: false positives an image -> the highest recall with no more of them; nan where no face counts.
         best: the point of the highest F1; None where nothing is found.
-        samples: (resamples,) AP of as many sets drawn from the pictures with replacement.
+        samples: (resamples,) AP of as many sets drawn from the images with replacement.
     """
 
     recall_at: dict[float, float]
@@ -85,7 +85,7 @@ class Result:
         iou: smallest overlap of a detection with its face, in all but `mean_ap`.
         subsets: those of the annotations, or "all" where they define none.
         main: the subset with the most faces, which sizes, heights and attributes divide.
-        groups: "size", "height" (if the size of every picture is known) and each attribute that all faces have ->
+        groups: "size", "height" (if the size of every image is known) and each attribute that all faces have ->
             range or value -> its score.
         scores: (1000,) what the thresholds of precision and recall are among the scores of the predictions.
         counts: (F,) bool, the faces of the main subset.
@@ -108,22 +108,22 @@ def evaluate(
     resamples: int = 0,
     seed: int = 0,
 ) -> Result:
-    """Score the detections of a set of pictures.
+    """Score the detections of a set of images.
 
     Args:
-        predictions: picture's name, with or without its suffix -> (N, 5) float64, x1 y1 x2 y2 score in pixels with
-            x2 = x + w, in any order. Pictures without an entry have no detections: their faces are missed. Names
+        predictions: image's name, with or without its suffix -> (N, 5) float64, x1 y1 x2 y2 score in pixels with
+            x2 = x + w, in any order. Images without an entry have no detections: their faces are missed. Names
             that are not in the ground truth are not looked at.
-        ground_truth: the pictures, all with the same subsets. A picture without faces belongs here too:
+        ground_truth: the images, all with the same subsets. An image without faces belongs here too:
             whatever was detected in it is a false positive. A box whose attribute "crowd" is 1 is a region and no
             face: a detection on no face is void if half of it lies in such a region.
         iou: smallest overlap of a detection with its face, over 0 and up to 1.
-        resamples: number of bootstrap samples of the pictures.
+        resamples: number of bootstrap samples of the images.
         seed: of these samples.
 
     Raises:
-        UserError: iou is outside its range; numbers that are not finite or beyond 1e9; predictions of a picture twice,
-            or of none of the pictures.
+        UserError: iou is outside its range; numbers that are not finite or beyond 1e9; predictions of an image twice,
+            or of none of the images.
     """
     check_iou(iou)
     matches = match(predictions, ground_truth, iou)
@@ -232,7 +232,7 @@ def _ranking(group: Group, matches: Matches) -> ExactCounts:
 
 
 def _resample(group: Group, matches: Matches, reached_at: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Return the (resamples,) AP of a group in sets drawn from the pictures with replacement."""
+    """Return the (resamples,) AP of a group in sets drawn from the images with replacement."""
     if not resamples:
         return np.empty(0)
     proposed = _proposed(group, matches)
@@ -242,6 +242,6 @@ def _resample(group: Group, matches: Matches, reached_at: np.ndarray, resamples:
         seed,
         len(matches.ground_truth),
         STEPS,
-        (matches.detection_pictures[proposed], reached_at[proposed]),
-        (matches.face_pictures[group.counts], found_at[group.counts]),
+        (matches.detection_images[proposed], reached_at[proposed]),
+        (matches.face_images[group.counts], found_at[group.counts]),
     )

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 # A face whose best prior overlaps it less than this has no prior that could learn it.
-WORTH_LEARNING = 0.2
+MIN_BEST_IOU = 0.2
 # A prior of which this part lies in a region that does not count cannot tell what it sees.
-PART_COVERED = 0.5
+IGNORE_IOA = 0.5
 
 
 def match(boxes: Tensor, corners: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Match the faces of one picture with the prior boxes (SSD, section 2.2, with RetinaFace's thresholds).
+    """Match the faces of one image with the prior boxes (SSD, section 2.2, with RetinaFace's thresholds).
 
     A prior is positive where its best face overlaps it by `threshold` or more; each face whose best prior overlaps
     it by 0.2 or more takes that prior too, the last face where several want the same one.
@@ -27,7 +27,7 @@ def match(boxes: Tensor, corners: Tensor, threshold: float) -> tuple[Tensor, Ten
         faces: (K,) int64, the index of the face that each of them learns.
     """
     overlaps = pairwise_iou(boxes, corners)
-    learnable = overlaps.amax(dim=1) >= WORTH_LEARNING
+    learnable = overlaps.amax(dim=1) >= MIN_BEST_IOU
     if not learnable.any():
         nothing = torch.zeros(0, dtype=torch.int64, device=corners.device)
         return nothing, nothing
@@ -45,13 +45,13 @@ def match(boxes: Tensor, corners: Tensor, threshold: float) -> tuple[Tensor, Ten
     return positives, face[positives]
 
 
-def leave_out(ignored: Tensor, corners: Tensor, threshold: float, positives: Tensor) -> Tensor:
+def ignored_priors(ignored: Tensor, corners: Tensor, threshold: float, positives: Tensor) -> Tensor:
     """Find the prior boxes that learn nothing: they see a face that does not count, or a crowd of such, and no other.
 
     A prior sees it where their IoU is `threshold` or more, or where half of the prior or more lies in it.
 
     Args:
-        ignored: (N, 4) the faces of one picture that do not count, x1 y1 x2 y2.
+        ignored: (N, 4) the faces of one image that do not count, x1 y1 x2 y2.
         corners: (4, P) rows x1, y1, x2 and y2 of the priors, in the same unit.
         positives: (K,) int64, the priors that learn a face.
 
@@ -62,7 +62,7 @@ def leave_out(ignored: Tensor, corners: Tensor, threshold: float, positives: Ten
         return positives[:0]
     left, top, right, bottom = rows = corners.unbind()
     areas = (right - left) * (bottom - top)
-    sees = _intersection(ignored.T.unsqueeze(-1).unbind(), rows) >= PART_COVERED * areas
+    sees = _intersection(ignored.T.unsqueeze(-1).unbind(), rows) >= IGNORE_IOA * areas
     sees = (sees | (pairwise_iou(ignored, corners) >= threshold)).any(dim=0)
     sees[positives] = False
     return sees.nonzero().squeeze(1)

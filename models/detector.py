@@ -19,16 +19,16 @@ from utils.errors import UserError
 from utils.nms import suppress
 from utils.pixels import normalize
 
-# What a picture takes while it goes through the network in float32, measured and rounded up.
+# What an image takes while it goes through the network in float32, measured and rounded up.
 BYTES_PER_PIXEL = {"mobilenet0.25": 80, "Resnet50": 320}
 
 
 @dataclass
 class Detections:
-    """The faces found in a picture, best first.
+    """The faces found in an image, best first.
 
     Attributes:
-        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the picture, not clipped to it.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the image, not clipped to it.
         scores: (N,) float32, 0 to 1.
         landmarks: (N, 5, 2) float32, x y in pixels; None where the network has not learnt any.
     """
@@ -44,14 +44,14 @@ class Detections:
 
 @dataclass
 class Scaling:
-    """The size at which a picture goes through the network: its short side becomes `target_size` pixels, or less
+    """The size at which an image goes through the network: its short side becomes `target_size` pixels, or less
     where the long side would pass `max_size`."""
 
     target_size: int = 1600
     max_size: int = 2150
 
     def factor(self, height: int, width: int) -> float:
-        """Return what to multiply a picture's size with."""
+        """Return what to multiply an image's size with."""
         short, long = sorted((height, width))
         factor = self.target_size / short
         if round(factor * long) > self.max_size:
@@ -60,16 +60,16 @@ class Scaling:
 
 
 class Detector:
-    """Finds the faces in pictures.
+    """Finds the faces in images.
 
     Args:
         model: a RetinaFace of phase "train", which gives logits; it is copied.
         cfg: its configuration.
         device: where it computes.
-        scaling: None detects at the picture's own size.
+        scaling: None detects at the image's own size.
         confidence_threshold: only scores above it are kept.
         nms_threshold: of two boxes that overlap more than this, the one with the lower score goes.
-        top_k: how many of a picture's best candidates reach NMS; 0: all.
+        top_k: how many of an image's best candidates reach NMS; 0: all.
         keep_top_k: how many of the best are kept after NMS; 0: all.
         amp: "float32", or the precision of the network, "bf16" or "fp16"; boxes and scores are float32 in any case.
     """
@@ -120,35 +120,35 @@ class Detector:
         return cls(model, cfg, device, **options)
 
     def __call__(self, images: np.ndarray | list[np.ndarray] | tuple[np.ndarray, ...]) -> Detections | list[Detections]:
-        """Detect the faces of one picture, or of a list of pictures; those of the same size go through together.
+        """Detect the faces of one image, or of a list of images; those of the same size go through together.
 
         Args:
             images: (H, W, 3) uint8 BGR each.
 
         Raises:
-            ValueError: an array that is no such picture.
-            UserError: a picture that takes more memory than there is.
+            ValueError: an array that is no such image.
+            UserError: an image that takes more memory than there is.
         """
         if not isinstance(images, list | tuple):
             return self([images])[0]
         by_size = {}
         for index, image in enumerate(images):
             if not isinstance(image, np.ndarray):
-                raise ValueError(f"found {type(image).__name__}; expected a picture, which cv2.imread gives if it can")
+                raise ValueError(f"found {type(image).__name__}; expected an image, which cv2.imread gives if it can")
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
                 raise ValueError(f"found an array of {image.dtype} {image.shape}; expected uint8 (H, W, 3), BGR")
             by_size.setdefault(image.shape[:2], []).append(index)
         found = [None] * len(images)
         for (height, width), indices in by_size.items():
-            together = self.pictures_at_once(height, width)
+            together = self.images_at_once(height, width)
             for start in range(0, len(indices), together):
                 some = indices[start : start + together]
                 for index, detections in zip(some, self._detect_some([images[i] for i in some]), strict=True):
                     found[index] = detections
         return found
 
-    def pictures_at_once(self, height: int, width: int) -> int:
-        """Return how many pictures of a size fit into the memory that was free when the first of them came.
+    def images_at_once(self, height: int, width: int) -> int:
+        """Return how many images of a size fit into the memory that was free when the first of them came.
 
         Raises:
             UserError: not one.
@@ -162,13 +162,13 @@ class Detector:
             if available is not None and available < needed:
                 raise UserError(
                     f"{width} x {height} pixels take {needed / 1e9:.3g} GB of memory, of which"
-                    f" {available / 1e9:.3g} GB are free; cut the picture up, or scale it with --origin_size false"
+                    f" {available / 1e9:.3g} GB are free; cut the image up, or scale it with --origin_size false"
                 )
             self._at_once[height, width] = sys.maxsize if available is None else int(available / needed)
         return self._at_once[height, width]
 
     def _detect_some(self, images: list[np.ndarray]) -> list[Detections]:
-        """Detect pictures of one size, one by one where the memory is too full for all.
+        """Detect images of one size, one by one where the memory is too full for all.
 
         Raises:
             UserError: it is too full for one.
@@ -181,16 +181,16 @@ class Detector:
             if len(images) == 1:
                 height, width = images[0].shape[:2]
                 raise UserError(
-                    f"{width} x {height} pixels: the memory is full; scale pictures with --origin_size false"
+                    f"{width} x {height} pixels: the memory is full; scale images with --origin_size false"
                 ) from error
         return [self._detect_some([image])[0] for image in images]
 
     @torch.inference_mode()
     def _detect(self, images: list[np.ndarray]) -> list[Detections]:
-        """Detect the faces of pictures of one size."""
+        """Detect the faces of images of one size."""
         factor = 1.0 if self.scaling is None else self.scaling.factor(*images[0].shape[:2])
         if factor != 1.0:
-            # In bytes: resized as float, the published weights score half a point of AP less on enlarged pictures.
+            # In bytes: resized as float, the published weights score half a point of AP less on enlarged images.
             images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR) for image in images]
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         outputs = self.network(normalize(pixels.to(self.device)).to(self.dtype))
@@ -199,7 +199,7 @@ class Detector:
         priors = PriorBox(self.cfg, pixels.shape[2:], self.device).forward()
         size = torch.tensor([pixels.shape[3], pixels.shape[2]], dtype=torch.float32, device=self.device) / factor
 
-        # Only what passes the threshold is decoded, all pictures at once, for a GPU waits between small steps.
+        # Only what passes the threshold is decoded, all images at once, for a GPU waits between small steps.
         picture, prior = (scores > self.confidence_threshold).nonzero(as_tuple=True)
         boxes = decode(loc[picture, prior], priors[prior], self.cfg["variance"]) * size.repeat(2)
         finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which a half-trained network overflows

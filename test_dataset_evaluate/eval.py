@@ -1,4 +1,4 @@
-"""Score the detections of the tv-test pictures: from this folder or the root, see --help."""
+"""Score the detections of the tv-test images: from this folder or the root, see --help."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the packages lie at the repository's root
 
     from data.splits import TEST
-    from evaluation.command import score_split
+    from evaluation.eval_cli import score_split
     from utils.errors import run
 
     run(lambda: score_split(TEST))

@@ -1,6 +1,6 @@
 """Geometry of boxes and their coding against prior boxes.
 
-Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually parts of the picture's size.
+Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually parts of the image's size.
 The coding is that of SSD (Liu et al. 2016, section 2.2), with landmarks coded like box centres as in RetinaFace
 (Deng et al. 2019, section 3).
 """
@@ -58,5 +58,5 @@ def decode_landm(pre: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
 
 
 def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Move the corners of (N, 4) pixel boxes x1 y1 x2 y2 that are outside a picture onto its edge."""
+    """Move the corners of (N, 4) pixel boxes x1 y1 x2 y2 that are outside an image onto its edge."""
     return np.clip(boxes, 0, (width, height, width, height))

@@ -87,7 +87,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where the C library is glibc; elsewhere do nothing.
 
     glibc gives large blocks back to the system at once and asks for them again, filled with zeros page by page. The
-    activations of a training step on the CPU are such blocks, and so are decoded pictures: kept, a step takes a third
+    activations of a training step on the CPU are such blocks, and so are decoded images: kept, a step takes a third
     less time, and a sample a tenth.
     """
     M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h

@@ -1,4 +1,4 @@
-"""Detections and labels drawn on pictures, and pictures put together."""
+"""Detections and labels drawn on images, and images put together."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 BOX_COLOR = (60, 220, 60)
 IGNORED_COLOR = (220, 120, 255)
 TEXT_COLOR = (0, 40, 0)
-# Left eye, right eye, nose, left and right corner of the mouth, as they lie in the picture: mirrored wrongly, it shows.
+# Left eye, right eye, nose, left and right corner of the mouth, as they lie in the image: mirrored wrongly, it shows.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
 SHEET_COLOR = (32, 32, 32)
 BLOCKS = 6  # across a face that is pixelated: too few for people and programs to know it
@@ -18,18 +18,18 @@ BLOCKS = 6  # across a face that is pixelated: too few for people and programs t
 def draw_detections(
     image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return a copy of a picture with a box and a score for each face, the best on top, and five dots.
+    """Return a copy of an image with a box and a score for each face, the best on top, and five dots.
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; however far outside the picture.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; however far outside the image.
         scores: (N,) 0 to 1, best first.
         landmarks: (N, 5, 2) x y in pixels; None: no dots.
     """
     drawn = image.copy()
     height, width = image.shape[:2]
     thickness = max(1, round(min(height, width) / 400))
-    # A half-trained network's boxes have corners beyond OpenCV's integers; those outside the picture are not seen.
+    # A half-trained network's boxes have corners beyond OpenCV's integers; those outside the image are not seen.
     margin = 2 * thickness
     corners = boxes.clip(-margin, [width + margin, height + margin] * 2).astype(int)
     for (x1, y1, x2, y2), score in zip(corners[::-1].tolist(), scores[::-1], strict=True):
@@ -54,7 +54,7 @@ def draw_boxes(
     landmark_mask: np.ndarray | None = None,
     colors: Sequence[tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
-    """Return a copy of a picture with its labelled boxes, and five dots for each face that has landmarks.
+    """Return a copy of an image with its labelled boxes, and five dots for each face that has landmarks.
 
     Args:
         image: (H, W, 3) uint8, BGR.
@@ -84,7 +84,7 @@ def _draw_landmarks(drawn: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray,
 
 
 def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return a copy of a picture in which each face is made of a few squares of one colour.
+    """Return a copy of an image in which each face is made of a few squares of one colour.
 
     Args:
         image: (H, W, 3) uint8, BGR.
@@ -105,28 +105,28 @@ def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def tile(pictures: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
-    """Return pictures as one, row by row, each as large as fits in a square of `side` pixels.
+def tile(images: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
+    """Return images as one, row by row, each as large as fits in a square of `side` pixels.
 
     Args:
-        pictures: (H, W, 3) uint8 each, BGR, of any sizes.
+        images: (H, W, 3) uint8 each, BGR, of any sizes.
 
     Returns:
         (rows * side, columns * side, 3) uint8, BGR.
     """
-    sheet = np.full((math.ceil(len(pictures) / columns) * side, columns * side, 3), SHEET_COLOR, np.uint8)
-    for index, picture in enumerate(pictures):
-        picture = fit(picture, side)
-        height, width = picture.shape[:2]
+    sheet = np.full((math.ceil(len(images) / columns) * side, columns * side, 3), SHEET_COLOR, np.uint8)
+    for index, image in enumerate(images):
+        image = fit(image, side)
+        height, width = image.shape[:2]
         row, column = divmod(index, columns)
         top, left = row * side + (side - height) // 2, column * side + (side - width) // 2
-        sheet[top : top + height, left : left + width] = picture
+        sheet[top : top + height, left : left + width] = image
     return sheet
 
 
-def fit(picture: np.ndarray, side: int) -> np.ndarray:
-    """Return an (H, W, 3) uint8 picture whose longer side is scaled to `side` pixels; the shorter has one at least."""
-    height, width = picture.shape[:2]
+def fit(image: np.ndarray, side: int) -> np.ndarray:
+    """Return an (H, W, 3) uint8 image whose longer side is scaled to `side` pixels; the shorter has one at least."""
+    height, width = image.shape[:2]
     scale = side / max(height, width)
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
-    return cv2.resize(picture, (width, height), None, 0, 0, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(image, (width, height), None, 0, 0, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

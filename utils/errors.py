@@ -12,8 +12,8 @@ class UserError(Exception):
     """Something that the user can mend. The message names the file, what was found and what to do."""
 
 
-class PictureError(UserError):
-    """What is wrong with one picture, and with no other."""
+class ImageError(UserError):
+    """What is wrong with one image, and with no other."""
 
 
 def run(main: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 import cv2
 import numpy as np
 
-from utils.errors import PictureError, UserError
+from utils.errors import ImageError, UserError
 
 LARGEST_FILE = 1 << 32  # bytes; all of it is held in memory
 
@@ -32,17 +32,17 @@ def read_text(path: str | Path) -> str:
 
 
 def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
-    """Read a picture of any kind that OpenCV knows.
+    """Read an image of any kind that OpenCV knows.
 
     Args:
         upright: turn it as its EXIF tag says, so that it is as people see it; otherwise the pixels are returned as
             stored, which is what labels refer to.
 
     Returns:
-        (H, W, 3) uint8, BGR. Grey pictures get three equal channels, transparency is dropped.
+        (H, W, 3) uint8, BGR. Grey images get three equal channels, transparency is dropped.
 
     Raises:
-        UserError: the file is missing, is not a picture, or ends early.
+        UserError: the file is missing, is not an image, or ends early.
     """
     return decode_image(path, read_bytes(path), cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
 
@@ -80,16 +80,16 @@ def check_file(path: str | Path) -> None:
 
 
 def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
-    """Decode the picture that a file holds; `flags` are OpenCV's, the rest is as for `read_image`."""
+    """Decode the image that a file holds; `flags` are OpenCV's, the rest is as for `read_image`."""
     if _ends_early(content):
-        raise UserError(f"{path}: the picture ends early after {len(content)} bytes; fetch it again")
+        raise UserError(f"{path}: the image ends early after {len(content)} bytes; fetch it again")
     silence_opencv()
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     except cv2.error as error:
-        raise UserError(f"{path}: OpenCV cannot decode the picture ({error.err})") from error
+        raise UserError(f"{path}: OpenCV cannot decode the image ({error.err})") from error
     if image is None:
-        raise UserError(f"{path}: is not a picture that OpenCV can decode")
+        raise UserError(f"{path}: is not an image that OpenCV can decode")
     return image
 
 
@@ -122,7 +122,7 @@ def _start_of_scan(jpeg: bytes) -> int:
 
 @cache
 def silence_opencv() -> None:
-    """Keep OpenCV's own words about a bad picture or camera off stderr: the UserError says it in one line."""
+    """Keep OpenCV's own words about a bad image or camera off stderr: the UserError says it in one line."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -139,7 +139,7 @@ def path_inside(root: str | Path, name: str) -> str:
     """Return what `join_inside` does as text, for those who ask a million times."""
     parts = name.replace("\\", "/").split("/")
     if "\0" in name or ".." in parts or parts[0] == "" or (":" in name and PureWindowsPath(name).drive):
-        raise UserError(f"{name!r}: a picture's name must be a relative path that stays inside {root}")
+        raise UserError(f"{name!r}: an image's name must be a relative path that stays inside {root}")
     return os.path.join(root, *parts)
 
 
@@ -225,13 +225,13 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a whole picture or none of it; the suffix of `path` chooses the format.
+    """Write a whole image or none of it; the suffix of `path` chooses the format.
 
     Args:
         image: (H, W, 3) uint8, BGR.
 
     Raises:
-        PictureError: the format cannot hold it.
+        ImageError: the format cannot hold it.
         UserError: the file cannot be written.
     """
     try:
@@ -240,6 +240,6 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         done = False
     if not done:  # a JPEG has at most 65,535 pixels a side
         height, width = image.shape[:2]
-        raise PictureError(f"{path}: {width} x {height} pixels cannot be written in this format")
+        raise ImageError(f"{path}: {width} x {height} pixels cannot be written in this format")
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.tobytes())

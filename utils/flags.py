@@ -17,7 +17,7 @@ def positive_int(text: str) -> int:
     return _int_from(1, text)
 
 
-def picture_side(text: str) -> int:
+def image_side(text: str) -> int:
     """Read a number of pixels from 64 up: in less, the coarsest map has no two cells to normalise over."""
     return _int_from(64, text)
 

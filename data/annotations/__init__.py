@@ -1,11 +1,11 @@
-"""Reading and writing ground truth: one record per picture, whatever the format of the files."""
+"""Reading and writing ground truth: one record per image, whatever the format of the files."""
 
-from data.annotations.fitting import fit_annotations
+from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST
-from data.annotations.reading import KINDS, PictureNames, find_annotations, read_annotations
+from data.annotations.reading import KINDS, ImageNames, find_annotations, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
 from data.annotations.writing import write_annotations
-from data.pictures import picture_key
+from data.image_files import image_key
 
 __all__ = [
     "IGNORED_ATTRIBUTES",
@@ -13,10 +13,10 @@ __all__ = [
     "LARGEST",
     "WIDER_VALUES",
     "Annotation",
-    "PictureNames",
+    "ImageNames",
     "find_annotations",
     "fit_annotations",
-    "picture_key",
+    "image_key",
     "read_annotations",
     "value_name",
     "write_annotations",

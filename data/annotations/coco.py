@@ -22,7 +22,7 @@ from data.annotations.record import (
 )
 from utils.errors import UserError
 from utils.files import read_text
-from utils.text import count_each, counted, printable
+from utils.wording import count_each, counted, printable
 
 # A face that lacks one of them is a usual one.
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
@@ -34,7 +34,7 @@ KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
 def read_coco(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
-    """Read the faces of a COCO ground truth; a picture without annotations has none.
+    """Read the faces of a COCO ground truth; an image without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
     attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at. What else the
@@ -120,7 +120,7 @@ def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) 
     return [
         *(f"{printable(key)} of {counted(count, 'face')}" for key, count in of_faces.items()),
         *(f"{key} of {counted(count, 'landmark')}" for key, count in of_landmarks.items() if count),
-        *(f"{printable(key)} of {counted(count, 'picture')}" for key, count in of_images.items()),
+        *(f"{printable(key)} of {counted(count, 'image')}" for key, count in of_images.items()),
         *map(printable, _filled_keys(content, OF_FILES)),
     ]
 

@@ -1,9 +1,9 @@
-"""The files of formats that have one for each picture."""
+"""The files of formats that have one for each image."""
 
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from data.pictures import files_below
+from data.image_files import files_below
 from data.splits import FIXED
 
 

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from data.annotations.coco import read_coco
-from data.annotations.counted import read_counted
 from data.annotations.folders import label_files
-from data.annotations.problems import Problem
-from data.annotations.record import Annotations
-from data.annotations.text import (
+from data.annotations.label_text import (
     HEAD,
     iterate_list,
     read_label,
@@ -17,15 +14,18 @@ from data.annotations.text import (
     recognise_text,
     refuse_unknown,
 )
+from data.annotations.problems import Problem
+from data.annotations.record import Annotations
 from data.annotations.voc import read_voc
 from data.annotations.wider_mat import read_wider_mat
+from data.annotations.wider_text import read_counted
 from data.annotations.yolo import CLASSES, read_yolo
 from data.splits import FIXED
 from utils.errors import UserError
 from utils.files import read_bytes
 
 _WORDS = {
-    "label": "'# picture' labels",
+    "label": "'# image' labels",
     "wider": "WIDER FACE text",
     "laboro": "Laboro TV text",
     "wider_mat": "the WIDER FACE .mat set",
@@ -50,7 +50,7 @@ def read_annotations(
     category: str | None = None,
     problems: list[Problem] | None = None,
 ) -> Annotations:
-    """Read the ground truth of a set of pictures.
+    """Read the ground truth of a set of images.
 
     A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
     below it. Lists of names count only where there is nothing else, those named `*_list.txt` and cleaned copies, files
@@ -58,10 +58,10 @@ def read_annotations(
 
     Args:
         kind: the format, one of KINDS; None: recognised by the content.
-        images: folder of the pictures, in which YOLO labels need them; None: see `read_yolo`.
+        images: folder of the images, in which YOLO labels need them; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in capitals or not,
             else the only class.
-        problems: where a list is given, a malformed row or record is described in it, with the picture that it belongs
+        problems: where a list is given, a malformed row or record is described in it, with the image that it belongs
             to, and left out. Otherwise the first one is an error.
 
     Raises:
@@ -96,8 +96,8 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
     return (kind if kind == "list" else found), path
 
 
-class PictureNames:
-    """The names of an annotation file's pictures, as often as they are iterated over.
+class ImageNames:
+    """The names of an annotation file's images, as often as they are iterated over.
 
     A list of names is read anew each time and never held in memory; other formats are read once.
 
@@ -168,7 +168,7 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     if not chosen:
         raise UserError(f"{folder}: found {shown}; expected {_WORDS[kind]}, the format {kind} that was asked for")
     raise UserError(
-        f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, data.convert"
+        f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
         " --from); detections belong to --pred"
     )
 

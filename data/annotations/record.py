@@ -1,4 +1,4 @@
-"""The record of a picture's faces, and what all the readers need to make one."""
+"""The record of an image's faces, and what all the readers need to make one."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.errors import UserError
-from utils.text import printable
+from utils.wording import printable
 
 # Of WIDER FACE, Pascal VOC and COCO, in which `iscrowd` is read as `crowd`.
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
@@ -27,18 +27,18 @@ MOST_WORDS = 12  # of what a file may name by the thousand
 
 @dataclass
 class Annotation:
-    """What is known of one picture's faces.
+    """What is known of one image's faces.
 
     Attributes:
-        name: path of the picture below its images folder, with forward slashes.
+        name: path of the image below its images folder, with forward slashes.
         boxes: (N, 4) float64, x1 y1 x2 y2 in pixels, as the file has them: not clipped, possibly of zero size.
         landmarks: (N, 5, 2) float64, x y in pixels of left eye, right eye, nose, left and right mouth corner
-            (sides of the picture); -1 where a face has none.
-        attributes: name -> (N,) float64, text, or objects, of which None is not known. All pictures of a file have
+            (sides of the image); -1 where a face has none.
+        attributes: name -> (N,) float64, text, or objects, of which None is not known. All images of a file have
             the same ones.
         subsets: name -> (N,) bool, the faces that count in that subset of an evaluation.
-        size: (height, width) of the picture in pixels, where the annotation tells it.
-        identity: the id by which COCO's results refer to the picture.
+        size: (height, width) of the image in pixels, where the annotation tells it.
+        identity: the id by which COCO's results refer to the image.
     """
 
     name: str
@@ -92,12 +92,12 @@ def value_name(attributes_present: Collection[str], attribute: str, value: float
 
 
 def clean_name(name: str) -> str:
-    """Return a picture's name with forward slashes; WIDER FACE's lists mean the images folder by a first slash."""
+    """Return an image's name with forward slashes; WIDER FACE's lists mean the images folder by a first slash."""
     return name.replace("\\", "/").lstrip("/")
 
 
 class Names(Sequence[str]):
-    """Names of pictures, packed: a million of them take their letters and 16 bytes each, and no Python object.
+    """Names of images, packed: a million of them take their letters and 16 bytes each, and no Python object.
 
     Args:
         text: UTF-8, in which the names lie; a file name that is no text has surrogates.
@@ -143,23 +143,23 @@ class Lines(Sequence[str]):
 
 @dataclass
 class Places:
-    """Where in its file each picture and each face is, in words: `file:line`, or what else the format names it by."""
+    """Where in its file each image and each face is, in words: `file:line`, or what else the format names it by."""
 
-    pictures: Sequence[str]  # (P,)
+    images: Sequence[str]  # (P,)
     faces: Sequence[str]  # (F,)
 
 
 class Annotations(Sequence[Annotation]):
-    """The records of P pictures, made of arrays over all their F faces when they are asked for.
+    """The records of P images, made of arrays over all their F faces when they are asked for.
 
-    A million pictures then take the memory of their numbers, which processes that are forked share.
+    A million images then take the memory of their numbers, which processes that are forked share.
 
     Attributes:
         names: (P,) names.
-        ends: (P,) int64, where each picture's faces end among all.
+        ends: (P,) int64, where each image's faces end among all.
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
-        places: where the pictures and faces are in the file; None of records that were not read from one.
+        places: where the images and faces are in the file; None of records that were not read from one.
         unread: a sentence, with counts, that says what the file has and no record holds; empty where there is nothing.
     """
 
@@ -217,7 +217,7 @@ def make_annotations(
     places: Places | None = None,
     unread: Sequence[str] = (),
 ) -> Annotations:
-    """Make the records of P pictures from arrays over all their F faces.
+    """Make the records of P images from arrays over all their F faces.
 
     Args:
         names: (P,) as the file has them.
@@ -226,7 +226,7 @@ def make_annotations(
         landmarks: (F, 5, 2); None: there are none.
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
-        places: of the P pictures and F faces, by which an error names a face.
+        places: of the P images and F faces, by which an error names a face.
         unread: words for each kind of thing that the file has and no record holds.
 
     Raises:
@@ -240,12 +240,12 @@ def make_annotations(
     beyond = np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))
     if len(beyond):
         face = int(beyond[0])
-        picture = names[np.searchsorted(ends, face, side="right")]
-        check_extent(places.faces[face] if places else repr(picture), np.asarray(boxes, np.float64)[face])
+        image = names[np.searchsorted(ends, face, side="right")]
+        check_extent(places.faces[face] if places else repr(image), np.asarray(boxes, np.float64)[face])
     if landmarks is not None:
         for face in np.flatnonzero(~(np.abs(landmarks) <= LARGEST).all(axis=(1, 2)))[:1].tolist():
-            picture = names[np.searchsorted(ends, face, side="right")]
-            check_landmarks(places.faces[face] if places else repr(picture), landmarks[face].tolist())
+            image = names[np.searchsorted(ends, face, side="right")]
+            check_landmarks(places.faces[face] if places else repr(image), landmarks[face].tolist())
     else:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
     attributes, subsets = attributes or {}, subsets or {}

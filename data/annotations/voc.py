@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file for each picture."""
+"""Pascal VOC: an XML file for each image."""
 
 import math
 import xml.etree.ElementTree as ElementTree
@@ -17,10 +17,10 @@ from data.annotations.record import (
     make_annotations,
     written_number,
 )
-from data.pictures import PICTURE_SUFFIXES, picture_key
+from data.image_files import IMAGE_SUFFIXES, image_key
 from utils.errors import UserError
 from utils.files import join_inside, read_bytes
-from utils.text import count_each
+from utils.wording import count_each
 
 # What the format means by leaving one out.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
@@ -29,8 +29,8 @@ DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspec
 def read_voc(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read one file, or all below a folder; `problems` as for `read_annotations`.
 
-    A picture is named by the path of its XML file below the folder, with the suffix of the picture that <filename>
-    tells: the name there is often that of before the picture was moved or renamed.
+    An image is named by the path of its XML file below the folder, with the suffix of the image that <filename>
+    tells: the name there is often that of before the image was moved or renamed.
 
     The format's corners are those of the box's first and last pixels. They are taken as they are, with the x1 y1
     x2 y2 of the records: a box that is x2 - x1 + 1 pixels wide is what scoring takes it for. The format counts pixels
@@ -97,7 +97,7 @@ def _load(path: Path) -> Element:
 def _name(file: str, root: Element) -> str:
     name = PurePosixPath(file).with_suffix("")
     suffix = PurePosixPath(_text(root, "filename")).suffix
-    is_whole = name.suffix.lower() in PICTURE_SUFFIXES or suffix.lower() not in PICTURE_SUFFIXES
+    is_whole = name.suffix.lower() in IMAGE_SUFFIXES or suffix.lower() not in IMAGE_SUFFIXES
     return str(name) if is_whole else f"{name}{suffix}"
 
 
@@ -158,7 +158,7 @@ def _text(element: Element, tag: str) -> str:
 
 
 def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
-    """Write a file for each picture into an existing folder, at the picture's path with the suffix .xml.
+    """Write a file for each image into an existing folder, at the image's path with the suffix .xml.
 
     Args:
         annotations: with attributes of DEFAULTS alone.
@@ -168,9 +168,9 @@ def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
     """
     for annotation in annotations:
         name = PurePosixPath(annotation.name)
-        key = picture_key(annotation.name)
-        # Behind a second suffix of a picture, as in a.jpg.png, the first would be taken for the picture's own.
-        file = f"{name if PurePosixPath(key).suffix.lower() in PICTURE_SUFFIXES else key}.xml"
+        key = image_key(annotation.name)
+        # Behind a second suffix of an image, as in a.jpg.png, the first would be taken for the image's own.
+        file = f"{name if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES else key}.xml"
         root = Element("annotation")
         _add(root, "filename", name.name)
         if annotation.size:
@@ -188,7 +188,7 @@ def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
             for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
                 _add(box, tag, written_number(value))
         if _name(file, root) != annotation.name:
-            raise UserError(f"{annotation.name!r}: Pascal VOC cannot hold this name; rename the picture")
+            raise UserError(f"{annotation.name!r}: Pascal VOC cannot hold this name; rename the image")
         path = join_inside(folder, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         ElementTree.indent(root)

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from data.annotations.record import WIDER_VALUES, Annotation, Annotations, Places, make_annotations, written_boxes
-from data.pictures import picture_key
+from data.image_files import image_key
 from utils.errors import UserError
 
 SUBSETS = ("easy", "medium", "hard")
@@ -15,7 +15,7 @@ SUBSETS = ("easy", "medium", "hard")
 def read_wider_mat(path: Path) -> Annotations:
     """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
 
-    In them gt_list holds, for each event and picture, the 1-based indices of the faces that count. The official boxes
+    In them gt_list holds, for each event and image, the 1-based indices of the faces that count. The official boxes
     are taken as they are, one of negative size among them, since the published figures do so. The attribute lists,
     blur_label_list and so on, are read where the file has them.
 
@@ -28,9 +28,9 @@ def read_wider_mat(path: Path) -> Annotations:
     try:
         events, files = content["event_list"][:, 0], content["file_list"][:, 0]
         names = [
-            str(PurePosixPath(event[0], picture[0]))  # the event "." is none
-            for event, pictures in zip(events, files, strict=True)
-            for picture in pictures[:, 0]
+            str(PurePosixPath(event[0], image[0]))  # the event "." is none
+            for event, images in zip(events, files, strict=True)
+            for image in images[:, 0]
         ]
         boxes = [cell.reshape(-1, 4) for cell in _cells(content["face_bbx_list"], files)]
         counts = [len(cell) for cell in boxes]
@@ -51,9 +51,9 @@ def read_wider_mat(path: Path) -> Annotations:
 
 
 def _places(path: Path, names: list[str], counts: list[int]) -> Places:
-    pictures = [f"{path}: {name}" for name in names]
-    faces = [f"{where}, face {i}" for where, count in zip(pictures, counts, strict=True) for i in range(1, count + 1)]
-    return Places(pictures, faces)
+    images = [f"{path}: {name}" for name in names]
+    faces = [f"{where}, face {i}" for where, count in zip(images, counts, strict=True) for i in range(1, count + 1)]
+    return Places(images, faces)
 
 
 def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
@@ -72,11 +72,11 @@ def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ())
 
 
 def _cells(events: np.ndarray, files: np.ndarray) -> Iterator[np.ndarray]:
-    """Give the cell of each picture, event by event, from a list that must be as long as that of the file names."""
-    for pictures, names in zip(events[:, 0], files, strict=True):
-        if len(pictures) != len(names):
-            raise ValueError(f"{len(pictures)} entries for the {len(names)} pictures of an event")
-        yield from pictures[:, 0]
+    """Give the cell of each image, event by event, from a list that must be as long as that of the file names."""
+    for images, names in zip(events[:, 0], files, strict=True):
+        if len(images) != len(names):
+            raise ValueError(f"{len(images)} entries for the {len(names)} images of an event")
+        yield from images[:, 0]
 
 
 def _join(cells: list[np.ndarray]) -> np.ndarray:
@@ -91,12 +91,12 @@ def _attribute(key: str, events: np.ndarray, files: np.ndarray, counts: list[int
 
 
 def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]) -> np.ndarray:
-    """Return (F,) bool over the faces of all pictures from each picture's 1-based indices."""
+    """Return (F,) bool over the faces of all images from each image's 1-based indices."""
     cells = [cell.ravel() for cell in _cells(gt_list, files)]
     indices = _join(cells).astype(int)
     lengths = list(map(len, cells))
     if (indices < 1).any() or (indices > np.repeat(counts, lengths)).any():
-        raise ValueError(f"the list of subset {subset} names a face that the picture has not")
+        raise ValueError(f"the list of subset {subset} names a face that the image has not")
     mask = np.zeros(sum(counts), bool)
     mask[indices - 1 + np.repeat(np.cumsum(counts) - counts, lengths)] = True
     return mask
@@ -105,7 +105,7 @@ def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]
 def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
     """Write wider_face_val.mat and the three lists beside it into an existing folder, as `read_wider_mat` reads them.
 
-    A picture's event is its folder, "." where it has none, and its name has no suffix, as in the official files. The
+    An image's event is its folder, "." where it has none, and its name has no suffix, as in the official files. The
     lists are those of the subsets, or hold every face that is not marked to be ignored where there are none.
     """
     import scipy.io
@@ -115,7 +115,7 @@ def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
         events.setdefault(str(PurePosixPath(annotation.name).parent), []).append(annotation)
     groups = list(events.values())
 
-    def per_picture(value: Callable[[Annotation], object]) -> np.ndarray:
+    def per_image(value: Callable[[Annotation], object]) -> np.ndarray:
         return _cell(_cell(value(annotation) for annotation in group) for group in groups)
 
     def counting(subset: str) -> Callable[[Annotation], np.ndarray]:
@@ -123,14 +123,14 @@ def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
 
     content = {
         "event_list": _cell(events),
-        "file_list": per_picture(lambda annotation: PurePosixPath(picture_key(annotation.name)).name),
-        "face_bbx_list": per_picture(lambda annotation: written_boxes(annotation.boxes)),
+        "file_list": per_image(lambda annotation: PurePosixPath(image_key(annotation.name)).name),
+        "face_bbx_list": per_image(lambda annotation: written_boxes(annotation.boxes)),
     }
     for name in annotations[0].attributes:
-        content[f"{name}_label_list"] = per_picture(lambda annotation, name=name: _column(annotation.attributes[name]))
+        content[f"{name}_label_list"] = per_image(lambda annotation, name=name: _column(annotation.attributes[name]))
     scipy.io.savemat(folder / "wider_face_val.mat", content, do_compression=True)
     for subset in SUBSETS:
-        gt_list = {"gt_list": per_picture(counting(subset))}
+        gt_list = {"gt_list": per_image(counting(subset))}
         scipy.io.savemat(folder / f"wider_{subset}_val.mat", gt_list, do_compression=True)
 
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from data.annotations.capabilities import FORMS, fit_annotations
 from data.annotations.coco import write_coco
-from data.annotations.fitting import FORMS, fit_annotations
+from data.annotations.label_text_writing import write_counted, write_label, write_list
 from data.annotations.record import Annotation
-from data.annotations.text_writing import write_counted, write_label, write_list
 from data.annotations.voc import write_voc
 from data.annotations.wider_mat import write_wider_mat
 from data.annotations.yolo import write_yolo
@@ -36,8 +36,8 @@ def write_annotations(
 
     Args:
         kind: the format, one of KINDS.
-        images: folder of the pictures. Sizes that are not known are read from their headers for "yolo", which needs
-            them, and for "coco" and "voc" where the pictures are there.
+        images: folder of the images. Sizes that are not known are read from their headers for "yolo", which needs
+            them, and for "coco" and "voc" where the images are there.
 
     Returns:
         A sentence for each thing that the format cannot hold; see `fit_annotations`.

@@ -1,4 +1,4 @@
-"""YOLO: a text file for each picture, with rows of a class and a box in parts of the picture."""
+"""YOLO: a text file for each image, with rows of a class and a box in parts of the image."""
 
 import os
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from data.annotations.folders import label_files
+from data.annotations.label_text import parse_numbers
 from data.annotations.problems import Problem, pass_over
 from data.annotations.record import (
     Annotation,
@@ -17,14 +18,13 @@ from data.annotations.record import (
     make_annotations,
     written_number,
 )
-from data.annotations.text import parse_numbers
-from data.pictures import find_pictures, picture_key, picture_size, usual_images
+from data.image_files import find_images, image_key, image_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
-from utils.text import count_each
+from utils.wording import count_each
 
 CLASSES = "classes.txt"
-FARTHEST = 1e4  # of a landmark, in parts of the picture, which is less than LARGEST in any picture
+FARTHEST = 1e4  # of a landmark, in parts of the image, which is less than LARGEST in any image
 # Coordinates are rounded when they are written.
 TOLERANCE = 0.001
 
@@ -32,18 +32,18 @@ TOLERANCE = 0.001
 def read_yolo(
     folder: Path, images: Path | None = None, category: str | None = None, problems: list[Problem] | None = None
 ) -> Annotations:
-    """Read the label files below a folder, or `labels` in it, for the pictures at the same paths below their own.
+    """Read the label files below a folder, or `labels` in it, for the images at the same paths below their own.
 
     A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` names the classes, in
     the folder or, of one in `labels`, above it as far as beside `labels`; where it is absent their numbers are their
-    names. A picture without a label file has no faces.
+    names. An image without a label file has no faces.
 
     Args:
-        images: folder of the pictures, whose sizes turn parts into pixels; None: that of `usual_images`.
-        problems: as for `read_annotations`; a picture that cannot be read has no faces then.
+        images: folder of the images, whose sizes turn parts into pixels; None: that of `usual_images`.
+        problems: as for `read_annotations`; an image that cannot be read has no faces then.
 
     Raises:
-        UserError: a malformed row, named by file and line, a label file without a picture, a picture that cannot be
+        UserError: a malformed row, named by file and line, a label file without an image, an image that cannot be
             read, or no such folders.
     """
     if not folder.is_dir():
@@ -52,14 +52,14 @@ def read_yolo(
     if (folder / "labels").is_dir():  # the dataset's folder, with images/ and labels/ in it
         folder = folder / "labels"
     labels = _find_labels(folder)
-    pictures = find_pictures(images)
+    pictures = find_images(images)
     classes = _read_classes(folder)
     rows, records = {}, {key: record for record, key in enumerate(pictures)}
     for key, path in labels.items():
         if key in pictures:
             rows[key] = _read_rows(path, classes, problems, records[key])
         else:
-            message = f"{path}: found no picture {key!r} below {images}; name the folder of the pictures with --images"
+            message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
             pass_over(UserError(message), problems)
     used = {int(row[0]) for group in rows.values() for _, row in group}
     words = classes or {number: str(number) for number in sorted(used)}
@@ -68,7 +68,7 @@ def read_yolo(
     for key, path in pictures.items():
         faces[key] = [(place, row) for place, row in rows.get(key, []) if words[int(row[0])] == chosen]
         try:
-            sizes.append(picture_size(path))
+            sizes.append(image_size(path))
         except UserError as error:
             pass_over(error, problems)
             faces[key] = []
@@ -143,9 +143,9 @@ def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
     if row[3] < 0 or row[4] < 0:
         return "a face's width and height cannot be negative"
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in row[1:5]):
-        return "expected parts of the picture, from 0 to 1"
+        return "expected parts of the image, from 0 to 1"
     if not all(abs(value) <= FARTHEST for value in row[5:]):
-        return "landmarks are parts of the picture, too"
+        return "landmarks are parts of the image, too"
     return None
 
 
@@ -154,13 +154,13 @@ def _landmarks(row: list[float]) -> list[float]:
 
 
 def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
-    """Write classes.txt and, at the path of each picture, a label file, which is empty where there are no faces.
+    """Write classes.txt and, at the path of each image, a label file, which is empty where there are no faces.
 
     Rows have 5 columns, or 20 where any face of the set has a landmark.
 
     Args:
         folder: exists.
-        annotations: with sizes, and centres inside the pictures, as `inside_picture` makes them.
+        annotations: with sizes, and centres inside the images, as `inside_image` makes them.
     """
     (folder / CLASSES).write_text("face\n", encoding="utf-8", newline="\n")
     with_points = any((annotation.landmarks != -1).any() for annotation in annotations)
@@ -171,14 +171,14 @@ def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
             known = (annotation.landmarks != -1).any(axis=2, keepdims=True)
             points = np.concatenate([annotation.landmarks / scale, np.full_like(known, 2, np.float64)], axis=2)
             rows = np.concatenate([rows, np.where(known, points, 0).reshape(-1, 15)], axis=1)
-        path = join_inside(folder, f"{picture_key(annotation.name)}.txt")
+        path = join_inside(folder, f"{image_key(annotation.name)}.txt")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(" ".join(map(written_number, row)) + "\n" for row in rows)
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def inside_picture(annotation: Annotation) -> Annotation:
-    """Return an annotation whose boxes YOLO can hold: those of a centre or size beyond its picture are clipped."""
+def inside_image(annotation: Annotation) -> Annotation:
+    """Return an annotation whose boxes YOLO can hold: those of a centre or size beyond its image are clipped."""
     height, width = annotation.size
     edge = (width, height, width, height)
     parts = _parts(annotation)
@@ -187,7 +187,7 @@ def inside_picture(annotation: Annotation) -> Annotation:
 
 
 def _parts(annotation: Annotation) -> np.ndarray:
-    """Return (N, 4) centre and size of the boxes in parts of the picture."""
+    """Return (N, 4) centre and size of the boxes in parts of the image."""
     scale = np.array(annotation.size[::-1], np.float64)
     low, high = annotation.boxes[:, :2], annotation.boxes[:, 2:]
     return np.concatenate([(low + high) / 2 / scale, (high - low) / scale], axis=1)

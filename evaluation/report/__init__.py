@@ -1,1 +1,1 @@
-"""The report: where detectors fail, as a page for the browser, and the curves as a picture."""
+"""The report: where detectors fail, as a page for the browser, and the curves as an image."""

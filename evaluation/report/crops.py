@@ -1,4 +1,4 @@
-"""Parts of pictures for a page: what surrounds a box, and whole pictures made small, as text that an <img> holds."""
+"""Parts of images for a page: what surrounds a box, and whole images made small, as text that an <img> holds."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.annotations import picture_key
+from data.annotations import image_key
 from utils.errors import UserError
 from utils.files import read_image
 
-# Side of a crop, and longest side of a whole picture, in pixels of the page's pictures.
+# Side of a crop, and longest side of a whole image, in pixels of the page's images.
 CROP = 200
 WHOLE = 560
-# A crop shows this many times the longer side of its box, and no less than so many pixels of the picture: around a
+# A crop shows this many times the longer side of its box, and no less than so many pixels of the image: around a
 # face of a few pixels nothing could be recognised.
 CONTEXT = 2.0
 LEAST = 40
@@ -25,7 +25,7 @@ GREY = (128, 128, 128)
 
 
 class Part(NamedTuple):
-    """What to show: the surroundings of a box, x1 y1 x2 y2 in pixels, or the whole of a picture where it is None."""
+    """What to show: the surroundings of a box, x1 y1 x2 y2 in pixels, or the whole of an image where it is None."""
 
     name: str
     box: tuple[float, ...] | None = None
@@ -33,12 +33,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """A part of a picture, ready to be shown.
+    """A part of an image, ready to be shown.
 
     Attributes:
-        source: a data: URI of a JPEG; empty where the picture cannot be shown.
-        left, top, width, height: the part in pixels of the picture; a crop may reach over the picture's edge.
-        problem: why the picture cannot be shown, or that the box is not in it; else empty.
+        source: a data: URI of a JPEG; empty where the image cannot be shown.
+        left, top, width, height: the part in pixels of the image; a crop may reach over the image's edge.
+        problem: why the image cannot be shown, or that the box is not in it; else empty.
     """
 
     source: str = ""
@@ -50,24 +50,24 @@ class View:
 
 
 def cut(parts: Iterable[Part], files: Mapping[str, Path]) -> dict[Part, View]:
-    """Cut parts out of pictures; each picture is opened once, and one after the other.
+    """Cut parts out of images; each image is opened once, and one after the other.
 
     Args:
         parts: what to show.
-        files: picture_key(name) -> file.
+        files: image_key(name) -> file.
 
     Returns:
-        A view of each part, without a source where the picture has no file or cannot be read.
+        A view of each part, without a source where the image has no file or cannot be read.
     """
     by_name: dict[str, list[Part]] = {}
     for part in dict.fromkeys(parts):
         by_name.setdefault(part.name, []).append(part)
     views = {}
     for name, wanted in by_name.items():
-        path = files.get(picture_key(name))
+        path = files.get(image_key(name))
         try:
             image = read_image(path) if path else None
-            problem = "" if path else "no such picture in the folder"
+            problem = "" if path else "no such image in the folder"
         except UserError as error:
             image, problem = None, str(error)
         for part in wanted:
@@ -87,11 +87,11 @@ def _view(image: np.ndarray, box: tuple[float, ...] | None) -> View:
     interpolation = cv2.INTER_AREA if side > CROP else cv2.INTER_CUBIC
     square = cv2.resize(square, (CROP, CROP), interpolation=interpolation)
     outside = box[2] < 0 or box[3] < 0 or box[0] > width or box[1] > height
-    return View(_encode(square), left, top, side, side, "the box lies outside the picture" if outside else "")
+    return View(_encode(square), left, top, side, side, "the box lies outside the image" if outside else "")
 
 
 def _window(box: tuple[float, ...], width: int, height: int) -> tuple[int, int, int]:
-    """Return side, left and top of a square around a box, moved into the picture as far as it fits."""
+    """Return side, left and top of a square around a box, moved into the image as far as it fits."""
     x1, y1, x2, y2 = box
     wanted = max(LEAST, CONTEXT * max(x2 - x1, y2 - y1))
     side = round(min(wanted, max(width, height)))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.failures import (
+from evaluation.error_analysis import (
     Failure,
-    PictureErrors,
+    ImageErrors,
     false_positives_by_kind,
     missed_by_reason,
     score_samples,
@@ -18,7 +18,7 @@ from evaluation.metrics import confidence_interval
 from evaluation.model import Model, differences
 from evaluation.protocol import FALSE_POSITIVE_RATES, GroupResult
 from evaluation.report.crops import Part, cut
-from evaluation.report.plots import COLOURS, DASHES, curve_points, panels_of, score_histogram
+from evaluation.report.pr_plots import COLOURS, DASHES, curve_points, panels_of, score_histogram
 from evaluation.report.sections import Section, pairs_of, sections_of
 from evaluation.report.sentences import summary, verdict, warnings
 from utils.files import write_text
@@ -27,9 +27,9 @@ from utils.version import VERSION
 TEMPLATES = Path(__file__).with_name("templates")
 # A group is weak if its recall is this much below that of all faces; under so many faces that is chance.
 WEAK, FEW = 0.1, 10
-# Of a kind in one picture: more could not be told apart.
+# Of a kind in one image: more could not be told apart.
 MOST_BOXES = 1000
-GROUP_TITLES = {"size": "Size, the side of a square of the box's area", "height": "Height, share of the picture's"}
+GROUP_TITLES = {"size": "Size, the side of a square of the box's area", "height": "Height, share of the image's"}
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Cell:
     weak: bool
 
 
-def write_page(path: Path, models: Sequence[Model], ground_truth: Path, pictures: Mapping[str, Path]) -> None:
+def write_page(path: Path, models: Sequence[Model], ground_truth: Path, images: Mapping[str, Path]) -> None:
     """Write the report of one model, or of several on the same ground truth, compared with the first.
 
-    A picture that is missing or cannot be read leaves its entry without a crop.
+    An image that is missing or cannot be read leaves its entry without a crop.
 
     Args:
         path: the HTML file.
         models: at least one.
         ground_truth: the path that it was read from, to be named.
-        pictures: picture_key(name) -> file; empty: the page has no crops.
+        images: image_key(name) -> file; empty: the page has no crops.
 
     Raises:
         UserError: the page cannot be written.
@@ -68,7 +68,7 @@ def write_page(path: Path, models: Sequence[Model], ground_truth: Path, pictures
     shown = [failure for section in sections for failure in section.missed + section.wrong]
     parts = [_part(failure) for failure in shown + [failure for pair in pairs for failure in pair.faces]]
     parts += [Part(errors.name) for section in sections for errors in section.worst]
-    views = cut(parts, pictures) if pictures else {}
+    views = cut(parts, images) if images else {}
     page = _template().render(
         version=VERSION,
         ground_truth=ground_truth,
@@ -80,8 +80,8 @@ def write_page(path: Path, models: Sequence[Model], ground_truth: Path, pictures
         tables=_group_tables(sections),
         differences=[differences(models[0], model) for model in models[1:]],
         view_of=lambda failure: views.get(_part(failure)),
-        picture_of=lambda errors: views.get(Part(errors.name)),
-        has_pictures=bool(pictures),
+        image_of=lambda errors: views.get(Part(errors.name)),
+        has_images=bool(images),
         rates=FALSE_POSITIVE_RATES,
         colours=COLOURS,
     )
@@ -215,10 +215,10 @@ def _spread(section: Section) -> dict:
     }
 
 
-def _boxes_in(section: Section, errors: PictureErrors) -> list[tuple[str, str]]:
-    """Return (CSS class, outlines) of the found faces, the missed faces and the false positives in one picture."""
+def _boxes_in(section: Section, errors: ImageErrors) -> list[tuple[str, str]]:
+    """Return (CSS class, outlines) of the found faces, the missed faces and the false positives in one image."""
     judged, matches = section.judged, section.judged.matches
-    faces, detections = matches.face_pictures == errors.picture, matches.detection_pictures == errors.picture
+    faces, detections = matches.face_images == errors.image, matches.detection_images == errors.image
     return [
         ("found", _box_path(matches.faces[faces & judged.found][:MOST_BOXES])),
         ("missed", _box_path(matches.faces[faces & (judged.misses >= 0)][:MOST_BOXES])),

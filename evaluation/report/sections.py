@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.failures import (
+from evaluation.error_analysis import (
     Failure,
+    ImageErrors,
     Outcomes,
-    PictureErrors,
     false_positives,
     missed_faces,
     outcomes,
     shortest_score,
-    worst_pictures,
+    worst_images,
 )
 from evaluation.model import Model
 from evaluation.protocol import SubsetResult
 
 # How many failures of a kind are shown: of one model, and of each of several.
 GALLERY, SMALL_GALLERY = 24, 12
-WORST_PICTURES = 10
+WORST_IMAGES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Section:
         score: the score as text; empty where no face is found at any score.
         missed: the largest missed faces.
         wrong: the false positives of the highest scores.
-        worst: the pictures with the most errors.
+        worst: the images with the most errors.
     """
 
     model: Model
@@ -39,7 +39,7 @@ class Section:
     score: str
     missed: list[Failure]
     wrong: list[Failure]
-    worst: list[PictureErrors]
+    worst: list[ImageErrors]
 
     @property
     def main(self) -> SubsetResult:
@@ -100,7 +100,7 @@ def _section(model: Model, size: int) -> Section:
         score=shortest_score(result, judged.threshold) if result.subsets[result.main].best else "",
         missed=missed_faces(judged, size),
         wrong=false_positives(judged, size),
-        worst=worst_pictures(judged, WORST_PICTURES),
+        worst=worst_images(judged, WORST_IMAGES),
     )
 
 

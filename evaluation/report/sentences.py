@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evaluation.failures import displacement, false_positives_by_kind, missed_by_reason, missed_by_size
+from evaluation.error_analysis import displacement, false_positives_by_kind, missed_by_reason, missed_by_size
 from evaluation.model import differences
 from evaluation.report.sections import Pair, Section
 
@@ -46,11 +46,11 @@ def warnings(section: Section) -> list[tuple[str, list[str]]]:
     model, scores = section.model, section.model.result.matches.detections[:, 4]
     found = []
     if model.missing:
-        pictures = "1 picture has" if len(model.missing) == 1 else f"{len(model.missing):,} pictures have"
-        found.append((f"{pictures} no predictions; nothing counts as found there.", model.missing))
+        images = "1 image has" if len(model.missing) == 1 else f"{len(model.missing):,} images have"
+        found.append((f"{images} no predictions; nothing counts as found there.", model.missing))
     if model.unknown:
         those = "1 prediction is" if len(model.unknown) == 1 else f"{len(model.unknown):,} predictions are"
-        found.append((f"{those} for no picture of the ground truth, and not scored.", model.unknown))
+        found.append((f"{those} for no image of the ground truth, and not scored.", model.unknown))
     if len(scores) > 1 and scores.min() == scores.max():
         found.append((f"All scores are {scores[0]:g}: the curve is a single point.", []))
     return found

@@ -1,1 +1,1 @@
-"""Functions of a picture's size alone."""
+"""Functions of an image's size alone."""

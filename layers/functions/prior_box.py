@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class PriorBox:
-    """The prior boxes of one picture size.
+    """The prior boxes of one image size.
 
     Args:
         cfg: a configuration of data/config.py: min_sizes and steps in pixels, clip.
@@ -24,7 +24,7 @@ class PriorBox:
         self.device = torch.device(device)
 
     def forward(self) -> Tensor:
-        """Return (P, 4) float32 cx cy w h in parts of the picture's size; order: map, row, column, size.
+        """Return (P, 4) float32 cx cy w h in parts of the image's size; order: map, row, column, size.
 
         The tensor is cached and shared between calls: do not write to it.
         """

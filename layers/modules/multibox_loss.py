@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layers.matching import leave_out, match
+from layers.matching import ignored_priors, match
 from utils.box_utils import encode, encode_landm, point_form
 
 
 @dataclass
 class Matches:
-    """What the predictions of a batch of B pictures with P priors each are compared with.
+    """What the predictions of a batch of B images with P priors each are compared with.
 
     Every size in it is known on the host, so that the loss can be queued on a GPU without waiting for one.
     """
@@ -23,9 +23,9 @@ class Matches:
     with_landmarks: Tensor  # (L,) int64, positions of the positives of label 1 among the batch's B * P
     landmarks: Tensor  # (L, 10) float32, the coded landmarks that each of those learns
     left_out: Tensor  # (E,) int64, positions of the priors that learn nothing, for they see a face that does not count
-    hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each picture's hardest negatives
-    most: int  # the largest number of negatives learnt in one picture
-    counts: Tensor  # (3,) float32, K, L and the negatives learnt in pictures without a face, for `divisors`
+    hardest: Tensor  # (M,) int64, the learnt entries of the flat (B, most) table of each image's hardest negatives
+    most: int  # the largest number of negatives learnt in one image
+    counts: Tensor  # (3,) float32, K, L and the negatives learnt in images without a face, for `divisors`
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Matches":
         """Return the same on another device."""
@@ -47,9 +47,9 @@ class MultiBoxLoss(nn.Module):
 
     Args:
         overlap_threshold: IoU from which a prior is positive.
-        negatives_per_positive: how many of the hardest background priors of a picture are learnt for each positive;
+        negatives_per_positive: how many of the hardest background priors of an image are learnt for each positive;
             at least 1.
-        faceless_negatives: how many of them are learnt of a picture in which there is no face.
+        faceless_negatives: how many of them are learnt of an image in which there is no face.
         variances: of the box coding, for centres and sizes.
     """
 
@@ -74,8 +74,8 @@ class MultiBoxLoss(nn.Module):
         Args:
             predictions: boxes (B, P, 4), class logits (B, P, 2) and landmarks (B, P, 10), as the network gives them
                 in training.
-            priors: (P, 4) cx cy w h in parts of the picture's size.
-            targets: per picture (N, 15): x1 y1 x2 y2, five landmarks x y, all in parts of the picture's size, and
+            priors: (P, 4) cx cy w h in parts of the image's size.
+            targets: per image (N, 15): x1 y1 x2 y2, five landmarks x y, all in parts of the image's size, and
                 the label: 1 with landmarks, -1 box only, 0 a face that does not count, or a region of such ones: what
                 sees it is learnt neither as a face nor as background. N may be 0.
 
@@ -90,29 +90,29 @@ class MultiBoxLoss(nn.Module):
         """Return what the box, class and landmark sums are divided by.
 
         These are the positives, again the positives, and those of them that have landmarks, each at least 1. Where
-        nearly all pictures of a batch are without faces, the class sum's is the number of positives that would have
+        nearly all images of a batch are without faces, the class sum's is the number of positives that would have
         had as many negatives: divided by the few positives, or by 1, it would give gradients a hundred times as large
         as those of other steps.
 
         Args:
             counts: of a Matches, or the sums of those of all parts of a batch.
         """
-        positives, with_landmarks, faceless = counts
+        positives, with_landmarks, background = counts
         return (
             max(positives, 1.0),
-            max(positives, faceless / self.negatives_per_positive, 1.0),
+            max(positives, background / self.negatives_per_positive, 1.0),
             max(with_landmarks, 1.0),
         )
 
-    def match(self, targets: list[Tensor], priors: Tensor, faceless: list[bool] | None = None) -> Matches:
+    def match(self, targets: list[Tensor], priors: Tensor, background: list[bool] | None = None) -> Matches:
         """Find and code what each prior of a batch learns; `targets` and `priors` as for the whole loss.
 
         Args:
-            faceless: which pictures have no face in them, as opposed to none that can be learnt; None: those without
+            faceless: which images have no face in them, as opposed to none that can be learnt; None: those without
                 targets.
         """
-        if faceless is None:
-            faceless = [len(target) == 0 for target in targets]
+        if background is None:
+            background = [len(target) == 0 for target in targets]
         corners = point_form(priors).T.contiguous()
         found, faces, left_out = [], [], []
         for target in targets:
@@ -120,7 +120,7 @@ class MultiBoxLoss(nn.Module):
             positive, face = match(learnt[:, :4], corners, self.overlap_threshold)
             found.append(positive)
             faces.append(learnt[face])
-            left_out.append(leave_out(ignored[:, :4], corners, self.overlap_threshold, positive))
+            left_out.append(ignored_priors(ignored[:, :4], corners, self.overlap_threshold, positive))
         positives, nothing = (
             torch.cat([indices + i * len(priors) for i, indices in enumerate(each)]) for each in (found, left_out)
         )
@@ -132,10 +132,10 @@ class MultiBoxLoss(nn.Module):
                 self.faceless_negatives if none else self.negatives_per_positive * len(positive),
                 len(priors) - len(positive) - len(out),
             )
-            for positive, out, none in zip(found, left_out, faceless, strict=True)
+            for positive, out, none in zip(found, left_out, background, strict=True)
         ]
         most = max(negatives)
-        of_faceless = sum(n for n, none in zip(negatives, faceless, strict=True) if none)
+        of_faceless = sum(n for n, none in zip(negatives, background, strict=True) if none)
         hardest = torch.cat([torch.arange(n, device=priors.device) + i * most for i, n in enumerate(negatives)])
         with_landmarks = positives[labelled]
         return Matches(
@@ -154,7 +154,7 @@ class MultiBoxLoss(nn.Module):
 
         Args:
             predictions: boxes (B, P, 4), class logits (B, P, 2) and landmarks (B, P, 10) of any floating type.
-            matches: of the same pictures.
+            matches: of the same images.
 
         Returns:
             float32 scalars, sums over the batch: smooth L1 of the boxes, cross entropy, smooth L1 of the landmarks.
@@ -185,14 +185,14 @@ def _pick(predictions: Tensor, positions: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _hardest_negatives(logits: Tensor, matches: Matches) -> Tensor:
-    """Return (M,) int64, positions among B * P: the background priors of highest loss, per picture."""
-    pictures, priors, _ = logits.shape
+    """Return (M,) int64, positions among B * P: the background priors of highest loss, per image."""
+    images, priors, _ = logits.shape
     # A background prior's cross entropy, log(1 + exp(face - background)), grows with that difference. What is not
     # finite goes first, so that it is learnt and the loss shows it.
     difference = (logits[..., 1].float() - logits[..., 0].float()).nan_to_num(nan=torch.inf, neginf=torch.inf)
     difference = difference.flatten().index_fill_(0, matches.positives, -torch.inf)
     if len(matches.left_out):
         difference.index_fill_(0, matches.left_out, -torch.inf)
-    hardest = difference.view(pictures, priors).topk(matches.most).indices
-    hardest += priors * torch.arange(pictures, device=hardest.device).unsqueeze(1)
+    hardest = difference.view(images, priors).topk(matches.most).indices
+    hardest += priors * torch.arange(images, device=hardest.device).unsqueeze(1)
     return hardest.flatten().index_select(0, matches.hardest)

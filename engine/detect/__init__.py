@@ -1,0 +1,1 @@
+"""Detection in lists of images, folders and videos: sources, pipeline and output."""

@@ -1,0 +1,141 @@
+"""The flags of every script that detects: which detector, and where it computes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from data.config import NETWORKS
+from models.detector import Detector, Scaling
+from utils.devices import keep_freed_memory
+from utils.distributed import device_of_rank
+from utils.flags import boolean, fraction, natural_int, positive_int
+
+
+def add_weights_flags(parser: argparse.ArgumentParser) -> None:
+    """Add --trained_model and --network."""
+    add = parser.add_argument
+    add(
+        "-m",
+        "--trained_model",
+        metavar="FILE",
+        help="weights of a trained detector (default: weights/{name}_Final.pth of the network)",
+    )
+    add(
+        "--network",
+        choices=list(NETWORKS),
+        default="resnet50",
+        help="the network that they belong to (default: %(default)s)",
+    )
+
+
+def add_threshold_flags(parser: argparse.ArgumentParser, confidence_threshold: float, why: str) -> None:
+    """Add those that decide which boxes are kept, with a default threshold and the reason for it."""
+    add = parser.add_argument
+    add(
+        "--confidence_threshold",
+        type=fraction,
+        default=confidence_threshold,
+        metavar="S",
+        help=f"only faces of a higher score are kept; {why} (default: %(default)s)",
+    )
+    add(
+        "--nms_threshold",
+        type=fraction,
+        default=0.4,
+        metavar="IOU",
+        help="of two boxes that overlap more than this the worse one goes (default: %(default)s)",
+    )
+
+
+def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: float, why: str) -> None:
+    """Add all flags that `load_detector` reads."""
+    add = parser.add_argument
+    add_weights_flags(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
+    where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
+    add(
+        "--amp",
+        choices=("float32", "bf16", "fp16"),
+        default="float32",
+        help="precision of the network: half of it is faster on GPUs, bf16 also on CPUs that have instructions for it,"
+        " and moves boxes and scores a little (default: %(default)s)",
+    )
+    add(
+        "--batch_size",
+        type=positive_int,
+        metavar="N",
+        help="how many images of one size go through the network together (default: 1 on the CPU, 8 on a GPU)",
+    )
+    add(
+        "--origin_size",
+        type=boolean,
+        default=True,
+        metavar="BOOL",
+        help="true: every image at its own size; false: scaled to --target_size (default: true)",
+    )
+    add(
+        "--target_size",
+        type=positive_int,
+        metavar="PX",
+        help=f"short side of an image with --origin_size false (default: {Scaling.target_size})",
+    )
+    add(
+        "--max_size",
+        type=positive_int,
+        metavar="PX",
+        help=f"longest long side of an image with --origin_size false (default: {Scaling.max_size})",
+    )
+    add_threshold_flags(parser, confidence_threshold, why)
+    add(
+        "--top_k",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="how many of an image's best candidates reach NMS, 0: all (default: %(default)s)",
+    )
+    add(
+        "--keep_top_k",
+        type=natural_int,
+        default=0,
+        metavar="N",
+        help="how many faces of an image are kept, 0: all (default: %(default)s)",
+    )
+
+
+def weights_file(flags: argparse.Namespace) -> Path:
+    """Return the file of the weights that the flags name."""
+    return Path(flags.trained_model or f"weights/{NETWORKS[flags.network]['name']}_Final.pth")
+
+
+def load_detector(flags: argparse.Namespace) -> Detector:
+    """Build the detector of the flags of `add_detector_flags`, and fill in flags.batch_size where it is not given.
+
+    On the CPU the process keeps the memory that it frees, see utils.devices.keep_freed_memory.
+
+    Raises:
+        UserError: weights that cannot be read or are another network's, or no such device.
+    """
+    device = device_of_rank("cpu" if flags.cpu else flags.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    flags.batch_size = flags.batch_size or (1 if device.type == "cpu" else 8)
+    return Detector.load(
+        weights_file(flags),
+        flags.network,
+        device,
+        scaling=_scaling(flags),
+        confidence_threshold=flags.confidence_threshold,
+        nms_threshold=flags.nms_threshold,
+        top_k=flags.top_k,
+        keep_top_k=flags.keep_top_k,
+        amp=flags.amp,
+    )
+
+
+def _scaling(flags: argparse.Namespace) -> Scaling | None:
+    if not flags.origin_size:
+        return Scaling(flags.target_size or Scaling.target_size, flags.max_size or Scaling.max_size)
+    if flags.target_size or flags.max_size:
+        print("warning: --target_size and --max_size do nothing without --origin_size false", file=sys.stderr)
+    return None

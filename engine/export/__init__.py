@@ -1,0 +1,1 @@
+"""Export of a trained detector to one file for deployment."""

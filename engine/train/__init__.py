@@ -1,0 +1,1 @@
+"""Two-phase training with exact resume: configuration, loop, step, state, checkpoints, metrics and report."""

@@ -1,0 +1,105 @@
+"""TensorBoard's events of a training: its curves while they grow, and images."""
+
+import math
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from data.dataset import SampleInfo
+from tools.show.samples import draw_faces
+from utils.console import say
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, tile
+from utils.errors import UserError
+from utils.files import make_folder
+
+THUMBNAIL = 320
+
+
+class TensorBoard:
+    """Events for TensorBoard, in a file of their own for each run that wrote to a folder.
+
+    TensorBoard's writer works in a thread. Where that fails later on, with a full disk or a folder that is gone, the
+    thread prints its traceback and the next call raises its OSError. Curves are not worth a training: that call says
+    in a line on stderr that there are no more events, and the training goes on.
+
+    Args:
+        folder: of the event files, created where it is missing; None writes nothing.
+        purge_step: TensorBoard hides what earlier runs wrote to the folder after this step; None keeps everything.
+            One kind of step for everything in a folder, therefore: epochs or iterations.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path | None, purge_step: int | None = None):
+        self.folder = folder
+        self._writer = None
+        if folder is None:
+            return
+        from torch.utils.tensorboard import SummaryWriter  # here, for what it takes to load
+
+        make_folder(folder)
+        first_hidden = purge_step + 1 if purge_step else purge_step  # 0: a new run, which hides everything
+        try:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                file.write(bytes(1 << 16))  # so that a full disk fails here and not in the thread
+            self._writer = SummaryWriter(str(folder), purge_step=first_hidden)
+        except OSError as error:
+            raise UserError(f"{folder}: TensorBoard's events cannot be written ({error.strerror or error})") from error
+
+    def __enter__(self) -> "TensorBoard":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def scalars(self, values: dict[str, float | None], step: int) -> None:
+        """Write a value for each tag, none for None."""
+        with self._writing():
+            for tag, value in values.items():
+                if self._writer and value is not None:
+                    self._writer.add_scalar(tag, value, step)
+
+    def images(self, tag: str, images: Sequence[np.ndarray], step: int) -> None:
+        """Write images as one, in rows and columns of the same size.
+
+        Args:
+            images: (H, W, 3) uint8 each, BGR, of any sizes.
+        """
+        if self._writer and images:
+            sheet = tile(images, math.ceil(math.sqrt(len(images))), THUMBNAIL)
+            with self._writing():
+                self._writer.add_image(tag, cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write what is waiting; nothing can be written afterwards."""
+        with self._writing():
+            if self._writer:
+                self._writer.close()
+        self._writer = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Give the writer up where it fails."""
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            say(
+                f"warning: {self.folder}: TensorBoard's events cannot be written ({error.strerror or error}),"
+                " training goes on without them",
+                sys.stderr,
+            )
+
+
+def draw_sample(sample: tuple[Tensor, Tensor, SampleInfo]) -> np.ndarray:
+    """Draw a sample of FaceDataset as the network sees it, with its faces; returns (S, S, 3) uint8 BGR."""
+    image, target, _ = sample
+    colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in target[:, 14]]
+    return draw_faces(image.permute(1, 2, 0).numpy(), target, colors)

@@ -1,0 +1,56 @@
+"""The benchmarks run: what they measure is for people to look at."""
+
+import cv2
+import pytest
+import torch
+
+from tests.helpers.training import FAST
+
+
+def test_training_is_timed_beside_its_bare_network(script, dataset):
+    outcome = script("benchmarks/training.py", "--training_dataset", dataset, *FAST, "--steps", 1)
+    assert outcome.status == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["(a)", "(b)", "(c)"]
+    assert all(float(row[row.index("images/s") - 1]) > 0 for row in rows)
+    assert float(rows[0][-3]) == 1
+
+
+def test_samples_are_timed_by_stage_and_by_workers(script, dataset, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # which the other tests would keep
+    monkeypatch.setattr(cv2, "setNumThreads", lambda _: None)
+    images = ("--pictures", dataset.parent / "images", "--limit", 1, "--samples", 1, "--sizes", 64)
+    loader = ("--training_dataset", dataset, "--workers", 0, 1, "--batch_size", 2)
+    outcome = script("benchmarks/loader.py", *images, *loader)
+    assert outcome.status == 0, outcome.err
+    _, images, _, stages, _, none, one = outcome.out.splitlines()
+    assert images.startswith("1 images of 1920 x 1080")
+    assert all(float(value) >= 0 for value in stages.split())
+    assert [line.split()[:2] for line in (none, one)] == [["64", "0"], ["64", "1"]]
+
+
+def test_detection_is_timed_beside_its_bare_network_and_the_usual_code(script):
+    small = ("--device", "cpu", "--sizes", "96x64", "--batches", 1, 2, "--count", 2, "--rounds", 1)
+    outcome = script("benchmarks/detection.py", *small, "--usual")
+    assert outcome.status == 0, outcome.err
+    _, head, *rows = outcome.out.splitlines()
+    assert [row.split()[:2] for row in rows] == [["96x64", "1"], ["96x64", "2"]]
+    for row in rows:
+        stages, whole, usual = row.split("|")
+        assert len(head.split("|")[0].split()) == len(stages.split()) == 8
+        bare, loop, ratio, rate = map(float, whole.split())
+        assert ratio == pytest.approx(loop / bare, rel=0.1) and rate == pytest.approx(1000 / loop, rel=0.1)
+        assert len(usual.split()) == 2
+
+
+def test_the_start_on_a_label_file_is_timed(script):
+    outcome = script("benchmarks/startup.py", "--pictures", 50, "--workers", 1)
+    assert outcome.status == 0, outcome.err
+    names = [line.split(":")[0].split(",")[0] for line in outcome.out.splitlines()]
+    assert names[:4] == [
+        "counting 200 lines",
+        "parsing whole numbers",
+        "parsing fractions",
+        "parsing WIDER FACE's text",
+    ]
+    assert names[4:] == ["dataset", "fingerprint", "4 batches of 1 workers", "this process", "a worker"]

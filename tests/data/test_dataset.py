@@ -1,0 +1,294 @@
+"""The dataset: what a sample is, and that it depends on (seed, epoch, index) alone."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from data import detection_collate
+from data.annotations import Annotation
+from data.augmentation import faces_inside
+from data.dataset import FaceDataset, SampleInfo
+from data.sampler import EpochBatches
+from tests.helpers.images import draw_image
+from utils.errors import UserError
+from utils.pixels import MEAN_BGR
+
+
+def label_file(folder, rows: dict[str, list[str]]):
+    path = folder / "label.txt"
+    path.write_text("".join(f"# {name}\n" + "".join(f"{row}\n" for row in lines) for name, lines in rows.items()))
+    return path
+
+
+def test_a_sample_has_pixels_targets_and_its_path(dataset):
+    image, target, info = FaceDataset(dataset, 64)[(0, 1)]
+    assert image.shape == (3, 64, 64) and image.dtype == torch.uint8
+    assert target.shape[1] == 15 and target.dtype == torch.float32
+    assert (target[:, :4] >= 0).all() and (target[:, :4] <= 1).all()
+    assert (target[:, 14] == -1).all()
+    assert info.path.endswith("images/1.jpg")
+
+
+def test_pixels_are_a_view_of_a_image_with_its_channels_last(dataset):
+    image, _, _ = FaceDataset(dataset, 64)[(0, 1)]
+    assert image.stride() == (1, 64 * 3, 3)
+    assert image.permute(1, 2, 0).is_contiguous()
+
+
+def test_landmarks_give_label_1(tmp_path):
+    draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": [f"30 20 40 50 {points}"]}), 64)
+    for epoch in range(10):
+        _, target, _ = dataset[(epoch, 0)]
+        assert target[0, 14] == 1
+        x, y = target[0, 4:14].reshape(5, 2).T
+        x1, y1, x2, y2 = target[0, :4]
+        assert (x > x1).all() and (x < x2).all() and (y > y1).all() and (y < y2).all()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_depend_on_seed_epoch_and_index_alone(dataset, workers):
+    def samples(seed: int, epoch: int):
+        faces = FaceDataset(dataset, 64, seed)
+        batches = EpochBatches(len(faces), 2, seed)
+        batches.epoch = epoch
+        loader = DataLoader(faces, batch_sampler=batches, num_workers=workers, collate_fn=detection_collate)
+        return [(info.path, image) for images, _, infos in loader for image, info in zip(images, infos, strict=True)]
+
+    def equal(one, other):
+        return all(a[0] == b[0] and torch.equal(a[1], b[1]) for a, b in zip(one, other, strict=True))
+
+    first = samples(0, 3)
+    assert len({path for path, _ in first}) == 6
+    assert equal(first, samples(0, 3))
+    assert not equal(first, samples(1, 3))
+    assert not equal(first, samples(0, 4))
+    by_hand = FaceDataset(dataset, 64, 0)
+    for path, image in first:
+        index = [str(by_hand.path(i)) for i in range(len(by_hand))].index(path)
+        assert torch.equal(by_hand[(3, index)][0], image)
+
+
+def test_boxes_outside_are_clipped_and_empty_ones_dropped():
+    boxes = np.array([[-5, 10, 20, 30], [90, 70, 120, 100], [5, 5, 5, 9], [200, 5, 220, 9], [1, 1, 9, 9]], float)
+    annotation = Annotation("a.jpg", boxes, np.full((5, 5, 2), -1.0))
+    faces, clipped, dropped = faces_inside(annotation, width=100, height=80)
+    assert faces.boxes.tolist() == [[0, 10, 20, 30], [90, 70, 100, 80], [1, 1, 9, 9]]
+    assert (clipped, dropped) == (2, 2)
+
+
+def test_a_image_without_faces_is_a_sample_without_targets(tmp_path):
+    draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    draw_image(tmp_path / "images" / "b.jpg", [])
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50"], "b.jpg": []}), 64)
+    image, target, _ = dataset[(0, 1)]
+    assert image.shape == (3, 64, 64)
+    assert target.shape == (0, 15)
+
+
+def test_a_face_that_is_empty_after_cropping_is_no_target(tmp_path):
+    draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50", "50 40 0.0000001 9"]}), 64)
+    for epoch in range(10):
+        _, target, info = dataset[(epoch, 0)]
+        assert len(target) == 1
+        assert info.dropped == 0
+
+
+def test_a_thousand_faces_are_a_sample(tmp_path):
+    draw_image(tmp_path / "images" / "a.jpg", [], size=(300, 500))
+    rows = [f"{x} {y} 8 8" for x in range(0, 490, 10) for y in range(0, 290, 10)][:1000]
+    _, target, _ = FaceDataset(label_file(tmp_path, {"a.jpg": rows}), 64)[(0, 0)]
+    assert len(target) > 10
+
+
+@pytest.mark.parametrize("kind", ["grey", "transparent", "one pixel"])
+def test_unusual_images_are_samples(tmp_path, kind):
+    shape = {"grey": (60, 80), "transparent": (60, 80, 4), "one pixel": (1, 1, 3)}[kind]
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full(shape, 99, np.uint8))
+    dataset = FaceDataset(label_file(tmp_path, {"a.png": ["0 0 1 1"]}), 64)
+    image, target, _ = dataset[(0, 0)]
+    assert image.shape == (3, 64, 64)
+    assert len(target) == 1
+
+
+def test_missing_images_are_counted_before_training_starts(dataset):
+    (dataset.parent / "images" / "2.jpg").unlink()
+    (dataset.parent / "images" / "4.jpg").unlink()
+    with pytest.raises(UserError, match=r"2\.jpg: no such image \(2 of the 6"):
+        FaceDataset(dataset, 64)
+
+
+def test_a_list_without_boxes_is_no_training_set(tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg\n")
+    with pytest.raises(UserError, match="no faces to learn from"):
+        FaceDataset(tmp_path / "list.txt", 64)
+
+
+def test_names_cannot_leave_the_images_folder(tmp_path):
+    with pytest.raises(UserError, match="stays inside"):
+        FaceDataset(label_file(tmp_path, {"../../x.jpg": ["0 0 1 1"]}), 64)
+
+
+def test_an_unreadable_image_is_an_error_that_names_it(dataset):
+    (dataset.parent / "images" / "2.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"2\.jpg"):
+        FaceDataset(dataset, 64)[(0, 2)]
+
+
+@pytest.mark.parametrize("kind", ["no image", "ends early", "gone"])
+def test_an_unreadable_image_can_be_skipped(dataset, kind):
+    faces = FaceDataset(dataset, 64, skip_unreadable=True)
+    path = faces.path(2)
+    content = path.read_bytes()
+    path.unlink()
+    if kind != "gone":
+        path.write_bytes(b"no image" if kind == "no image" else content[: len(content) // 2])
+
+    image, target, info = faces[(0, 2)]
+    assert info == SampleInfo(str(path), clipped=0, dropped=0, unreadable=True)
+    assert image.shape == (3, 64, 64) and image.dtype == torch.uint8
+    assert (image == torch.tensor(MEAN_BGR).view(3, 1, 1)).all()
+    assert target.shape == (0, 15) and target.dtype == torch.float32
+    assert not faces[(0, 1)][2].unreadable
+    images, targets, infos = detection_collate([faces[(0, index)] for index in range(4)])
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert [len(target) > 0 for target in targets] == [True, True, False, True]
+    assert [info.unreadable for info in infos] == [False, False, True, False]
+
+
+def test_images_without_faces_are_known_and_may_come_from_a_folder(dataset, tmp_path):
+    draw_image(tmp_path / "studio" / "deep" / "logo 名.png", [], size=(200, 300))
+    draw_image(tmp_path / "studio" / "desk.jpg", [], size=(200, 300))
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n# 7.jpg\n-90 -90 20 20\n")
+    for name in ("6.jpg", "7.jpg"):
+        draw_image(dataset.parent / "images" / name, [])
+    plain = FaceDataset(dataset, 64)
+    assert [plain[(0, index)][2].background for index in range(8)] == [False] * 6 + [True, False]
+    more = FaceDataset(dataset, 64, negatives=tmp_path / "studio")
+    assert [more.path(index).name for index in (8, 9)] == ["logo 名.png", "desk.jpg"]
+    assert more.fingerprint() != plain.fingerprint()
+    seen = set()
+    for epoch in range(20):
+        image, found, info = more[(epoch, 8)]
+        assert info.background and not info.unreadable and found.shape == (0, 15)
+        seen.add(int((image == torch.tensor(MEAN_BGR).view(3, 1, 1)).all(dim=0).sum()))
+    assert seen == {0}  # squares cut out of it, none padded
+    with pytest.raises(UserError, match="nowhere"):
+        FaceDataset(dataset, 64, negatives=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no folder with images in it"):
+        FaceDataset(dataset, 64, negatives=tmp_path / "empty")
+
+
+@pytest.mark.parametrize("how", ["itself", "linked folder", "link", "hard link", "other way"])
+def test_images_with_faces_are_no_negatives(dataset, tmp_path, how):
+    images, studio = dataset.parent / "images", tmp_path / "studio"
+    draw_image(images / "6.jpg", [])
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_image(studio / "0.jpg", [], seed=9)
+    (studio / "6.jpg").hardlink_to(images / "6.jpg")  # has no faces in the labels either
+    assert FaceDataset(dataset, 64, negatives=studio).count_background() == 3
+    count = "6 of the 7"
+    if how == "linked folder":
+        shutil.rmtree(studio)
+        studio.symlink_to(images)
+    elif how in ("link", "hard link"):
+        getattr(studio / "a.jpg", "symlink_to" if how == "link" else "hardlink_to")(images / "3.jpg")
+        count = "1 of the 3"
+    folder = {"itself": images, "other way": studio / ".." / "faces" / "images"}.get(how, studio)
+    with pytest.raises(UserError, match=rf"^{folder}/\w\.jpg: has faces in {dataset} as [03]\.jpg \({count} "):
+        FaceDataset(dataset, 64, negatives=folder)
+
+
+def test_the_fingerprint_is_that_of_the_labels(tmp_path):
+    def fingerprint(rows: dict[str, list[str]], size: int = 64) -> str:
+        for name in rows:
+            draw_image(tmp_path / "images" / name, [])
+        return FaceDataset(label_file(tmp_path, rows), size).fingerprint()
+
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    rows = {"a.jpg": ["30 20 40 50", "1 2 3 4"], "b.jpg": []}
+    changed = [
+        {"a.jpg": ["30 20 40 50.001", "1 2 3 4"], "b.jpg": []},
+        {"a.jpg": ["1 2 3 4", "30 20 40 50"], "b.jpg": []},
+        {"a.jpg": [f"30 20 40 50 {points}", "1 2 3 4"], "b.jpg": []},
+        {"a.jpg": ["30 20 40 50"], "b.jpg": ["1 2 3 4"]},
+        {"c.jpg": ["30 20 40 50", "1 2 3 4"], "b.jpg": []},
+        {"b.jpg": [], "a.jpg": ["30 20 40 50", "1 2 3 4"]},
+        {"a.jpg": ["30 20 40 50", "1 2 3 4"]},
+    ]
+    first = fingerprint(rows)
+    assert len(first) == 16 and int(first, 16) >= 0
+    assert fingerprint(rows, size=32) == first
+    assert len({first, *map(fingerprint, changed)}) == 8
+
+
+WIDER = {"a.jpg": ["30 20 40 50 0 0 0 0 0 0", "5 5 20 20 2 0 0 1 0 0"], "b.jpg": ["9 9 30 30 0 0 0 1 0 0"]}
+
+
+def wider_file(folder, rows: dict[str, list[str]]):
+    path = folder / "wider_face_train_bbx_gt.txt"
+    path.write_text(
+        "".join(f"{name}\n{len(lines)}\n" + "".join(f"{row}\n" for row in lines) for name, lines in rows.items())
+    )
+    return path
+
+
+def test_faces_that_do_not_count_have_label_0(tmp_path):
+    for name in WIDER:
+        draw_image(tmp_path / "images" / name, [])
+    dataset = FaceDataset(wider_file(tmp_path, WIDER), 64)
+    labels = [dataset[(epoch, 0)][1][:, 14].tolist() for epoch in range(30)]
+    assert {tuple(sorted(each)) for each in labels} == {(-1, 0), (-1,)}  # the whole face is in every crop
+    _, target, info = dataset[(0, 1)]
+    assert set(target[:, 14].tolist()) <= {0} and not info.background
+    assert (dataset.count_faces(), dataset.count_background()) == (1, 0)
+
+
+def test_faces_that_do_not_count_alone_are_nothing_to_learn_from(tmp_path):
+    with pytest.raises(UserError, match="no faces to learn from"):
+        FaceDataset(wider_file(tmp_path, {"b.jpg": WIDER["b.jpg"]}), 64)
+
+
+def test_the_fingerprint_changes_with_the_faces_that_do_not_count(tmp_path):
+    for name in WIDER:
+        draw_image(tmp_path / "images" / name, [])
+    first = FaceDataset(wider_file(tmp_path, WIDER), 64).fingerprint()
+    other = {"a.jpg": [WIDER["a.jpg"][0], "5 5 20 20 2 0 0 0 0 0"], "b.jpg": WIDER["b.jpg"]}
+    all_count = {name: [row[:-5] + "0 0 0" for row in rows] for name, rows in WIDER.items()}
+    fingerprints = [FaceDataset(wider_file(tmp_path, rows), 64).fingerprint() for rows in (other, all_count)]
+    assert len({first, *fingerprints}) == 3
+    plain = {name: [" ".join(row.split()[:4]) for row in rows] for name, rows in WIDER.items()}
+    assert (
+        FaceDataset(label_file(tmp_path, plain), 64).fingerprint() == fingerprints[1] == "73bfa9104c3878cd"
+    )  # as it always was
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_have_their_channels_last(dataset, workers):
+    faces = FaceDataset(dataset, 64)
+    keys = [(0, index) for index in range(4)]
+    loader = DataLoader(faces, 2, sampler=keys, num_workers=workers, collate_fn=detection_collate)
+    images = [image for batch, _, _ in loader for image in batch]
+    assert all(batch.is_contiguous(memory_format=torch.channels_last) for batch, _, _ in loader)
+    assert all(torch.equal(image, faces[key][0]) for image, key in zip(images, keys, strict=True))
+
+
+def test_collate_takes_contiguous_images_of_any_type():
+    pictures = [torch.rand(3, 4, 5) for _ in range(3)]
+    images, _ = detection_collate([(image, torch.zeros(1, 15)) for image in pictures])
+    assert images.dtype == torch.float32
+    assert torch.equal(images, torch.stack(pictures))
+
+
+def test_collate_takes_pairs_too():
+    images, targets = detection_collate([(torch.zeros(3, 4, 4), torch.zeros(n, 15)) for n in (1, 2)])
+    assert images.shape == (2, 3, 4, 4)
+    assert [len(target) for target in targets] == [1, 2]

@@ -1,0 +1,16 @@
+"""Small drawn images."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def draw_image(path: Path, boxes: list[tuple[int, int, int, int]], size=(96, 128), seed: int = 0) -> None:
+    """Write a noisy image of (height, width) with a bright ellipse in each x y w h box."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 80, (*size, 3), dtype=np.uint8)
+    for x, y, w, h in boxes:
+        cv2.ellipse(image, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, (150, 180, 220), cv2.FILLED)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)

@@ -1,0 +1,23 @@
+"""Images to augment."""
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+from data.annotations import read_annotations
+from data.augmentation import (
+    Faces,
+    faces_inside,
+)
+from utils.files import read_image
+
+dimension = st.integers(1, 250)
+
+
+def real_images(folder: Path) -> list[tuple[np.ndarray, Faces]]:
+    images = []
+    for annotation in read_annotations(folder / "label.txt")[::20]:
+        image = read_image(folder / "images" / annotation.name)
+        images.append((image, faces_inside(annotation, image.shape[1], image.shape[0])[0]))
+    return images

@@ -1,0 +1,282 @@
+"""Several processes train one network together as a single one would, and none of them leaves the others waiting."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from data.config import NETWORKS
+from engine.train.state import read_last
+from models.retinaface import RetinaFace
+from tests.helpers.run_with_fault import NAME, SMALL, Run, assert_same, draw_dataset, history
+from tests.helpers.scripts import ROOT
+from tests.helpers.training import environments, weights
+from utils.distributed import init_distributed
+from utils.errors import UserError
+
+LAST = f"{NAME}_last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def label(tmp_path_factory) -> Path:
+    """22 images: with batches of 8, three steps an epoch, of 7, 7 and 8 images."""
+    return draw_dataset(tmp_path_factory.mktemp("faces"), 22)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def start(label, folder):
+    """Start the ranks of a small training: start("--epochs", 1, ranks=2) -> [Run, Run]."""
+    runs = []
+
+    def call(*arguments, ranks: int = 2, fault: str = "none=0", env=None, folder=folder) -> list[Run]:
+        flags = ("--training_dataset", label, *SMALL, *arguments)
+        each = environments(ranks) if ranks > 1 else [{}]
+        started = [Run(folder, fault, *flags, env={**own, **(env or {})}) for own in each]
+        runs.extend(started)
+        return started
+
+    yield call
+    for run in runs:
+        if run.process.is_alive():
+            run.send(signal.SIGKILL)
+
+
+@pytest.fixture
+def train(start):
+    """Run the ranks of a small training to their end; returns the Outcome of each."""
+    return lambda *arguments, **options: [run.end() for run in start(*arguments, **options)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(label, tmp_path_factory) -> Path:
+    """The folder of a run of two ranks that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    flags = ("--training_dataset", label, *SMALL)
+    for run in [Run(folder, "none=0", *flags, env=env) for env in environments(2)]:
+        outcome = run.end()
+        assert outcome.status == 0, outcome.err
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ranks", "batch", "flags"),
+    [
+        (2, ("--batch_size", 24), ()),
+        (3, ("--batch_size", 24), ("--clip_norm", 1)),
+        (1, ("--batch_size", 12, "--accumulate", 2), ()),
+        (2, ("--batch_size", 12, "--accumulate", 2), ("--ema", 0.5)),
+    ],
+)
+def test_neither_ranks_nor_accumulation_change_what_is_learnt(train, tmp_path, ranks, batch, flags):
+    """Each step learns all 22 images, with batch normalisation that does not depend on which are together."""
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    flags = ("--epochs", 3, "--lr", 0.01, *flags)
+    for folder, size, number in ((alone, ("--batch_size", 24), 1), (together, batch, ranks)):
+        outcomes = train(*flags, *size, ranks=number, fault="frozen_bn=1", folder=folder)
+        assert [each.status for each in outcomes] == [0] * number, outcomes
+    for row, expected in zip(history(together), history(alone), strict=True):
+        for name in ("box", "class", "total"):
+            assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-5)
+    found, expected = (weights(folder / f"{NAME}_Final.pth") for folder in (together, alone))
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], rtol=1e-5, atol=1e-5)
+
+
+def test_two_ranks_have_the_gradients_of_one_process(train, tmp_path):
+    """One step at lr 1 without momentum and decay moves the weights by their gradients."""
+    flags = ("--epochs", 1, "--batch_size", 24, "--momentum", 0, "--weight_decay", 0)
+    runs = {"start": (1, 0), "alone": (1, 1), "together": (2, 1)}
+    for name, (ranks, lr) in runs.items():
+        outcomes = train(*flags, "--lr", lr, ranks=ranks, fault="frozen_bn=1", folder=tmp_path / name)
+        assert {each.status for each in outcomes} == {0}, outcomes
+    start, alone, together = (weights(tmp_path / name / f"{NAME}_Final.pth") for name in runs)
+    largest = 0.0
+    for key in start:
+        gradient = alone[key] - start[key]
+        largest = max(largest, gradient.abs().max().item())
+        torch.testing.assert_close(together[key] - start[key], gradient, rtol=1e-5, atol=1e-5)
+    assert largest > 0.1
+
+
+def test_no_image_is_seen_twice_and_one_rank_speaks(train, tmp_path):
+    seen = tmp_path / "seen.txt"
+    first, second = train("--log_every", 1, env={"SEEN": str(seen)})
+    assert sorted(seen.read_text().splitlines()) == sorted(f"{epoch} {i}.jpg" for epoch in (1, 2) for i in range(22))
+    assert [line.split(" box ")[0] for line in first.out.splitlines() if line.startswith("epoch 1/2")] == [
+        *(f"epoch 1/2 step {step}/3" for step in (1, 2, 3)),
+        "epoch 1/2 mean",
+    ]
+    assert "batch 8, shared by 2 ranks" in first.out
+    assert (first.err, second.out, second.err) == ("", "", "")
+
+
+def test_a_rank_that_hangs_is_given_up(start, folder):
+    first, second = start("--rank_timeout", 0.1, "--log_every", 1, fault="hang_step=5@1")
+    first.end(30).refuses("rank 0: another rank ended, or did not answer within 0.1 minutes", "--rank_timeout")
+    assert second.process.is_alive()
+    assert read_last(folder / LAST, NAME).state["epoch"] == 1
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("[/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711", UserError),
+        ("Timed out waiting 3000ms for recv operation to complete", UserError),
+        ("Application timeout caused pair closure", UserError),
+        ("The size of tensor a (3) must match the size of tensor b (4)", RuntimeError),
+    ],
+)
+def test_what_the_loss_of_a_rank_looks_like(monkeypatch, message, error):
+    for name, value in environments(2)[1].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("utils.distributed._connect", lambda *_: None)
+    said = "rank 1: another rank ended" if error is UserError else "size of tensor"
+    with pytest.raises(error, match=said), init_distributed(torch.device("cpu"), 1):
+        raise RuntimeError(message)
+
+
+def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(train, folder, undisturbed):
+    first, second = train("--save_minutes", 0, fault="kill_step=5@1")
+    assert second.status == -signal.SIGKILL
+    first.refuses("rank 0: another rank ended", "--resume")
+    assert {each.status for each in train("--resume")} == {0}
+    assert_same(folder, undisturbed)
+
+
+def test_three_ranks_go_on_as_if_nothing_had_happened(train, folder, tmp_path):
+    """Three numbers have two sums, and the order of the ranks' additions must not change over a restart."""
+    assert [each.status for each in train(ranks=3, folder=tmp_path / "undisturbed")] == [0, 0, 0]
+    assert [each.status for each in train(ranks=3, fault="term_step=2@0")] == [143] * 3
+    assert [each.status for each in train("--resume", ranks=3)] == [0, 0, 0]
+    assert_same(folder, tmp_path / "undisturbed")
+
+
+def test_a_rank_that_waits_for_the_others_can_be_ended(label, folder):
+    first = Run(folder, "none=0", "--training_dataset", label, *SMALL, env=environments(2)[0])
+    time.sleep(1)  # it comes this far in a fifth of that; earlier, it must end as well
+    first.send(signal.SIGTERM)
+    assert first.end(5).status == -signal.SIGTERM
+
+
+def test_half_of_what_torchrun_says_is_refused(train):
+    (alone,) = train(ranks=1, env={"WORLD_SIZE": "2", "RANK": "0"})
+    alone.refuses("WORLD_SIZE", "LOCAL_RANK and MASTER_ADDR and MASTER_PORT not", "start with torchrun")
+
+
+@pytest.mark.parametrize("fault", ["term_step=2@1", "term_step=2@0", "interrupt_step=5"])
+def test_a_stop_of_one_rank_stops_all_with_a_checkpoint(train, folder, undisturbed, fault):
+    outcomes = train(fault=fault)
+    assert [each.status for each in outcomes] == [130 if "interrupt" in fault else 143] * 2, outcomes
+    assert "Traceback" not in outcomes[0].err + outcomes[1].err
+    assert {each.status for each in train("--resume")} == {0}
+    assert_same(folder, undisturbed)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_stop_of_one_rank_while_it_scores_stops_all(train, tmp_path, rank):
+    dev = draw_dataset(tmp_path / "dev", 4, first=50)
+    outcomes = train("--val_dataset", dev, "--val_every", 1, fault=f"term_scoring=1@{rank}")
+    assert [each.status for each in outcomes] == [143, 143], outcomes
+
+
+def test_a_full_disk_ends_all_ranks_in_one_line(train, folder):
+    first, second = train(fault="full_disk=2@0")
+    first.refuses(folder / LAST, "No space left on device")
+    assert (second.status, second.err) == (2, "")
+
+
+def test_another_number_of_ranks_is_named(train, folder):
+    assert {each.status for each in train(fault="term_step=2@0")} == {143}
+    (alone,) = train("--resume", ranks=1)
+    assert alone.status == 0
+    (line,) = alone.err.strip().splitlines()
+    assert line.startswith("warning: changed since the checkpoint")
+    assert line.endswith("ranks 2 -> 1")
+
+
+@pytest.mark.parametrize(
+    ("flags", "what"),
+    [(("--batch_size", 1), "--batch_size 1 cannot be shared among 2 ranks"), ((), "1 images cannot be shared")],
+)
+def test_more_ranks_than_images_are_refused_in_one_line(train, tmp_path, flags, what):
+    if not flags:
+        flags = ("--training_dataset", draw_dataset(tmp_path / "one", 1))
+    first, second = train(*flags)
+    first.refuses(what, "--nproc_per_node")
+    assert (second.status, second.err) == (2, "")
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_sync_bn_without_gpus_is_refused(train, ranks):
+    first, *others = train("--sync_bn", ranks=ranks)
+    first.refuses("--sync_bn", "GPUs", "say --sync_bn false")
+    assert [(each.status, each.err) for each in others] == [(2, "")] * (ranks - 1)
+
+
+def test_sync_bn_keeps_the_names_of_the_weights():
+    network = RetinaFace(NETWORKS["mobile0.25"])
+    names = list(network.state_dict())
+    assert list(nn.SyncBatchNorm.convert_sync_batchnorm(network).state_dict()) == names
+
+
+# ---------------------------------------------------------------- started by torchrun
+
+
+ON_ONE_MACHINE = ("--standalone", "--nproc_per_node=2", "--max_restarts=1")
+
+
+def torchrun(label: Path, folder: Path, fault: str, *flags, where=ON_ONE_MACHINE) -> subprocess.Popen:
+    command = [sys.executable, "-m", "torch.distributed.run", *where, "tests/helpers/run_with_fault.py", fault]
+    command += ["train.py", "--training_dataset", label, "--save_folder", folder, "--resume"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*map(str, (*command, *SMALL, *flags))], cwd=ROOT, env=environment, stdout=pipe, text=True)
+
+
+def test_a_killed_rank_is_started_again_by_torchrun_and_nothing_is_lost(label, folder, undisturbed):
+    out, _ = (process := torchrun(label, folder, "kill_step=5@1", "--save_minutes", 0)).communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert "resumed after epoch 1 and 7 images" in out
+    assert_same(folder, undisturbed)
+
+
+def test_a_killed_rank_of_two_machines_is_started_again_and_nothing_is_lost(label, folder, undisturbed):
+    """Each machine's torchrun counts the restarts of its own, and no two of these counts need be equal."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"--rdzv_endpoint=localhost:{free.getsockname()[1]}"
+    machine = ("--nnodes=2", "--nproc_per_node=1", "--rdzv_backend=c10d", endpoint, "--rdzv_id=1", "--max_restarts=3")
+    machine += ("--monitor_interval=0.1",)
+    flags = ("--save_minutes", 0, "--rank_timeout", 0.5)
+    machines = [torchrun(label, folder, "kill_step=5@1", *flags, where=machine) for _ in range(2)]
+    outs = [process.communicate(timeout=120)[0] for process in machines]
+    assert [process.returncode for process in machines] == [0, 0], outs
+    assert "resumed after epoch 1 and 7 images" in outs[0] + outs[1]
+    assert_same(folder, undisturbed)
+
+
+def test_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, undisturbed):
+    process = torchrun(label, folder, "await_stop=2", "--log_every", 1)
+    for line in process.stdout:
+        if "step 1/3" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode
+    assert f"go on with --resume: {folder / LAST}" in out
+    assert read_last(folder / LAST, NAME).state["epoch"] == 0
+    assert {each.status for each in train("--resume")} == {0}
+    assert_same(folder, undisturbed)

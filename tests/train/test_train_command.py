@@ -1,0 +1,310 @@
+"""train.py as a user runs it."""
+
+import multiprocessing
+import os
+import re
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.images import draw_image
+from tests.helpers.scripts import shown_in_terminal
+from tests.helpers.training import FAST, equal, events, scalars, weights
+
+
+@pytest.fixture
+def train(script, dataset, tmp_path):
+    """Run train.py on the small dataset: train("--epochs", 1, ...) -> Outcome; checkpoints go to tmp_path/weights."""
+
+    def call(*arguments, flags=FAST):
+        where = ("--training_dataset", dataset, "--save_folder", tmp_path / "weights")
+        if "--resume_net" in arguments:
+            flags = [flag for flag in flags if flag != "--no_pretrain"]
+        return script("train.py", *where, *flags, *arguments)
+
+    return call
+
+
+def test_checkpoints_are_written_on_schedule(train, tmp_path):
+    outcome = train("--epochs", 5, "--save_every", 2)
+    assert outcome.status == 0, outcome.err
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == [
+        "mobilenet0.25_Final.pth",
+        "mobilenet0.25_curves.png",
+        "mobilenet0.25_epoch_2.pth",
+        "mobilenet0.25_epoch_4.pth",
+        "mobilenet0.25_epoch_5.pth",
+        "mobilenet0.25_last.ckpt",
+        "mobilenet0.25_log.csv",
+        "mobilenet0.25_tensorboard",
+    ]
+    assert equal(
+        weights(tmp_path / "weights" / "mobilenet0.25_Final.pth"),
+        weights(tmp_path / "weights" / "mobilenet0.25_epoch_5.pth"),
+    )
+
+
+def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
+    start = random_weights["mobile0.25"]
+    flags = ("--epochs", 2, "--lr", 0.01, "--finetune_epochs", 1, "--finetune_from", 1, "--val_dataset", dataset)
+    flags += ("--accumulate", 2, "--seed", 7)
+    first, *_ = train(*flags, "--resume_net", start).out.split("\nepoch 1/2 ")
+    lines = dict(line.split(maxsplit=1) for line in first.splitlines())
+    assert lines["network"] == f"mobilenet0.25, 426,608 weights, from {start}"
+    assert lines["data"] == "6 images with 9 faces at 64 px, batch 4 x 2 a step; dev set 6 images"
+    assert lines["epochs"] == "1 to 2, lr 0.01; then 1 more from 1, lr 1e-05, seed 7"
+    assert lines["device"] == f"CPU with {torch.get_num_threads()} threads, float32, 0 loader workers"
+    for part in ("version ", "PyTorch ", "OpenCV ", "Python "):
+        assert part in lines["program"]
+    resumed = train("--resume", "--finetune_epochs", 2, flags=()).out
+    assert "426,608 weights, resumed after epoch 2\n" in resumed
+    assert "\nepochs   2 to 3, lr 1e-05, seed 7\n" in resumed
+
+
+def test_an_epoch_in_which_no_face_is_learnt_is_said(train, dataset):
+    rows = [line if line.startswith("#") else "1 1 0.02 0.02" for line in dataset.read_text().splitlines()]
+    dataset.write_text("\n".join(rows))
+    outcome = train("--epochs", 1)
+    assert outcome.status == 0 and outcome.err.count("no prior box overlaps any face") == 1
+    assert "python -m tools.check" in outcome.err
+
+
+def test_images_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_path):
+    for number in range(4):
+        draw_image(tmp_path / "studio" / f"{number}.jpg", [], seed=40 + number)
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_image(dataset.parent / "images" / "6.jpg", [], seed=50)
+    flags = ("--epochs", 1, "--batch_size", 11, "--negatives", tmp_path / "studio")
+    learnt = {}
+    for count in (0, 1, 200):
+        outcome = train(*flags, "--faceless_negatives", count)
+        assert outcome.status == 0, outcome.err
+        assert "data     11 images with 9 faces, 5 without at 64 px" in outcome.out
+        mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
+        learnt[count] = {name: float(mean[mean.index(name) + 1]) for name in ("box", "class")}
+    assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
+    assert learnt[0]["class"] < learnt[1]["class"] < learnt[200]["class"]
+    train(*flags, "--negatives", tmp_path / "none").refuses("none: cannot be read")
+    images = dataset.parent / "images"
+    train(*flags, "--negatives", images).refuses(images / "0.jpg", "has faces in", "6 of the 7", "--negatives")
+
+
+def test_images_without_targets_that_may_show_faces_teach_nothing(train, dataset):
+    """One cannot be read, one has its only face outside: no face is known in them, but there may be one."""
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n10 10 30 30\n# 7.jpg\n-90 -90 20 20\n")
+    (dataset.parent / "images" / "6.jpg").write_bytes(b"no image")
+    draw_image(dataset.parent / "images" / "7.jpg", [], seed=50)
+    learnt = []
+    for count in (0, 200):
+        outcome = train("--epochs", 1, "--batch_size", 8, "--skip_unreadable", "--faceless_negatives", count)
+        assert outcome.status == 0, outcome.err
+        mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
+        learnt.append(mean[mean.index("class") + 1])
+    assert learnt[0] == learnt[1]
+
+
+def test_training_lowers_the_loss(train):
+    outcome = train("--epochs", 12, "--lr", 0.01)
+    losses = [float(line.split(" class ")[1].split()[0]) for line in outcome.out.splitlines() if " mean " in line]
+    assert len(losses) == 12
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_phase_two_starts_at_its_epoch_with_its_lr_and_the_decays_to_come(train, tmp_path):
+    assert train("--epochs", 2).status == 0
+    start = tmp_path / "weights" / "mobilenet0.25_epoch_2.pth"
+    outcome = train("--resume_net", start, "--resume_epoch", 2, "--lr", 1e-4, "--epochs", 5, "--decay_epochs", 1, 2, 4)
+    means = [line.split() for line in outcome.out.splitlines() if " mean " in line]
+    assert [(words[1], words[words.index("lr") + 1]) for words in means] == [
+        ("3/5", "0.0001"),
+        ("4/5", "0.0001"),
+        ("5/5", "1e-05"),
+    ]
+    assert (tmp_path / "weights" / "mobilenet0.25_epoch_5.pth").exists()
+
+
+def test_resume_net_starts_from_its_weights(train, tmp_path, random_weights):
+    outcome = train("--resume_net", random_weights["mobile0.25"], "--epochs", 1, "--lr", 0)
+    assert outcome.status == 0
+    final, start = weights(tmp_path / "weights" / "mobilenet0.25_Final.pth"), weights(random_weights["mobile0.25"])
+    assert torch.equal(final["BboxHead.0.conv1x1.weight"], start["BboxHead.0.conv1x1.weight"])
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_path):
+    final = tmp_path / "weights" / "mobilenet0.25_Final.pth"
+    results = []
+    for seed, workers in ((1, 0), (1, 2), (2, 0)):
+        torch.manual_seed(len(results))  # what was drawn before must not matter
+        np.random.seed(len(results))
+        assert train("--epochs", 2, "--seed", seed, "--num_workers", workers).status == 0
+        results.append(weights(final))
+    assert equal(results[0], results[1])
+    assert not equal(results[0], results[2])
+
+
+def test_tensorboard_has_a_point_of_every_short_epoch_with_the_lr_of_its_step(train, tmp_path):
+    assert train("--epochs", 3, "--batch_size", 6, "--schedule", "cosine").status == 0
+    folder = tmp_path / "weights" / "mobilenet0.25_tensorboard"
+    assert [step for step, _ in scalars(folder, "loss/total")] == [1, 2, 3]
+    assert [value for _, value in scalars(folder, "lr")] == pytest.approx([1e-3, 7.5e-4, 2.5e-4])
+    train("--epochs", 1)  # a new run hides what an older one wrote
+    assert [step for step, _ in scalars(folder, "loss/total")] == [2]
+    assert len(events(folder).Images("training samples")) == 1
+
+
+@pytest.mark.parametrize("columns", [80, 0])
+def test_a_terminal_has_a_bar_that_says_when_the_run_ends(dataset, tmp_path, columns):
+    """A terminal of 0 columns does not know its size."""
+    flags = ("--training_dataset", dataset, "--save_folder", tmp_path, *FAST, "--batch_size", 1, "--epochs", 2)
+    shown = shown_in_terminal(columns, "train.py", *flags)
+    bars = [part for part in re.split("[\r\n]", shown) if "ends in" in part]
+    assert any(
+        re.search(r"epoch 1/2 .*/6 .*(step/s|s/step), ends in 0:0\d:\d\d, box \d+\.\d{3} class \d", bar) for bar in bars
+    ), shown
+    assert max(map(len, bars)) <= 80
+    assert "epoch 1/2 step" not in shown
+
+
+def test_a_log_gets_a_line_every_n_iterations_and_no_bar(train):
+    outcome = train("--epochs", 1, "--batch_size", 1, "--log_every", 2)
+    assert [line.split(" box ")[0] for line in outcome.out.splitlines() if " step " in line] == [
+        f"epoch 1/1 step {i}/6" for i in (2, 4, 6)
+    ]
+    assert outcome.err == ""
+
+
+def test_resnet50_trains(train, tmp_path):
+    outcome = train("--network", "resnet50", "--epochs", 1)
+    assert outcome.status == 0, outcome.err
+    assert (tmp_path / "weights" / "Resnet50_Final.pth").exists()
+
+
+def test_backbone_weights_are_used(script, dataset, tmp_path, shared):
+    backbone = shared / "weights" / "mobilenetV1X0.25_pretrain.tar"
+    flags = [flag for flag in FAST if flag != "--no_pretrain"]
+    outcome = script(
+        "train.py", "--training_dataset", dataset, "--save_folder", tmp_path, *flags,
+        "--backbone_weights", backbone, "--lr", 0, "--epochs", 1,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    published = torch.load(backbone, weights_only=True, map_location="cpu")["state_dict"]
+    trained = weights(tmp_path / "mobilenet0.25_Final.pth")
+    assert torch.equal(trained["body.stage3.1.3.weight"], published["module.stage3.1.3.weight"])
+
+
+def test_boxes_that_were_mended_are_counted_in_one_line(train, dataset):
+    text = dataset.read_text().replace("# 0.jpg\n", "# 0.jpg\n-5 10 30 30\n5 5 0 9\n200 5 9 9\n")
+    dataset.write_text(text)
+    outcome = train("--epochs", 2)
+    assert outcome.status == 0
+    (line,) = outcome.err.strip().splitlines()
+    assert line.startswith("labels: 1 boxes reached outside their image and were clipped, 2 had no size")
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, tmp_path):
+    folder = tmp_path / "weights"
+    outcome = train("--epochs", 30, "--lr", 1e4, "--save_every", 1)
+    outcome.refuses("not finite", "epoch ", "step ", "faces/images/", "lower --lr")
+    stopped_in = int(outcome.err.split("in epoch ")[1].split(",")[0])
+    expected = {f"mobilenet0.25_epoch_{n}.pth" for n in range(1, stopped_in)}
+    assert {path.name for path in folder.glob("*.pth")} == expected
+    for path in folder.glob("*.pth"):
+        assert all(value.isfinite().all() for value in weights(path).values())
+
+
+def test_weights_that_are_not_finite_are_never_written(train, tmp_path):
+    outcome = train("--epochs", 1, "--batch_size", 6, "--lr", 1e38)
+    outcome.refuses("the weights are not finite", "epoch ", "lower --lr")
+    assert not list((tmp_path / "weights").glob("*.pth")) + list((tmp_path / "weights").glob("*.ckpt"))
+
+
+def test_bad_datasets_are_refused(train, dataset, tmp_path):
+    train("--training_dataset", tmp_path / "none.txt").refuses(tmp_path / "none.txt", "python -m tools.sample")
+    for row in ("1 2 3", "1 2 three 4", "1 2 -3 4"):
+        dataset.write_text(f"# 0.jpg\n{row}\n")
+        train().refuses(f"{dataset}:2: found '{row}'")
+    train("--training_dataset", dataset.parent).refuses("is a folder", dataset)
+    train("--training_dataset", dataset.parent / "images").refuses("is a folder", dataset)
+    dataset.write_text("")
+    train().refuses(dataset, "empty")
+    dataset.write_text("# ../../x.jpg\n1 2 3 4\n")
+    train().refuses("../../x.jpg", "inside")
+    dataset.write_text("# absent.jpg\n1 2 3 4\n")
+    train().refuses("absent.jpg: no such image")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_truncated_image_is_named_from_a_worker_too(train, dataset, workers):
+    image = dataset.parent / "images" / "3.jpg"
+    image.write_bytes(image.read_bytes()[:300])
+    train("--epochs", 1, "--num_workers", workers).refuses(f"error: {image}: the image ends early")
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the worker must inherit the fault")
+def test_a_worker_that_is_killed_stops_the_run_with_advice(train, monkeypatch):
+    monkeypatch.setattr("data.dataset.read_image", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    train("--tensorboard", "false", "--epochs", 1, "--num_workers", 1).refuses(
+        "a process that reads images was killed", "--num_workers"
+    )
+
+
+def test_what_is_no_image_is_named(train, dataset):
+    (dataset.parent / "images" / "3.jpg").write_text("hello")
+    train("--epochs", 1).refuses("3.jpg: is not an image")
+
+
+def test_bad_weights_are_refused(train, tmp_path, random_weights):
+    train("--resume_net", tmp_path / "none.pth").refuses("none.pth: no such weights file")
+    train("--resume_net", random_weights["resnet50"]).refuses("resnet50.pth: does not fit this network")
+    flags = [flag for flag in FAST if flag != "--no_pretrain"]
+    train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses("resnet50.pth: does not fit")
+
+
+def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    train("--device", "cuda").refuses("device 'cuda'", "no CUDA here")
+    train("--device", "gpu").refuses("device 'gpu'")
+    train("--device", "mps").refuses("device 'mps'", "expected cpu")
+    train("--resume_epoch", 9).refuses("--resume_epoch 9", "--resume_net")
+    train("--resume_net", random_weights["mobile0.25"], "--resume_epoch", 9, "--epochs", 9).refuses("nothing is left")
+    (tmp_path / "file").write_text("")
+    train("--save_folder", tmp_path / "file" / "weights").refuses("file/weights: the output folder cannot be written")
+    for flag, value, expected in (
+        ("--batch_size", 0, "1 or more"),
+        ("--epochs", 0, "1 or more"),
+        ("--save_every", 0, "1 or more"),
+        ("--image_size", 32, "64 or more"),
+        ("--lr", "-1", "0 or more"),
+        ("--momentum", "nan", "0 or more"),
+        ("--seed", "9" * 20, "0 or more"),
+    ):
+        outcome = train(flag, value)
+        assert outcome.status == 2
+        assert f"argument {flag}: found {value}; expected {expected}" in outcome.err
+    assert "not allowed with" in train("--backbone_weights", "x.pth").err
+
+
+def test_help_explains_every_flag(script):
+    outcome = script("train.py", "--help")
+    assert outcome.status == 0
+    flags = (
+        "--training_dataset --network --num_workers --lr --momentum --resume_net --resume_epoch --weight_decay --gamma"
+        " --save_folder --batch_size --epochs --decay_epochs --image_size --seed --device --save_every"
+        " --backbone_weights --no_pretrain"
+    )
+    for flag in flags.split():
+        assert f"  {flag} " in outcome.out
+
+
+def test_images_with_landmarks_and_without_train_together(script, tmp_path):
+    draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
+    draw_image(tmp_path / "images" / "b.jpg", [(10, 20, 40, 50)])
+    draw_image(tmp_path / "images" / "c.jpg", [])
+    points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
+    (tmp_path / "label.txt").write_text(f"# a.jpg\n30 20 40 50 {points}\n# b.jpg\n10 20 40 50\n# c.jpg\n")
+    outcome = script("train.py", "--training_dataset", tmp_path / "label.txt", "--save_folder", tmp_path,
+                     *FAST, "--epochs", 1)  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert float(outcome.out.split(" landmark ")[1].split()[0]) > 0

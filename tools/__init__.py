@@ -1,0 +1,1 @@
+"""Commands that help with a dataset: check, convert, show, sample and statistics."""

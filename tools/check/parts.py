@@ -1,0 +1,186 @@
+"""The parts of a dataset: an annotation and the images that it is about."""
+
+import os
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from data.annotations import find_annotations, read_annotations
+from data.annotations.problems import Problem
+from data.annotations.record import Annotations
+from data.image_files import IMAGE_SUFFIXES, files_below, images_by_name, usual_images
+from data.splits import ANNOTATION_NAMES, FIXED, LABELS
+from utils.errors import UserError
+from utils.files import path_inside
+
+# What the names of parts begin with that are trained on, tuned with and scored, in the order of the parts: copies are
+# looked for in a part and in those before it, so that they are named where scores are measured.
+SPLIT_WORDS = (("train",), ("val", "dev"), ("test", "eval"))
+LISTS = "*_list.txt"
+
+
+@dataclass
+class Part:
+    """One annotation with its images.
+
+    Attributes:
+        name: what people call it, "train" for one.
+        rank: the index in SPLIT_WORDS of what it is for, None where its folder's name does not tell.
+        path, kind: the annotation and its format; a list of names has no faces.
+        annotations: its P records with F faces, without what could not be read.
+        problems: what could not be read, with its place, and whose it is.
+        lists: the lists of names beside an annotation with faces, with (name, place) of what is in each.
+        images: folder of the images.
+    """
+
+    name: str
+    rank: int | None
+    path: Path
+    kind: str
+    annotations: Annotations
+    problems: list[Problem]
+    lists: dict[Path, list[tuple[str, str]]]
+    images: Path
+
+    @property
+    def list_names(self) -> list[tuple[str, str]]:
+        """(name, place) of what is in all the lists."""
+        return [named for names in self.lists.values() for named in names]
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Paths below `images` of all images there, and of those that are named and no image by their suffix."""
+        found = files_below(self.images, IMAGE_SUFFIXES)
+        named = set(map(self._plain, self.annotations.names)) - {*found, ""}
+        return found + sorted(name for name in named if os.path.isfile(self.images / name))
+
+    @cached_property
+    def file_of(self) -> np.ndarray:
+        """(P,) int64: the index in `files` of each record's image, -1 where it is missing.
+
+        A name without a suffix, as Laboro TV's IDs, means the image of any suffix, if there is only one.
+        """
+        by_name = images_by_name(self.files)
+        found = [by_name.get(self._plain(name), []) for name in self.annotations.names]
+        return np.array([files[0] if len(files) == 1 else -1 for files in found], np.int64)
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The paths of `files`."""
+        return [self.images / name for name in self.files]
+
+    def _plain(self, name: str) -> str:
+        """Return a name without "./" and "//" in it, and "" for one that leads outside the folder."""
+        try:
+            path_inside(self.images, name)
+        except UserError:
+            return ""
+        return posixpath.normpath(name)
+
+
+def rank_of(name: str) -> int | None:
+    """Return the index in SPLIT_WORDS of what a part is for by the name of its folder, None where that is not clear."""
+    return next((rank for rank, words in enumerate(SPLIT_WORDS) if name.lower().startswith(words)), None)
+
+
+def fixed_name(name: str) -> str:
+    """Return what a cleaned copy is called: label_fixed.txt for label.txt."""
+    path = PurePath(name)
+    return f"{path.stem}{FIXED}{path.suffix}"
+
+
+def find_parts(
+    paths: Sequence[str | Path], images: str | Path | None = None, category: str | None = None
+) -> list[Part]:
+    """Read the parts of datasets, in the order train, val, test and then the others, each as they are named.
+
+    Parts of the same name are called by their paths.
+
+    Args:
+        paths: each an annotation, a folder with one and `images/`, or a folder of such folders.
+        images: folder of the images, where there is a single annotation; None: that of `usual_images`.
+        category: as for `read_annotations`.
+
+    Raises:
+        UserError: nothing to check, an annotation that cannot be read at all, that is named twice, that has no
+            images, or whose images are not there.
+    """
+    found = [part for path in map(Path, paths) for part in _look_into(path, images)]
+    if images is not None and len(found) > 1:
+        raise UserError(f"{images}: --images is for one annotation, but {len(found)} were found; name one of them")
+    is_clear = len({name for name, _, _ in found}) == len(found)
+    parts = [
+        _read(name if is_clear else str(path), rank_of(name), path, folder, category) for name, path, folder in found
+    ]
+    seen = set()
+    for part in parts:
+        if part.path.resolve() in seen:
+            raise UserError(f"{part.path}: is named twice; all of its images would be copies")
+        seen.add(part.path.resolve())
+        if len(part.annotations) == 0 and not part.problems:
+            raise UserError(f"{part.path}: has no images; expected an annotation that names some")
+        if len(part.file_of) and (part.file_of < 0).all():
+            raise UserError(
+                f"{part.path}: none of its {len(part.annotations)} images is in {part.images}; name their folder with"
+                " --images, or is this the annotation of another dataset?"
+            )
+    return sorted(parts, key=lambda part: len(SPLIT_WORDS) if part.rank is None else part.rank)
+
+
+def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
+    """Return the name, the annotation (file or folder) and the images' folder of each part."""
+    if path.is_file():
+        return [(path.resolve().parent.name, path, Path(images or usual_images(path)))]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such dataset; name its folder or a label file")
+    if images is not None or (path / "images").is_dir():
+        return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
+    folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
+    usual = usual_images(path)
+    if not folders and usual.is_dir():  # of labels/ beside images/, or of labels that are among their images
+        is_beside = usual.parent == Path(os.path.abspath(path)).parent
+        return [((path.resolve().parent if is_beside else path.resolve()).name, _annotation_in(path), usual)]
+    if not folders:
+        raise UserError(
+            f"{path}: has no images/ and no folders that have it, as train/images/ is; name a label file or a folder"
+            " with one, and the images with --images"
+        )
+    return [(folder.name, _annotation_in(folder), folder / "images") for folder in folders]
+
+
+def _annotation_in(folder: Path) -> Path:
+    """Return the annotation in a part's folder: one of the usual names, the only one with faces, or else the list."""
+    for name in (*LABELS.values(), *ANNOTATION_NAMES.values()):
+        if (folder / name).exists():
+            return folder / name
+    lists = sorted(folder.glob(LISTS))
+    try:
+        return find_annotations(folder)[1]
+    except UserError:
+        if len(lists) != 1:
+            raise
+        return lists[0]
+
+
+def _read(name: str, rank: int | None, path: Path, images: Path, category: str | None) -> Part:
+    if not images.is_dir():
+        raise UserError(f"{images}: no such folder of images; name it with --images")
+    problems = []
+    kind, path = find_annotations(path)
+    annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
+    lists = {}
+    if kind != "list":
+        # Of a cleaned copy, the lists that belong to it are cleaned, too.
+        is_fixed = (path.name if path.is_dir() else path.stem).endswith(FIXED)
+        for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
+            lists[file] = []
+            try:
+                listed = read_annotations(file, "list")
+                lists[file] += zip(listed.names, listed.places.images, strict=True)
+            except UserError as error:
+                problems.append(Problem(str(error), None))
+    return Part(name, rank, path, kind, annotations, problems, lists, images)

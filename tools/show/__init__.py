@@ -1,0 +1,1 @@
+"""Looking at a dataset: contact sheets of its images, of training samples, and plots of its distributions."""

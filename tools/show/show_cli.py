@@ -1,0 +1,215 @@
+r"""Look at a dataset: contact sheets of its images or of training samples, and plots of its distributions.
+
+    python -m tools.show data/tvface/train/label.txt                       # 24 random images: sheet.jpg
+    python -m tools.show data/tvface/train/label.txt --pick smallest       # cuts around the smallest faces
+    python -m tools.show data/tvface/train/label.txt --names a.jpg b       # these images
+    python -m tools.show data/tvface/train/label.txt --augmented --priors  # what the network learns: samples.jpg
+    python -m tools.show data/tvface/train/label.txt --statistics          # statistics.png
+
+Ignored faces, which neither count nor are learnt, are drawn in a colour of their own, and not picked or measured.
+
+Each cell has a number, by which its image's name is found in what is printed. The colours are explained at the end
+of a sheet. No window is needed.
+
+Exit status: 0, 2 for a mistake, 3 where all is done but for images that cannot be read, which are named.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.annotations import read_annotations
+from data.annotations.record import Annotations
+from data.config import NETWORKS
+from data.dataset import FaceDataset
+from data.image_files import ImageFolder, usual_images
+from layers.functions.prior_box import PriorBox
+from layers.matching import MIN_BEST_IOU, match, pairwise_iou
+from layers.modules.multibox_loss import MultiBoxLoss
+from tools.show.grid import Cell, check_size, contact_sheet
+from tools.show.samples import Matcher, first_samples, show_samples
+from tools.show.sheet import choose_by_size, choose_named, choose_random, show_images
+from tools.show.statistics_plots import draw_statistics
+from tools.statistics import distributions, image_sizes
+from utils.box_utils import point_form
+from utils.errors import UNREADABLE, UserError
+from utils.files import write_image
+from utils.flags import image_side, natural_int, positive_int
+from utils.wording import counted, printable
+
+DEFAULTS = {"count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": "mobile0.25", "pick": "random"}
+IMAGES, NAMES, AUGMENTED, STATISTICS = "--pick", "--names", "--augmented", "--statistics"
+SHEETS = (IMAGES, NAMES, AUGMENTED)
+# What a flag goes with; elsewhere it would do nothing.
+GOES_WITH = {
+    "images": (IMAGES, NAMES, STATISTICS),
+    "category": (IMAGES, NAMES, STATISTICS),
+    "count": (IMAGES, AUGMENTED),
+    "columns": SHEETS,
+    "side": SHEETS,
+    "seed": (IMAGES, AUGMENTED),
+    "epoch": (AUGMENTED,),
+    "network": (AUGMENTED,),
+    "image_size": (AUGMENTED,),
+    "negatives": (AUGMENTED,),
+    "priors": (AUGMENTED,),
+}
+SUFFIXES = {
+    **dict.fromkeys(SHEETS, (".jpg", ".jpeg", ".png")),
+    STATISTICS: (".png", ".jpg", ".jpeg", ".pdf", ".svg"),
+}
+OUTPUTS = {IMAGES: "sheet.jpg", NAMES: "sheet.jpg", AUGMENTED: "samples.jpg", STATISTICS: "statistics.png"}
+LONGEST_NAME = 4096
+
+
+def main() -> None:
+    args, mode = _parse_flags()
+    if not args.labels.exists():
+        raise UserError(f"{args.labels}: no such label file; to draw a small dataset: python -m tools.sample")
+    images = args.images or usual_images(args.labels)
+    for folder in (images, args.negatives):
+        if folder and args.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"--out {args.out}: lies below {folder}, among the dataset's images; choose another place")
+    if mode == AUGMENTED:
+        errors = _show_augmented(args)
+    else:
+        annotations = read_annotations(args.labels, images=args.images, category=args.category)
+        if len(annotations) == 0:
+            raise UserError(f"{args.labels}: has no images; expected labels that name some")
+        show = _show_statistics if mode == STATISTICS else _show_images
+        errors = show(args, annotations, ImageFolder(images))
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    if errors:
+        raise SystemExit(UNREADABLE)
+
+
+def _parse_flags() -> tuple[argparse.Namespace, str]:
+    """Return the flags, defaults filled in, and the one that chooses what is shown.
+
+    Raises:
+        UserError: flags that do not go together.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("labels", type=Path, metavar="LABELS", help="label file or folder, in any format that eval.py reads")
+    add("--images", type=Path, metavar="FOLDER", help="of the images (default: images/ beside the labels)")
+    add("--category", metavar="NAME", help='the class of objects that is the face (default: "face", or the only class)')
+    add("--out", type=Path, metavar="FILE", help="the image that is written, or replaced (default: see above)")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--pick", choices=("random", "largest", "smallest"),
+        help="random images, or those with the largest or smallest faces, cut around these (default: random)",
+    )  # fmt: skip
+    modes.add_argument("--names", nargs="+", metavar="NAME", help="images as the labels name them, suffix or not")
+    modes.add_argument("--augmented", action="store_true", help="the first training samples of an epoch")
+    modes.add_argument("--statistics", action="store_true", help="plots of images' and faces' sizes, places, shapes")
+    add("--count", type=positive_int, metavar="N", help="at most so many cells (default: 24)")
+    add("--columns", type=positive_int, metavar="N", help="cells in a row (default: 6)")
+    add("--side", type=image_side, metavar="PX", help="width of a cell (default: 320)")
+    add("--seed", type=natural_int, metavar="N", help="of the random images, or of the training (default: 0)")
+    add("--epoch", type=natural_int, metavar="N", help="of --augmented (default: 0)")
+    add("--network", choices=list(NETWORKS), help="for which --augmented makes samples (default: mobile0.25)")
+    add("--image_size", type=image_side, metavar="PX", help="side of the samples (default: the network's)")
+    add("--negatives", type=Path, metavar="DIR", help="of further images, without faces, as train.py takes them")
+    add(
+        "--priors", action="store_true", default=None,
+        help="draw the prior boxes that match the faces of --augmented, and count the faces without any",
+    )  # fmt: skip
+    args = parser.parse_args()
+    mode = next((flag for flag in (NAMES, AUGMENTED, STATISTICS) if getattr(args, flag[2:])), IMAGES)
+    for flag, allowed in GOES_WITH.items():
+        if getattr(args, flag) is not None and mode not in allowed:
+            raise UserError(f"--{flag}: does nothing here; it goes with {' or '.join(allowed)}")
+    for flag, value in DEFAULTS.items():
+        if getattr(args, flag) is None:
+            setattr(args, flag, value)
+    args.out = args.out or Path(OUTPUTS[mode])
+    if args.out.suffix.lower() not in SUFFIXES[mode]:
+        raise UserError(f"--out {args.out}: its suffix must be one of {', '.join(SUFFIXES[mode])}")
+    return args, mode
+
+
+def _show_images(args: argparse.Namespace, annotations: Annotations, images: ImageFolder) -> list[str]:
+    """Write the sheet of random, named or extreme images; return a line for each that cannot be read."""
+    faces = None
+    if args.names:
+        pictures = choose_named(annotations, args.names)
+    elif args.pick == "random":
+        pictures = choose_random(annotations, args.count, args.seed)
+    else:
+        pictures, faces = choose_by_size(annotations, args.count, largest=args.pick == "largest")
+    check_size(len(pictures), args.columns, args.side)
+    cells, errors = show_images(annotations, pictures, faces, images, args.side)
+    _write_sheet(args, cells, errors)
+    return errors
+
+
+def _show_augmented(args: argparse.Namespace) -> list[str]:
+    """Write the sheet of training samples; return a line for each image that cannot be read."""
+    cfg = NETWORKS[args.network]
+    size = args.image_size or cfg["image_size"]
+    dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
+    keys = first_samples(dataset, args.epoch, args.count)
+    check_size(len(keys), args.columns, args.side)
+    threshold = MultiBoxLoss().overlap_threshold
+    shown = show_samples(dataset, keys, args.side, prior_matcher(cfg, size, threshold) if args.priors else None)
+    _write_sheet(args, shown.cells, shown.errors)
+    if args.priors:
+        print(
+            f"{shown.priors:,} prior boxes match the {shown.faces:,} faces, {shown.priors - shown.forced:,} by an IoU"
+            f" of {threshold:g} or more and {shown.forced:,} only as a face's best, from {MIN_BEST_IOU:g} on;"
+            f" no prior box matches {shown.unmatched:,} of the faces"
+        )
+    return shown.errors
+
+
+def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
+    """Return what finds, and tells from each other, the prior boxes that match the faces of a sample."""
+    priors = point_form(PriorBox(cfg, (size, size)).forward())
+    corners = priors.T.contiguous()
+
+    def find(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        positives, faces = match(boxes, corners, threshold)
+        overlaps = pairwise_iou(boxes, corners[:, positives])
+        forced = overlaps[faces, torch.arange(len(faces))] < threshold
+        return priors[positives], forced, torch.isin(torch.arange(len(boxes)), faces)
+
+    return find
+
+
+def _show_statistics(args: argparse.Namespace, annotations: Annotations, images: ImageFolder) -> list[str]:
+    """Write the plots; return a line for each image that cannot be read."""
+    sizes, errors = image_sizes(images, annotations.names)
+    _check_readable(len(sizes), errors)
+    values = distributions(annotations, sizes)
+    if not np.isfinite(values["relative_size"]).any():
+        raise UserError(
+            f"{args.labels}: has no faces that count in images that can be read, whose statistics these would be"
+        )
+    prior_sizes = [size for sizes in NETWORKS[args.network]["min_sizes"] for size in sizes]
+    draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
+    ignored = int(values["ignored"].sum())
+    others = f" and {ignored:,} that are ignored" if ignored else ""
+    print(f"{args.out}: {counted(len(sizes), 'image')}, {counted(len(values['size']), 'face')}{others}")
+    return errors
+
+
+def _write_sheet(args: argparse.Namespace, cells: Sequence[Cell], errors: Sequence[str]) -> None:
+    _check_readable(len(cells), errors)
+    write_image(args.out, contact_sheet(cells, args.columns, args.side))
+    for number, cell in enumerate(cells, 1):
+        print(f"{number:4}  {printable(cell.name, LONGEST_NAME)}  ({cell.note or 'cannot be read'})")
+    print(f"{args.out}: {counted(len(cells), 'image')}")
+
+
+def _check_readable(count: int, errors: Sequence[str]) -> None:
+    if count == len(errors):
+        raise UserError(f"none of {counted(count, 'image')} can be read; are they in --images? First: {errors[0]}")
