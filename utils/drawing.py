@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 BOX_COLOR = (60, 220, 60)
 IGNORED_COLOR = (220, 120, 255)
@@ -74,6 +75,19 @@ def draw_boxes(
         boxes, landmarks = boxes[landmark_mask], landmarks[landmark_mask]
     _draw_landmarks(drawn, boxes, landmarks, thickness)
     return drawn
+
+
+def draw_faces(image: np.ndarray, target: Tensor, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """Return a copy of a training sample's image, at any scale, with the faces of its target.
+
+    Args:
+        image: (S, S, 3) uint8, BGR.
+        target: (N, 15) float32: box, five landmarks and label of each face, coordinates divided by the image's side;
+            landmarks are drawn where the label is 1.
+        colors: (N,) of the boxes, BGR.
+    """
+    values = len(image) * target[:, :14].numpy()
+    return draw_boxes(image, values[:, :4], values[:, 4:].reshape(-1, 5, 2), target[:, 14].numpy() > 0, colors)
 
 
 def _draw_landmarks(drawn: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray, thickness: int) -> None:

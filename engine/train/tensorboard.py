@@ -12,9 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from data.dataset import SampleInfo
-from tools.show.samples import draw_faces
 from utils.console import say
-from utils.drawing import BOX_COLOR, IGNORED_COLOR, tile
+from utils.drawing import BOX_COLOR, IGNORED_COLOR, draw_faces, tile
 from utils.errors import UserError
 from utils.files import make_folder
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
-from utils.drawing import draw_boxes, fit
+from utils.drawing import draw_boxes, draw_faces, fit
 from utils.wording import counted
 
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
@@ -98,15 +98,3 @@ def _draw_priors(image: np.ndarray, priors: np.ndarray, forced: np.ndarray) -> t
     image = draw_boxes(image, side * priors[forced], colors=[LEGEND[FORCED]] * int(forced.sum()))
     marks = {FORCED if one else MATCHING for one in forced}
     return image, marks
-
-
-def draw_faces(image: np.ndarray, target: Tensor, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Return a copy of a sample's image, at any scale, with the faces of its target.
-
-    Args:
-        image: (S, S, 3) uint8, BGR.
-        target: (N, 15), as FaceDataset gives it.
-        colors: (N,) of the boxes, BGR.
-    """
-    values = len(image) * target[:, :14].numpy()
-    return draw_boxes(image, values[:, :4], values[:, 4:].reshape(-1, 5, 2), target[:, 14].numpy() > 0, colors)
