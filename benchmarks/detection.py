@@ -35,11 +35,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.config import NETWORKS  # noqa: E402
 from data.image_files import find_images  # noqa: E402
 from engine.detect.image_list import Output, detect_listed, format_detections  # noqa: E402
 from models import detector as detector_module  # noqa: E402
 from models.detector import Detector  # noqa: E402
+from models.registry import NETWORKS  # noqa: E402
 from models.retinaface import RetinaFace  # noqa: E402
 from tools.sample.image import draw_image  # noqa: E402
 from utils.box_utils import decode, decode_landm  # noqa: E402
@@ -59,7 +59,7 @@ def main() -> None:
     if device.type == "cpu":
         keep_freed_memory()  # as val_tvface.py
     model = build_model(args)
-    detector = Detector(model, NETWORKS[args.network], device, amp=args.amp)
+    detector = Detector(model, NETWORKS[args.network].cfg, device, amp=args.amp)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{args.network}, {args.amp}, {where}; {show_versions()}; ms an image")
     print("     size batch   read prepare network choose suppress  write |   bare   loop ratio images/s |  usual ratio")
@@ -68,7 +68,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             names = store_images(originals, size, Path(folder), args.count)
             paths = [Path(folder, name) for name in names]
-            usual = time_usual(model, NETWORKS[args.network], paths, device) if args.usual else None
+            usual = time_usual(model, NETWORKS[args.network].cfg, paths, device) if args.usual else None
             for batch in args.batches:
                 stages = time_stages(detector, paths, batch)
                 bare, loop = time_loop(detector, Path(folder), names, batch, args.rounds)
@@ -95,7 +95,7 @@ def parse_flags() -> argparse.Namespace:
 
 
 def build_model(args: argparse.Namespace) -> RetinaFace:
-    model = RetinaFace(NETWORKS[args.network])
+    model = RetinaFace(NETWORKS[args.network].cfg)
     if args.trained_model:
         load_into(model, read_state_dict(args.trained_model), args.trained_model)
     else:

@@ -27,11 +27,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.config import NETWORKS  # noqa: E402
 from data.dataset import FaceDataset  # noqa: E402
 from engine.train.config import fill_in, parse_flags  # noqa: E402
 from engine.train.loop import Training  # noqa: E402
 from engine.train.report import gpu_memory  # noqa: E402
+from models.registry import NETWORKS  # noqa: E402
 from models.retinaface import RetinaFace  # noqa: E402
 from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory  # noqa: E402
 from utils.distributed import Ranks  # noqa: E402
@@ -88,7 +88,7 @@ def build_training() -> Training:
         keep_freed_memory()  # as train.py
     elif device.index is None:
         device = choose_device("cuda:0")  # one card, however many there are
-    cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
+    cfg = {**NETWORKS[flags.network].cfg, "image_size": flags.image_size}
     dataset = FaceDataset(flags.training_dataset, flags.image_size, flags.seed)
     torch.manual_seed(flags.seed)
     return Training(RetinaFace(cfg), cfg, flags, dataset, None, device, Ranks(), vars(flags))

@@ -37,5 +37,3 @@ cfg_re50 = {
 }
 
 BATCH_SIZE_OF_SEVERAL_CARDS = 32
-
-NETWORKS = {"mobile0.25": cfg_mnet, "resnet50": cfg_re50}

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 
-from data.config import NETWORKS
 from layers.functions.prior_box import PriorBox
 from models.folding import fold_batch_norm
+from models.registry import find_network
 from models.retinaface import RetinaFace
 from utils.box_utils import decode, decode_landm
 from utils.checkpoint import load_into, read_state_dict
@@ -106,15 +106,13 @@ class Detector:
         """Build a detector from a checkpoint.
 
         Args:
-            network: a key of data.config.NETWORKS.
+            network: a key of models.registry.NETWORKS.
             options: those of the class.
 
         Raises:
             UserError: a file that cannot be read, or the weights of another network.
         """
-        if network not in NETWORKS:
-            raise ValueError(f"found network {network!r}; expected one of {', '.join(NETWORKS)}")
-        cfg = NETWORKS[network]
+        cfg = find_network(network).cfg
         model = RetinaFace(cfg)
         load_into(model, read_state_dict(weights), weights)
         return cls(model, cfg, device, **options)

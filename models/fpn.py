@@ -14,7 +14,7 @@ class FPN(nn.Module):
         channels: of every output.
     """
 
-    def __init__(self, inputs: list[int], channels: int):
+    def __init__(self, inputs: tuple[int, int, int], channels: int):
         super().__init__()
         slope = leaky_slope(channels)
         self.output1 = conv_bn(inputs[0], channels, kernel=1, slope=slope)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models._utils import IntermediateLayerGetter
 
-from models.backbones import build_backbone
 from models.fpn import FPN
+from models.registry import find_network
 from models.ssh import SSH
 
 
@@ -25,10 +25,10 @@ class Head(nn.Module):
 
 
 class RetinaFace(nn.Module):
-    """The network alone: backbone weights are loaded by models.backbones.load_backbone_weights.
+    """The network alone: models.weights.load_backbone_weights loads the backbone's weights.
 
     Args:
-        cfg: a configuration of data/config.py.
+        cfg: a configuration of models.registry; its name decides the backbone.
         phase: "train" gives class logits, "test" gives class probabilities.
     """
 
@@ -37,9 +37,9 @@ class RetinaFace(nn.Module):
         if phase not in ("train", "test"):
             raise ValueError(f"phase is {phase!r}; expected 'train' or 'test'")
         self.phase = phase
-        self.body = IntermediateLayerGetter(build_backbone(cfg["name"]), cfg["return_layers"])
-        inputs, channels = cfg["in_channel"], cfg["out_channel"]
-        self.fpn = FPN([inputs * 2, inputs * 4, inputs * 8], channels)
+        network, channels = find_network(cfg["name"]), cfg["out_channel"]
+        self.body = IntermediateLayerGetter(network.build(), cfg["return_layers"])
+        self.fpn = FPN(network.channels, channels)
         self.ssh1, self.ssh2, self.ssh3 = SSH(channels), SSH(channels), SSH(channels)
         priors = [len(sizes) for sizes in cfg["min_sizes"]]
         self.ClassHead = nn.ModuleList(Head(channels, count, 2) for count in priors)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from data import pixel_ops as kernel
-from data.config import NETWORKS
 from models.detector import Detector
+from models.registry import NETWORKS
 from models.retinaface import RetinaFace
 from tests.helpers.compiled import without_compiled
 from tests.helpers.detections import DETECT_FLAGS
@@ -83,13 +83,13 @@ def drawn_sample(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory) -> dict[str, Path]:
-    """Checkpoints of untrained networks, by the name of --network."""
+    """Weights of the two published networks, untrained, by the value of --network."""
     folder = tmp_path_factory.mktemp("weights")
     paths = {}
-    for network, cfg in NETWORKS.items():
+    for network in ("mobile0.25", "resnet50"):
         torch.manual_seed(0)
         paths[network] = folder / f"{network}.pth"
-        save_state_dict(RetinaFace(cfg), paths[network])
+        save_state_dict(RetinaFace(NETWORKS[network].cfg), paths[network])
     return paths
 
 

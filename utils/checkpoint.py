@@ -52,11 +52,12 @@ def read_checkpoint(path: str | Path) -> object:
         ) from error
 
 
-def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path, name: str = "this network") -> None:
     """Load a state dict that must fit exactly.
 
     Args:
         source: the file that it came from, for the error.
+        name: of the network, for the error.
 
     Raises:
         UserError: keys that are missing, unexpected or of another shape, all of them counted, the first named.
@@ -68,10 +69,8 @@ def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path) ->
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
     if missing or unexpected or reshaped:
         kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-        found = "; ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
-        raise UserError(
-            f"{source}: does not fit this network; is it of another --network, or of a backbone alone? keys {found}"
-        )
+        found = ", ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
+        raise UserError(f"{source}: state dict does not match {name}: keys {found}")
     model.load_state_dict(state, strict=False)
 
 

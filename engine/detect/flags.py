@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.config import NETWORKS
 from models.detector import Detector, Scaling
+from models.registry import NETWORKS
 from utils.devices import keep_freed_memory
 from utils.distributed import device_of_rank
 from utils.flags import boolean, fraction, natural_int, positive_int
@@ -105,7 +105,7 @@ def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: fl
 
 def weights_file(flags: argparse.Namespace) -> Path:
     """Return the file of the weights that the flags name."""
-    return Path(flags.trained_model or f"weights/{NETWORKS[flags.network]['name']}_Final.pth")
+    return Path(flags.trained_model or f"weights/{NETWORKS[flags.network].cfg['name']}_Final.pth")
 
 
 def load_detector(flags: argparse.Namespace) -> Detector:

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import torch
 
-from data.config import NETWORKS
 from engine.detect.flags import add_threshold_flags, add_weights_flags, weights_file
 from engine.export.formats import compare_faces, compare_heads, export_onnx, export_torch, output_names
 from models.deployment import ImagesToFaces, RawHeads, nms_by_one_operator, nms_by_torchvision
 from models.detector import Detector
+from models.registry import NETWORKS
 from models.retinaface import RetinaFace
 from tools.sample.image import draw_image
 from utils.checkpoint import load_into, read_state_dict
@@ -32,7 +32,7 @@ def main(description: str) -> None:
         UserError: whatever the user can mend, or a file that does not find the same; it is not kept.
     """
     flags = _parse_flags(description)
-    cfg, weights = NETWORKS[flags.network], weights_file(flags)
+    cfg, weights = NETWORKS[flags.network].cfg, weights_file(flags)
     model = RetinaFace(cfg).eval()
     load_into(model, read_state_dict(weights), weights)
     originals = [read_image(path) for path in flags.check] or [draw_image(np.random.default_rng(0), (960, 540))[0]]

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from data.config import BATCH_SIZE_OF_SEVERAL_CARDS, NETWORKS
+from data.config import BATCH_SIZE_OF_SEVERAL_CARDS
+from models.registry import NETWORKS
 from utils.devices import usable_cores
 from utils.distributed import Ranks
 from utils.errors import UserError
@@ -62,7 +63,7 @@ def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Nam
         UserError: flags that contradict each other.
     """
     _check(flags)
-    cfg = NETWORKS[flags.network]
+    cfg = NETWORKS[flags.network].cfg
     several = max(cards, ranks.size) > 1
     own = {
         "batch_size": BATCH_SIZE_OF_SEVERAL_CARDS if several else cfg["batch_size"],

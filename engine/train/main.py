@@ -7,14 +7,14 @@ from argparse import Namespace
 
 import torch
 
-from data.config import NETWORKS
 from data.dataset import FaceDataset
 from engine.train.config import changed, fill_in, parse_flags
 from engine.train.loop import Training
 from engine.train.state import Checkpoint, last_checkpoint, read_last
 from engine.train.validate import DevSet
-from models.backbones import load_backbone_weights
+from models.registry import NETWORKS
 from models.retinaface import RetinaFace
+from models.weights import load_backbone_weights
 from utils.checkpoint import load_into, read_state_dict
 from utils.console import say
 from utils.devices import describe_computer, keep_freed_memory, usable_cores, visible_cards
@@ -47,7 +47,7 @@ def main(description: str) -> None:
         if checkpoint is not None:
             given = parse_flags(description, kept=checkpoint.flags)
         flags = ranks.raise_together(lambda: _filled_in(given, device, ranks))
-        cfg = {**NETWORKS[flags.network], "image_size": flags.image_size}
+        cfg = {**NETWORKS[flags.network].cfg, "image_size": flags.image_size}
         data = ranks.raise_together(lambda: _read_data(flags))
         network = ranks.raise_together(lambda: _build_network(flags, cfg, is_new=checkpoint is None))
         # The size of a batch depends on the number of cards, which may be another when the run goes on.
@@ -95,16 +95,16 @@ def _build_network(flags: Namespace, cfg: dict, is_new: bool) -> RetinaFace:
 
 def _checkpoint_to_resume(given: Namespace) -> Checkpoint | None:
     """Return the run that goes on; None for a new one."""
-    name = NETWORKS[given.network]["name"]
+    name = NETWORKS[given.network].cfg["name"]
     path = last_checkpoint(given.save_folder, name)
     if not given.resume:
         if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
             raise UserError("--max_restarts: give train.py --resume, too, or a restarted run begins from the start")
         return None
     if not path.exists():
-        for network, cfg in NETWORKS.items():
-            if last_checkpoint(given.save_folder, cfg["name"]).exists():
-                raise UserError(f"{path}: no such checkpoint, but one of another network; add --network {network}")
+        for network in NETWORKS.values():
+            if last_checkpoint(given.save_folder, network.cfg["name"]).exists():
+                raise UserError(f"{path}: no such checkpoint, but one of another network; add --network {network.flag}")
         say(f"{path}: no such checkpoint yet; starting from the beginning, with the flags given here")
         return None
     checkpoint = read_last(path, name)

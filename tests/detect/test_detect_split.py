@@ -86,7 +86,7 @@ def test_each_image_of_the_list_gets_a_file_at_its_path(script, images, tmp_path
 def test_a_network_for_each_name(script, images, random_weights, tmp_path):
     outcome = script("val_tvface.py", *images, "-m", random_weights["resnet50"], "--network", "resnet50")
     assert outcome.status == 0, outcome.err
-    script("val_tvface.py", *images, "--network", "resnet50").refuses("mobile0.25.pth: does not fit this network")
+    script("val_tvface.py", *images, "--network", "resnet50").refuses("mobile0.25.pth: state dict does not match")
 
 
 def test_threshold_top_k_and_keep_top_k_limit_what_is_written(script, images, tmp_path):

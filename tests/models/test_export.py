@@ -141,7 +141,7 @@ def test_no_input_is_overwritten(script, small, tmp_path):
 
 def test_weights_of_another_network_and_missing_packages_are_refused(script, small, tmp_path, monkeypatch):
     flags = (*small, "-o", tmp_path / "m.onnx")
-    script("export_onnx.py", *flags, "--network", "resnet50").refuses("does not fit this network")
+    script("export_onnx.py", *flags, "--network", "resnet50").refuses("state dict does not match this network")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     script("export_onnx.py", *flags).refuses("onnxruntime: not installed; pip install onnx onnxscript onnxruntime")
     assert not list(tmp_path.iterdir())

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from data import cfg_mnet, cfg_re50
-from data.config import NETWORKS
-from models.backbones import MobileNetV1, load_backbone_weights
+from models.backbones import MobileNetV1
+from models.registry import NETWORKS
 from models.retinaface import RetinaFace
+from models.weights import load_backbone_weights
 from utils.box_utils import decode, decode_landm
 from utils.checkpoint import load_into, read_state_dict
 from utils.errors import UserError
+
+PUBLISHED = ("mobile0.25", "resnet50")
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +28,18 @@ def relative_error(value, reference) -> float:
     return float(np.abs(value.numpy() - reference).max() / np.abs(reference).max())
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", PUBLISHED)
 def test_state_dict_has_the_published_keys_and_shapes(shared, network):
     expected = json.loads((shared / "reference" / "state_keys.json").read_text())[network]
-    state = RetinaFace(NETWORKS[network]).state_dict()
+    state = RetinaFace(NETWORKS[network].cfg).state_dict()
     assert {key: list(value.shape) for key, value in state.items()} == expected
 
 
 @pytest.mark.parametrize("phase", ["train", "test"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", PUBLISHED)
 def test_forward_of_filled_weights_equals_the_reference(shared, forward, network, phase):
     fill_state = runpy.run_path(str(shared / "reference" / "fill_state.py"))["fill_state"]
-    model = RetinaFace(NETWORKS[network], phase).eval()
+    model = RetinaFace(NETWORKS[network].cfg, phase).eval()
     model.load_state_dict(fill_state(model.state_dict()))
     with torch.inference_mode():
         outputs = model(torch.from_numpy(forward["input"]))
@@ -76,7 +79,7 @@ def test_mobilenet_backbone_weights_are_loaded(shared):
 
 
 def test_mobilenet_classifier_takes_its_published_weights_whole(shared):
-    model = MobileNetV1()
+    model = MobileNetV1(0.25)
     file = shared / "weights" / "mobilenetV1X0.25_pretrain.tar"
     load_into(model, read_state_dict(file), file)
     assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
@@ -95,7 +98,7 @@ def test_missing_resnet_weights_say_where_from_and_what_else(tmp_path, monkeypat
         raise OSError("no network")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr("models.backbones.download_url_to_file", no_network)
+    monkeypatch.setattr("models.weights.download_url_to_file", no_network)
     with pytest.raises(UserError) as error:
         load_backbone_weights(RetinaFace(cfg_re50), cfg_re50)
     for part in (str(tmp_path), "https://download.pytorch.org", "--backbone_weights", "--no_pretrain"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from data.config import NETWORKS
+from data import cfg_mnet
 from engine.train.state import read_last
 from models.retinaface import RetinaFace
 from tests.helpers.run_with_fault import NAME, SMALL, Run, assert_same, draw_dataset, history
@@ -227,7 +227,7 @@ def test_sync_bn_without_gpus_is_refused(train, ranks):
 
 
 def test_sync_bn_keeps_the_names_of_the_weights():
-    network = RetinaFace(NETWORKS["mobile0.25"])
+    network = RetinaFace(cfg_mnet)
     names = list(network.state_dict())
     assert list(nn.SyncBatchNorm.convert_sync_batchnorm(network).state_dict()) == names
 

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from data.config import NETWORKS
+from models.registry import NETWORKS
 from tools.check.copies import find_copies
 from tools.check.findings import KINDS, find, find_copies_between
 from tools.check.fix import refuse_fixed, write_fixed
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
     args = parser.parse_args()
 
-    cfg = NETWORKS[args.network]
+    cfg = NETWORKS[args.network].cfg
     parts = find_parts(args.dataset, args.images, args.category)
     if args.fix:
         refuse_fixed(parts)  # so that nobody waits for a copy that cannot be written

@@ -25,12 +25,12 @@ from torch import Tensor
 
 from data.annotations import read_annotations
 from data.annotations.record import Annotations
-from data.config import NETWORKS
 from data.dataset import FaceDataset
 from data.image_files import ImageFolder, usual_images
 from layers.functions.prior_box import PriorBox
 from layers.matching import MIN_BEST_IOU, match, pairwise_iou
 from layers.modules.multibox_loss import MultiBoxLoss
+from models.registry import NETWORKS
 from tools.show.grid import Cell, check_size, contact_sheet
 from tools.show.samples import Matcher, first_samples, show_samples
 from tools.show.sheet import choose_by_size, choose_named, choose_random, show_images
@@ -154,7 +154,7 @@ def _show_images(args: argparse.Namespace, annotations: Annotations, images: Ima
 
 def _show_augmented(args: argparse.Namespace) -> list[str]:
     """Write the sheet of training samples; return a line for each image that cannot be read."""
-    cfg = NETWORKS[args.network]
+    cfg = NETWORKS[args.network].cfg
     size = args.image_size or cfg["image_size"]
     dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
     keys = first_samples(dataset, args.epoch, args.count)
@@ -194,7 +194,7 @@ def _show_statistics(args: argparse.Namespace, annotations: Annotations, images:
         raise UserError(
             f"{args.labels}: has no faces that count in images that can be read, whose statistics these would be"
         )
-    prior_sizes = [size for sizes in NETWORKS[args.network]["min_sizes"] for size in sizes]
+    prior_sizes = [size for sizes in NETWORKS[args.network].cfg["min_sizes"] for size in sizes]
     draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
     ignored = int(values["ignored"].sum())
     others = f" and {ignored:,} that are ignored" if ignored else ""
