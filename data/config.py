@@ -36,4 +36,4 @@ cfg_re50 = {
     "out_channel": 256,
 }
 
-BATCH_SIZE_OF_SEVERAL_CARDS = 32
+BATCH_SIZE_OF_SEVERAL_GPUS = 32

@@ -1,388 +1,404 @@
-"""The flags of train.py: what they are, what they default to, and which of them decide the result."""
+"""The configuration of a training: every option once, with its type, default, and help.
+
+The command line, the checkpoint, and the loop share one dataclass. An option whose default is None depends on the
+network or the machine; `resolve` fills it in.
+"""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
-from data.config import BATCH_SIZE_OF_SEVERAL_CARDS
-from models.registry import NETWORKS
+from data.config import BATCH_SIZE_OF_SEVERAL_GPUS
+from models.registry import NETWORKS, Network
 from utils.devices import usable_cores
-from utils.distributed import Ranks
 from utils.errors import UserError
-from utils.flags import (
-    boolean,
-    fraction,
-    image_side,
-    natural_float,
-    natural_int,
-    positive_float,
-    positive_int,
-)
+from utils.flags import boolean, fraction, image_side, natural_float, natural_int, positive_float, positive_int
 
-FINETUNE_LR = 1e-5
-FACELESS_NEGATIVES = 100
-MOMENTUM = 0.9
-# A flag alone says true; a resumed run can say false.
-SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
-# These say where and how fast a run goes, not where it arrives; the others are named when a resumed run changes them.
-WITHOUT_EFFECT = {"num_workers", "save_folder", "save_every", "save_minutes", "log_every", "tensorboard"}
-# These belong to the machine and to the command itself, and a resumed run does not take them from its checkpoint.
-NOT_KEPT = {"resume", "save_folder", "network", "device", "rank_timeout"}
-OF_PHASE_TWO = {"finetune_epochs", "finetune_lr", "finetune_from"}
+DEFAULT_NETWORK = "mobile0.25"
+
+SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}  # `--flag` alone means true
 
 
-def parse_flags(description: str, kept: Mapping[str, Any] | None = None) -> argparse.Namespace:
-    """Read the command line.
-
-    Args:
-        description: what --help says first.
-        kept: flags of the run that is resumed, as this function gave them; they count where the command line says
-            nothing else.
-
-    Returns:
-        The flags, None for what depends on the network or the machine: fill_in knows that.
-    """
-    parser = _parser(description)
-    known = {action.dest for action in parser._actions}
-    parser.set_defaults(**{name: value for name, value in (kept or {}).items() if name in known - NOT_KEPT})
-    flags = parser.parse_args()
-    if (
-        kept and kept.get("finetune_epochs") and not flags.finetune_epochs
-    ):  # phase two is dropped, and what it was to be
-        return parse_flags(description, {name: value for name, value in kept.items() if name not in OF_PHASE_TWO})
-    return flags
-
-
-def fill_in(flags: argparse.Namespace, ranks: Ranks, cards: int) -> argparse.Namespace:
-    """Return the flags with a value for each.
-
-    Args:
-        cards: number of GPUs that this process has.
-
-    Raises:
-        UserError: flags that contradict each other.
-    """
-    _check(flags)
-    cfg = NETWORKS[flags.network].cfg
-    several = max(cards, ranks.size) > 1
-    own = {
-        "batch_size": BATCH_SIZE_OF_SEVERAL_CARDS if several else cfg["batch_size"],
-        "image_size": cfg["image_size"],
-        "epochs": cfg["epoch"],
-        "decay_epochs": [cfg["decay1"], cfg["decay2"]],
-        "momentum": MOMENTUM,
-        "num_workers": _default_workers(ranks.local_size),
-        "finetune_lr": FINETUNE_LR,
-        "finetune_from": "best" if flags.val_dataset else str(flags.epochs or cfg["epoch"]),
-    }
-    given = {name: value for name, value in vars(flags).items() if value is not None}
-    filled = argparse.Namespace(**{**vars(flags), **own, **given})
-    if flags.resume_epoch >= filled.epochs:
-        raise UserError(f"--resume_epoch {flags.resume_epoch}: nothing is left to train of --epochs {filled.epochs}")
-    if filled.finetune_epochs and filled.finetune_from != "best":
-        start = int(filled.finetune_from)
-        if not flags.resume_epoch < start <= filled.epochs:
-            raise UserError(
-                f"--finetune_from {start}: expected an epoch of this run, {flags.resume_epoch + 1} to {filled.epochs}"
-            )
-    return filled
-
-
-def _default_workers(local_ranks: int) -> int:
-    return max(1, min(8, usable_cores() // 2 // local_ranks))
-
-
-def changed(kept: argparse.Namespace, flags: argparse.Namespace) -> list[str]:
-    """Return `--flag old -> new` for each flag that decides the result and differs from the checkpoint's.
-
-    Args:
-        kept, flags: both filled in.
-    """
-    ignored = WITHOUT_EFFECT | NOT_KEPT
-    if not kept.finetune_epochs and not flags.finetune_epochs:
-        ignored |= OF_PHASE_TWO
-    return [
-        f"--{name} {_shown(getattr(kept, name, None))} -> {_shown(value)}"
-        for name, value in vars(flags).items()
-        if name not in ignored and getattr(kept, name, None) != value
-    ]
-
-
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _check(flags: argparse.Namespace) -> None:
-    if flags.resume_epoch and not flags.resume_net:
-        raise UserError(f"--resume_epoch {flags.resume_epoch}: name the weights of that epoch with --resume_net")
-    if flags.optimizer == "adamw" and flags.momentum is not None:
-        raise UserError(f"--momentum {flags.momentum}: is SGD's; leave it or --optimizer adamw out")
-    if flags.schedule == "cosine" and flags.decay_epochs and not flags.finetune_epochs:
-        raise UserError("--decay_epochs: --schedule cosine does without; leave one of them out, or name no epochs")
-    if not flags.val_dataset:
-        if flags.patience:
-            raise UserError(f"--patience {flags.patience}: needs the AP of a dev set; name it with --val_dataset")
-        if flags.finetune_from == "best":
-            raise UserError("--finetune_from best: needs the AP of a dev set; name it with --val_dataset")
-    for name in ("finetune_lr", "finetune_from"):
-        if getattr(flags, name) is not None and not flags.finetune_epochs:
-            raise UserError(f"--{name} {getattr(flags, name)}: say how long phase two is with --finetune_epochs")
-    if flags.patience and flags.finetune_from not in (None, "best"):
-        raise UserError(
-            f"--finetune_from {flags.finetune_from}: --patience can end phase one before it; phase two can go on"
-            " from best"
-        )
-
-
-def _start_of_phase_two(text: str) -> str:
-    """Read `best`, or an epoch."""
+def phase_two_start(text: str) -> str:
+    """Parse `best` or an epoch."""
     return text if text == "best" else str(positive_int(text))
 
 
-def _parser(description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument_group("data").add_argument
-    add(
-        "--training_dataset",
-        default="data/tvface/train/label.txt",
+def option(
+    group: str,
+    default: Any,
+    help: str,
+    *,
+    changes_result: bool = True,
+    resumed: bool = True,
+    exclusive: str | None = None,
+    **argparse_options: Any,
+) -> Any:
+    """Declare an option as a dataclass field.
+
+    Args:
+        group: heading in --help.
+        default: None for a value that `resolve` fills in.
+        help: the line in --help.
+        changes_result: whether another value leads to other weights; --resume then warns.
+        resumed: whether --resume takes the value from the checkpoint.
+        exclusive: name of a set of options of which one can be given.
+        argparse_options: of `ArgumentParser.add_argument`.
+    """
+    metadata = {
+        "group": group,
+        "help": help,
+        "changes_result": changes_result and resumed,
+        "resumed": resumed,
+        "exclusive": exclusive,
+        "argparse": argparse_options,
+    }
+    return field(default=default, metadata=metadata)
+
+
+data_option, network_option, schedule_option, optimizer_option, dev_option, hardware_option, run_option = (
+    partial(option, group) for group in ("data", "network", "schedule", "optimizer", "dev set", "hardware", "run")
+)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The options of train.py. `python train.py --help` prints their help."""
+
+    training_dataset: str = data_option(
+        "data/tvface/train/label.txt",
+        "label file; its images are in images/ beside it (default: %(default)s)",
         metavar="FILE",
-        help="labels; the images are in images/ beside it (default: %(default)s)",
     )
-    add(
-        "--num_workers",
+    num_workers: int | None = data_option(
+        None,
+        "loader processes of each rank; 0 loads in the training process (default: half of the cores, at most 8)",
         type=natural_int,
         metavar="N",
-        help="processes of each rank that read and augment images; 0 reads in the training process"
-        f" (default here: {_default_workers(1)})",
+        changes_result=False,
     )
-    add(
-        "--image_size",
-        type=image_side,
-        metavar="PX",
-        help="side of the square training samples (default: 640 for mobile0.25, 840 for resnet50)",
+    image_size: int | None = data_option(
+        None, "side of the square training samples (default: the network's, see below)", type=image_side, metavar="PX"
     )
-    add(
-        "--batch_size",
+    batch_size: int | None = data_option(
+        None,
+        "images in a batch, on all GPUs together (default: the network's, see below; 32 on several GPUs)",
         type=positive_int,
         metavar="N",
-        help="images in a batch, on all cards together (default: 32; 8 for resnet50 unless it has several cards)",
     )
-    add(
-        "--negatives",
+    negatives: str | None = data_option(
+        None,
+        "folder of extra background images; images without rows in the label file are background images, too",
         metavar="DIR",
-        help="folder of further images without faces, which teach what is none; those without rows in the label file"
-        " do so, too",
     )
-    add(
-        "--faceless_negatives",
+    faceless_negatives: int = data_option(
+        100,
+        "hardest negatives of a background image that enter the loss; 0: none (default: %(default)s)",
         type=natural_int,
-        default=FACELESS_NEGATIVES,
         metavar="N",
-        help="how many of its hardest prior boxes an image without faces teaches, 0: none (default: %(default)s)",
     )
-    add(
-        "--skip_unreadable",
-        **SWITCH,
-        default=False,
-        help="count images that cannot be read and go on with the others, instead of stopping at the first",
+    skip_unreadable: bool = data_option(
+        False, "skip and count unreadable images instead of stopping at the first", **SWITCH
     )
 
-    network = parser.add_argument_group("network")
-    add = network.add_argument
-    add("--network", choices=list(NETWORKS), default="mobile0.25", help="backbone (default: %(default)s)")
-    start = network.add_mutually_exclusive_group()
-    add = start.add_argument
-    add(
-        "--backbone_weights",
+    network: str | None = network_option(
+        None,
+        f"backbone (default: {DEFAULT_NETWORK}; with --resume the checkpoint's)",
+        choices=list(NETWORKS),
+        resumed=False,
+    )
+    backbone_weights: str | None = network_option(
+        None,
+        "ImageNet weights of the backbone (default: the network's; see weights/README.md)",
         metavar="FILE",
-        help="ImageNet weights of the backbone (default: weights/mobilenetV1X0.25_pretrain.tar for mobile0.25,"
-        " torchvision's IMAGENET1K_V1, downloaded once, for resnet50)",
+        exclusive="start",
     )
-    add("--no_pretrain", action="store_true", help="start from random weights")
-    add("--resume_net", metavar="FILE", help="start from the weights of a trained detector")
-    network.add_argument(
-        "--resume_epoch",
+    no_pretrain: bool = network_option(False, "start from random weights", action="store_true", exclusive="start")
+    resume_net: str | None = network_option(
+        None, "start from the weights of a trained detector", metavar="FILE", exclusive="start"
+    )
+    resume_epoch: int = network_option(
+        0,
+        "epoch of the --resume_net weights; numbering and decays continue from it (default: %(default)s)",
         type=natural_int,
-        default=0,
         metavar="N",
-        help="epochs that --resume_net has behind it: numbering and decays go on from there (default: 0)",
     )
 
-    add = parser.add_argument_group("schedule").add_argument
-    add(
-        "--epochs",
-        type=positive_int,
-        metavar="N",
-        help="epoch at which phase one ends (default: 250 for mobile0.25, 100 for resnet50)",
+    epochs: int | None = schedule_option(
+        None, "last epoch of phase one (default: the network's, see below)", type=positive_int, metavar="N"
     )
-    add(
-        "--lr",
-        type=natural_float,
-        metavar="X",
-        default=1e-3,
-        help="learning rate at the start of this run (default: %(default)s)",
+    lr: float = schedule_option(
+        1e-3, "learning rate at the start of this run (default: %(default)s)", type=natural_float, metavar="X"
     )
-    add(
-        "--decay_epochs",
+    decay_epochs: Sequence[int] | None = schedule_option(
+        None,
+        "epochs after which the learning rate is multiplied by gamma (default: the network's, see below)",
         type=positive_int,
         nargs="*",
         metavar="N",
-        help="after these epochs lr is multiplied by gamma (default: 190 220 for mobile0.25, 70 90 for resnet50)",
     )
-    add("--gamma", type=natural_float, metavar="X", default=0.1, help="factor of each decay (default: %(default)s)")
-    add(
-        "--schedule",
+    gamma: float = schedule_option(0.1, "factor of each decay (default: %(default)s)", type=natural_float, metavar="X")
+    schedule: str = schedule_option(
+        "steps",
+        "cosine: phase one follows half a cosine from lr to 0, without --decay_epochs (default: %(default)s)",
         choices=("steps", "cosine"),
-        default="steps",
-        help="cosine: phase one goes from lr to 0 along half a cosine instead of by --decay_epochs (default:"
-        " %(default)s)",
     )
-    add(
-        "--warmup_epochs",
+    warmup_epochs: float = schedule_option(
+        0.0,
+        "epochs at the start of phase one in which the learning rate grows from 0 (default: none)",
         type=natural_float,
         metavar="X",
-        default=0.0,
-        help="lr grows from 0 in the first epochs, or part of one, of phase one (default: no warm-up)",
     )
-    add(
-        "--finetune_epochs",
-        type=natural_int,
-        default=0,
-        metavar="N",
-        help="phase two: go on for so many epochs at --finetune_lr (default: phase one alone)",
+    finetune_epochs: int = schedule_option(
+        0, "length of phase two, at --finetune_lr (default: phase one only)", type=natural_int, metavar="N"
     )
-    add("--finetune_lr", type=natural_float, metavar="X", help=f"of phase two (default: {FINETUNE_LR:g})")
-    add(
-        "--finetune_from",
-        type=_start_of_phase_two,
+    finetune_lr: float | None = schedule_option(
+        None, "learning rate of phase two (default: 1e-05)", type=natural_float, metavar="X"
+    )
+    finetune_from: str | None = schedule_option(
+        None,
+        "weights that phase two starts from: those of the best dev AP, or of this epoch (default: best with"
+        " --val_dataset, else the end of phase one)",
+        type=phase_two_start,
         metavar="best|EPOCH",
-        help="where phase two starts: the epoch of best dev AP, or this epoch (default: best with --val_dataset,"
-        " else the end of phase one)",
     )
 
-    add = parser.add_argument_group("optimizer").add_argument
-    add(
-        "--optimizer",
+    optimizer: str = optimizer_option(
+        "sgd",
+        "sgd is the published one; adamw needs another --lr and --weight_decay (default: %(default)s)",
         choices=("sgd", "adamw"),
-        default="sgd",
-        help="sgd is the published one; adamw wants another --lr and --weight_decay (default: %(default)s)",
     )
-    add("--momentum", type=natural_float, metavar="X", help=f"of SGD (default: {MOMENTUM})")
-    add("--weight_decay", type=natural_float, metavar="X", default=5e-4, help="(default: %(default)s)")
-    add(
-        "--accumulate",
+    momentum: float | None = optimizer_option(None, "momentum of SGD (default: 0.9)", type=natural_float, metavar="X")
+    weight_decay: float = optimizer_option(5e-4, "weight decay (default: %(default)s)", type=natural_float, metavar="X")
+    accumulate: int = optimizer_option(
+        1,
+        "batches per optimizer step: the gradients of a batch N times as large, with the memory of one (default:"
+        " %(default)s)",
         type=positive_int,
         metavar="N",
-        default=1,
-        help="batches in a step of the optimizer: with the memory of one, the gradients of one N times as large"
-        " (default: %(default)s)",
     )
-    add(
-        "--clip_norm",
+    clip_norm: float = optimizer_option(
+        0.0,
+        "maximum norm of the gradients; larger ones are scaled down (default: off)",
         type=natural_float,
         metavar="X",
-        default=0.0,
-        help="scale gradients down to this norm where theirs is larger (default: never)",
     )
-    add(
-        "--ema",
+    ema: float = optimizer_option(
+        0.0,
+        "decay of an EMA of the weights, for example 0.999; the EMA is what is written and scored (default: off)",
         type=fraction,
         metavar="DECAY",
-        default=0.0,
-        help="average the weights over the steps, for example by 0.999, and write and score that (default: off)",
     )
 
-    add = parser.add_argument_group("dev set").add_argument
-    add(
-        "--val_dataset",
+    val_dataset: str | None = dev_option(
+        None,
+        "label file of the dev set, scored during training; {name}_best.pth has the highest AP (default: none)",
         metavar="FILE",
-        help="labels of images, in images/ beside it, that are scored while training; {name}_best.pth has the"
-        " highest AP (default: none)",
     )
-    add(
-        "--val_every",
+    val_every: int = dev_option(
+        5,
+        "epochs between scores; the last epoch of a phase is always scored (default: %(default)s)",
         type=positive_int,
-        default=5,
         metavar="N",
-        help="epochs between scores; the last epoch of a phase is always scored (default: %(default)s)",
     )
-    add(
-        "--patience",
-        type=natural_int,
-        default=0,
-        metavar="N",
-        help="end a phase after so many scores without a better one (default: never)",
+    patience: int = dev_option(
+        0, "scores without improvement after which a phase ends (default: never)", type=natural_int, metavar="N"
     )
 
-    add = parser.add_argument_group("hardware").add_argument
-    add("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: all visible GPUs, the CPU where there is none)")
-    add(
-        "--amp",
+    device: str | None = hardware_option(
+        None,
+        "cpu, cuda, or cuda:N (default: all visible GPUs; the CPU if there is none)",
+        metavar="NAME",
+        resumed=False,
+    )
+    amp: str = hardware_option(
+        "float32",
+        "precision of the network; the loss and the weights stay float32 (default: %(default)s)",
         choices=("float32", "bf16", "fp16"),
-        default="float32",
-        help="compute the network in half precision; the loss and the weights stay float32 (default: %(default)s)",
     )
-    add(
-        "--compile",
-        **SWITCH,
-        default=False,
-        help="let torch.compile build the network's kernels: minutes at the start; meant for GPUs, no faster on a CPU",
-    )
-    add(
-        "--sync_bn",
-        **SWITCH,
-        default=False,
-        help="batch normalisation over the images of all ranks (torchrun, GPUs)",
-    )
-    add(
-        "--rank_timeout",
+    compile: bool = hardware_option(False, "use torch.compile (slow start; no faster on a CPU)", **SWITCH)
+    sync_bn: bool = hardware_option(False, "compute batch statistics over all ranks (torchrun on GPUs)", **SWITCH)
+    rank_timeout: float = hardware_option(
+        10.0,
+        "time after which a rank that does not answer ends the run (default: %(default)s)",
         type=positive_float,
-        default=10.0,
         metavar="MINUTES",
-        help="how long a rank waits for one that does not answer (default: %(default)s)",
+        resumed=False,
     )
 
-    add = parser.add_argument_group("run").add_argument
-    add(
-        "--resume",
+    resume: bool = run_option(
+        False,
+        "continue from {name}_last.ckpt in --save_folder with its options, except those given here; without a"
+        " checkpoint, start from the beginning",
         action="store_true",
-        help="go on from {name}_last.ckpt in --save_folder, with its flags where none are given; where there is none,"
-        " from the start",
+        resumed=False,
     )
-    add("--save_folder", default="weights", metavar="DIR", help="where checkpoints go (default: %(default)s)")
-    add(
-        "--save_every",
+    save_folder: str = run_option(
+        "weights", "folder of weights and checkpoints (default: %(default)s)", metavar="DIR", resumed=False
+    )
+    save_every: int = run_option(
+        5,
+        "epochs between weight files; the last epoch is always saved (default: %(default)s)",
         type=positive_int,
-        default=5,
         metavar="N",
-        help="epochs between checkpoints; the last epoch always gets one (default: %(default)s)",
+        changes_result=False,
     )
-    add(
-        "--save_minutes",
+    save_minutes: float = run_option(
+        10.0,
+        "minutes between checkpoints, and so the most work that a crash can lose (default: %(default)s)",
         type=natural_float,
-        default=10.0,
         metavar="N",
-        help="at most so many minutes of work are lost in a crash: {name}_last.ckpt is written as often (default:"
-        " %(default)s)",
+        changes_result=False,
     )
-    add(
-        "--log_every",
+    log_every: int = run_option(
+        20,
+        "steps between lines in a log; a terminal shows a bar instead (default: %(default)s)",
         type=positive_int,
-        default=20,
         metavar="N",
-        help="steps between lines in a log; a terminal shows a bar instead (default: %(default)s)",
+        changes_result=False,
     )
-    add(
-        "--tensorboard",
-        **SWITCH,
-        default=True,
-        help="false: do not write {name}_tensorboard/ beside the weights",
-    )
-    add(
-        "--seed",
+    tensorboard: bool = run_option(True, "write {name}_tensorboard/ beside the weights", changes_result=False, **SWITCH)
+    seed: int = run_option(
+        0,
+        "seed of new weights, of the order of images, and of augmentation (default: %(default)s)",
         type=natural_int,
-        default=0,
         metavar="N",
-        help="of new weights, order and augmentation (default: %(default)s)",
     )
+
+
+def parse_config(description: str, saved: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Parse the command line.
+
+    Args:
+        description: text at the top of --help.
+        saved: options of the run to resume, as a checkpoint holds them. They replace the defaults. Options that its
+            version of the program did not have yet take their defaults.
+    """
+    parser = build_parser(description)
+    known = {option.name for option in fields(TrainConfig) if option.metadata["resumed"]}
+    saved = {name: value for name, value in (saved or {}).items() if name in known}
+    parser.set_defaults(**saved)
+    config = TrainConfig(**vars(parser.parse_args()))
+    if saved.get("finetune_epochs") and not config.finetune_epochs:  # phase two was dropped, with all its options
+        return parse_config(description, {k: v for k, v in saved.items() if not k.startswith("finetune_")})
+    return config
+
+
+def build_parser(description: str) -> argparse.ArgumentParser:
+    """Build the parser of train.py from the fields of TrainConfig."""
+    networks = "\n".join(
+        "  {flag:12} {image_size} px, batch {batch_size}, {epoch} epochs, decays after {decay1} and {decay2}".format(
+            flag=flag, **entry.cfg
+        )
+        for flag, entry in NETWORKS.items()
+    )
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f"defaults of each --network:\n{networks}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    groups: dict[str, Any] = {}
+    for each in fields(TrainConfig):
+        group, exclusive = each.metadata["group"], each.metadata["exclusive"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        if exclusive and exclusive not in groups:
+            groups[exclusive] = groups[group].add_mutually_exclusive_group()
+        groups[exclusive or group].add_argument(
+            f"--{each.name}", default=each.default, help=each.metadata["help"], **each.metadata["argparse"]
+        )
     return parser
+
+
+def resolve(config: TrainConfig, chosen: Network, world_size: int, local_world_size: int, gpus: int) -> TrainConfig:
+    """Fill in what depends on the network or the machine, and check the whole.
+
+    Args:
+        chosen: the registry's entry of the network.
+        world_size: number of ranks.
+        local_world_size: number of ranks on this machine.
+        gpus: number of GPUs of this rank.
+
+    Raises:
+        UserError: options that contradict each other.
+    """
+    _check_given(config)
+    cfg = chosen.cfg
+    several = max(gpus, world_size) > 1
+    epochs = config.epochs or cfg["epoch"]
+    defaults = {
+        "network": chosen.flag,
+        "num_workers": max(1, min(8, usable_cores() // 2 // local_world_size)),
+        "image_size": cfg["image_size"],
+        "batch_size": BATCH_SIZE_OF_SEVERAL_GPUS if several else cfg["batch_size"],
+        "epochs": epochs,
+        "decay_epochs": [cfg["decay1"], cfg["decay2"]],
+        "finetune_lr": 1e-5,
+        "finetune_from": "best" if config.val_dataset else str(epochs),
+        "momentum": 0.9,
+    }
+    missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
+    resolved = replace(config, **missing)
+    if resolved.resume_epoch >= epochs:
+        raise UserError(f"--resume_epoch {resolved.resume_epoch}: nothing is left to train of --epochs {epochs}")
+    if resolved.finetune_epochs and resolved.finetune_from != "best":
+        start = int(resolved.finetune_from)
+        if not resolved.resume_epoch < start <= epochs:
+            expected = f"{resolved.resume_epoch + 1} to {epochs}"
+            raise UserError(f"--finetune_from {start}: expected an epoch of this run, {expected}")
+    return resolved
+
+
+def _check_given(config: TrainConfig) -> None:
+    """Raise UserError for options that contradict each other before defaults are filled in."""
+    if config.resume_epoch and not config.resume_net:
+        raise UserError(f"--resume_epoch {config.resume_epoch}: name the weights of that epoch with --resume_net")
+    if config.optimizer == "adamw" and config.momentum is not None:
+        raise UserError(f"--momentum {config.momentum}: is an option of SGD; leave it or --optimizer adamw out")
+    if config.schedule == "cosine" and config.decay_epochs and not config.finetune_epochs:
+        raise UserError("--decay_epochs: has no effect with --schedule cosine; leave one of them out")
+    if not config.val_dataset:
+        if config.patience:
+            raise UserError(f"--patience {config.patience}: needs the AP of a dev set; name one with --val_dataset")
+        if config.finetune_from == "best":
+            raise UserError("--finetune_from best: needs the AP of a dev set; name one with --val_dataset")
+    for name in ("finetune_lr", "finetune_from"):
+        if getattr(config, name) is not None and not config.finetune_epochs:
+            raise UserError(f"--{name} {getattr(config, name)}: set the length of phase two with --finetune_epochs")
+    if config.patience and config.finetune_from not in (None, "best"):
+        raise UserError(
+            f"--finetune_from {config.finetune_from}: --patience can end phase one before it; use --finetune_from best"
+        )
+
+
+def changed_options(before: TrainConfig, now: TrainConfig) -> list[str]:
+    """List the options that change the result, as `--name old -> new`.
+
+    Args:
+        before, now: both resolved.
+    """
+    without_phase_two = not before.finetune_epochs and not now.finetune_epochs
+    changes = []
+    for each in fields(TrainConfig):
+        old, new = getattr(before, each.name), getattr(now, each.name)
+        skipped = not each.metadata["changes_result"] or (without_phase_two and each.name.startswith("finetune_"))
+        if old != new and not skipped:
+            changes.append(f"--{each.name} {_as_text(old)} -> {_as_text(new)}")
+    return changes
+
+
+def from_saved(saved: Mapping[str, Any]) -> TrainConfig:
+    """Build the configuration that a checkpoint holds; options newer than the checkpoint take their defaults."""
+    known = {each.name for each in fields(TrainConfig)}
+    return TrainConfig(**{name: value for name, value in saved.items() if name in known})
+
+
+def to_saved(config: TrainConfig) -> dict[str, Any]:
+    """Return the configuration as the plain values that a checkpoint holds."""
+    return asdict(config)
+
+
+def _as_text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,8 +1,12 @@
-"""The batches of a training: read, augmented and matched with the prior boxes by the loader's workers."""
+"""The batches of a training: read, augmented, and matched with the priors in the loader's workers."""
 
 import atexit
+import math
+import time
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import torch
@@ -13,17 +17,22 @@ from data.dataset import FaceDataset, SampleInfo, detection_collate
 from data.sampler import EpochBatches
 from layers.modules import Matches, MultiBoxLoss
 from utils.devices import keep_freed_memory
+from utils.errors import UserError
 from utils.signals import ignore_first_signal
+
+
+class UnreadableImage(UserError):
+    """An image that cannot be read. The steps before it are valid."""
 
 
 @dataclass
 class Batch:
-    """A rank's share of a batch.
+    """This rank's share of a batch.
 
     Attributes:
         images: (B, 3, S, S) uint8 BGR, channels last in memory.
-        matches: what the network's predictions for them are compared with.
-        infos: of each image.
+        matches: targets of the matched priors.
+        infos: one for each image.
     """
 
     images: Tensor
@@ -31,15 +40,15 @@ class Batch:
     infos: list[SampleInfo]
 
     def pin_memory(self) -> "Batch":
-        """Called by DataLoader, so that a GPU fetches the batch while it computes another."""
+        """Return the batch in page-locked memory; DataLoader calls this, so that copies to a GPU are asynchronous."""
         return Batch(self.images.pin_memory(), self.matches.pin_memory(), self.infos)
 
 
 class MatchedCollate:
-    """Puts samples together and matches their faces, in the workers: the training loop need not wait for either.
+    """Collate samples and match their faces with the priors, in the loader's workers.
 
     Args:
-        criterion: the loss that the matches are for.
+        criterion: loss that the matches are for.
         priors: (P, 4), on the CPU.
     """
 
@@ -52,26 +61,108 @@ class MatchedCollate:
         return Batch(images, self.criterion.match(targets, self.priors, [info.background for info in infos]), infos)
 
 
+@dataclass
+class StepBatches:
+    """The batches of one optimizer step.
+
+    Attributes:
+        batches: this rank's shares; several with gradient accumulation.
+        images_done: images of the epoch that are processed after this step, on all ranks.
+        data_time: seconds that the loop waited for the batches.
+        is_last: whether the epoch ends with this step.
+    """
+
+    batches: list[Batch]
+    images_done: int
+    data_time: float
+    is_last: bool
+
+    @property
+    def infos(self) -> list[SampleInfo]:
+        return [info for batch in self.batches for info in batch.infos]
+
+
+class StepLoader:
+    """Loads the batches of each optimizer step of an epoch.
+
+    Args:
+        sampler: batches of an epoch.
+        collate: turns samples into a Batch.
+        accumulate: batches per optimizer step.
+    """
+
+    def __init__(
+        self,
+        dataset: FaceDataset,
+        sampler: EpochBatches,
+        collate: MatchedCollate,
+        *,
+        accumulate: int,
+        num_workers: int,
+        device: torch.device,
+    ):
+        self.dataset, self.sampler, self.accumulate = dataset, sampler, accumulate
+        self.loader = build_loader(dataset, sampler, collate, num_workers, device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.sampler.total / self.accumulate)
+
+    def steps_done(self, images_done: int) -> int:
+        """Return the number of steps of an epoch after which so many of its images are processed."""
+        self.sampler.done = images_done
+        return math.ceil(self.sampler.first / self.accumulate)
+
+    def steps(self, epoch: int, images_done: int) -> Iterator[StepBatches]:
+        """Yield the remaining steps of an epoch.
+
+        Args:
+            epoch: number of finished epochs.
+            images_done: images of this epoch that are processed already.
+
+        Raises:
+            UnreadableImage: an image cannot be read, unless the dataset skips such images.
+        """
+        self.sampler.epoch, self.sampler.done = epoch, images_done
+        number = self.sampler.first
+        batches = iter(self.loader) if len(self.sampler) else iter(())
+        while True:
+            begun = time.perf_counter()
+            try:
+                group = list(islice(batches, self.accumulate))
+            except UserError as error:
+                raise UnreadableImage(str(error)) from error
+            if not group:
+                return
+            number += len(group)
+            data_time, is_last = time.perf_counter() - begun, number == self.sampler.total
+            yield StepBatches(group, int(self.sampler.bounds[number]), data_time, is_last)
+
+    def close(self) -> None:
+        """End the workers."""
+        close_loader(self.loader)
+
+
 def build_loader(
-    dataset: FaceDataset, batches: EpochBatches, collate: MatchedCollate, num_workers: int, device: torch.device
+    dataset: FaceDataset, sampler: EpochBatches, collate: MatchedCollate, num_workers: int, device: torch.device
 ) -> DataLoader:
-    """Build the loader of Batch objects; what the next epoch is, `batches` says."""
+    """Build a DataLoader of Batch objects; set the sampler's epoch before each iteration."""
     loader = DataLoader(
         dataset,
-        batch_sampler=batches,
+        batch_sampler=sampler,
         num_workers=num_workers,
         collate_fn=collate,
         pin_memory=device.type == "cuda",
         worker_init_fn=start_worker,
         persistent_workers=num_workers > 0,
     )
-    # Where nothing else closes it, as after a defect: multiprocessing would wait for workers that outlive its SIGTERM.
+    # After a crash nothing else closes the loader, and multiprocessing would wait for workers that ignore its SIGTERM.
     atexit.register(_close_if_alive, weakref.ref(loader))
     return loader
 
 
 def close_loader(loader: DataLoader) -> None:
-    """End the workers of a loader that has any; they start again with its next epoch."""
+    """End the workers of a loader; its next iteration starts new ones."""
     if loader._iterator is not None:
         loader._iterator._shutdown_workers()
         loader._iterator = None
@@ -84,7 +175,7 @@ def _close_if_alive(reference: weakref.ref[DataLoader]) -> None:
 
 
 def start_worker(worker: int) -> None:
-    """Prepare a process that makes samples; DataLoader calls this in each, with its number."""
+    """Initialize a loader worker; DataLoader calls this in each, with its number."""
     ignore_first_signal()
     keep_freed_memory()
-    cv2.setNumThreads(0)  # as many processes as cores are enough
+    cv2.setNumThreads(0)  # one process per core is enough

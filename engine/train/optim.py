@@ -1,4 +1,4 @@
-"""The optimizer, its learning rate over a phase, and the average of the weights."""
+"""Phases, optimizer, learning-rate schedule, and EMA."""
 
 import copy
 import math
@@ -9,19 +9,21 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from engine.train.config import TrainConfig
+
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of epochs with an optimizer of its own.
+    """A part of a training with its own optimizer and learning rate.
 
     Attributes:
         number: 1 or 2.
-        start, end: epochs done before and after it, counted from the start of phase one.
-        lr: at its beginning.
+        start, end: its first and last epoch, as numbers of finished epochs from the start of phase one.
+        lr: initial learning rate.
         gamma: factor of each decay.
-        decay_epochs: the epochs after which lr is multiplied by gamma; those up to `start` are over.
-        cosine: lr goes down to 0 along half a cosine instead.
-        warmup_epochs: over which lr grows from 0.
+        decay_epochs: epochs after which the learning rate is multiplied by gamma; those up to `start` do not apply.
+        cosine: decay from lr to 0 along half a cosine instead.
+        warmup_epochs: epochs in which the learning rate grows from 0.
     """
 
     number: int
@@ -34,67 +36,76 @@ class Phase:
     warmup_epochs: float = 0.0
 
     def factor(self, step: int, steps_per_epoch: int) -> float:
-        """Return what lr is multiplied with at a step of the optimizer, counted from 0 at the phase's start."""
+        """Return the factor of the learning rate at an optimizer step, counted from 0 at the start of the phase."""
         warmup_steps = self.warmup_epochs * steps_per_epoch
-        warmth = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+        warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
         if self.cosine:
-            part = min(1.0, step / ((self.end - self.start) * steps_per_epoch))
-            return warmth * (1 + math.cos(math.pi * part)) / 2
+            progress = min(1.0, step / ((self.end - self.start) * steps_per_epoch))
+            return warmup * (1 + math.cos(math.pi * progress)) / 2
         epoch = self.start + step // steps_per_epoch
-        return warmth * self.gamma ** sum(self.start < decay <= epoch for decay in self.decay_epochs)
+        return warmup * self.gamma ** sum(self.start < decay <= epoch for decay in self.decay_epochs)
+
+
+def phase_of(config: TrainConfig, number: int, start: int) -> Phase:
+    """Return phase 1 or 2 of a resolved configuration, with `start` epochs before it."""
+    decays = tuple(config.decay_epochs)
+    if number == 2:
+        return Phase(2, start, start + config.finetune_epochs, config.finetune_lr, config.gamma, decays)
+    cosine = config.schedule == "cosine"
+    return Phase(1, start, config.epochs, config.lr, config.gamma, decays, cosine, config.warmup_epochs)
 
 
 def build_optimizer(
     model: nn.Module, name: str, lr: float, momentum: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Build `sgd` or `adamw` over all weights, as one fused kernel."""
+    """Build a fused `sgd` or `adamw` optimizer over all parameters."""
     if name == "adamw":
         return torch.optim.AdamW(model.parameters(), lr, weight_decay=weight_decay, fused=True)
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum=momentum, weight_decay=weight_decay, fused=True)
     if momentum:
-        # PyTorch makes these in the first step, and with fp16 leaves them unset where that step overflows.
+        # PyTorch creates these in the first step. In fp16 it leaves them uninitialized if that step overflows.
         for parameter in model.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict) -> None:
-    """Take over what an optimizer remembers of past steps; its lr and other settings stay those of this run.
+    """Load the state of an optimizer, such as momentum, but keep the learning rate and settings of this run.
 
     Raises:
-        KeyError, ValueError, RuntimeError: it is of another optimizer or other weights.
+        KeyError, ValueError, RuntimeError: the state is of another optimizer or other parameters.
     """
     own = optimizer.state_dict()
     optimizer.load_state_dict({**own, "state": {**own["state"], **saved["state"]}})
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, phase: Phase, steps_per_epoch: int, step: int) -> LambdaLR:
-    """Build the schedule of a phase, in which `step` steps of the optimizer are done; step() it after each."""
+    """Build the schedule of a phase, `step` optimizer steps after its start; call its step() after each step."""
     for group in optimizer.param_groups:
         group["initial_lr"] = phase.lr
     return LambdaLR(optimizer, lambda step: phase.factor(step, steps_per_epoch), last_epoch=step - 1)
 
 
-class Average:
-    """The exponential moving average of a network's weights and batch statistics over the steps.
+class EMA:
+    """Exponential moving average of a network's weights and batch statistics.
 
     Args:
-        network: which is followed; its present values are the first average.
-        decay: part of the average that a step leaves.
+        network: network to average; its present values are the first average.
+        decay: weight of the old average in each update.
 
     Attributes:
-        network: with the averages.
+        network: copy with the averages.
     """
 
     def __init__(self, network: nn.Module, decay: float):
-        self.followed = network
+        self.source = network
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.update_floats = get_ema_multi_avg_fn(decay)
 
     def update(self) -> None:
-        """Take a step of the followed network into account, without waiting for a GPU."""
-        # Counters of batches, which are integers and of no use to this network, stay as they are.
-        self.update_floats(_floats(self.network), _floats(self.followed), None)
+        """Update the average after an optimizer step, without a GPU synchronization."""
+        # num_batches_tracked is an integer and unused in evaluation; it is not averaged.
+        self.update_floats(_floats(self.network), _floats(self.source), None)
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

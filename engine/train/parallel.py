@@ -1,4 +1,4 @@
-"""A network that several GPUs or several processes train together."""
+"""DistributedDataParallel or DataParallel around a model, where several ranks or GPUs share its batches."""
 
 import torch
 import torch.distributed as dist
@@ -10,29 +10,28 @@ from utils.distributed import Ranks
 
 
 def wrap_parallel(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Module:
-    """Return the model that takes a rank's share of a batch and averages its gradients with those of the others.
+    """Wrap a model for this rank's share of each batch.
 
     Args:
         model: on the device, with the same weights on all ranks.
-        device: of this rank.
+        device: device of this rank.
 
     Returns:
-        DistributedDataParallel where there are several ranks; DataParallel where one process has several cards, as the
-        original's command starts it; else the model itself.
+        DistributedDataParallel for several ranks; DataParallel for one process with several GPUs; else the model.
     """
     if ranks.size > 1:
         model = DistributedDataParallel(model)
-        if device.type == "cpu":  # GPUs round differently each time anyway
-            model.register_comm_hook(ranks.size, _average_one_by_one)
+        if device.type == "cpu":  # on GPUs results differ in rounding from run to run anyway
+            model.register_comm_hook(ranks.size, _average_each_gradient)
         return model
     return nn.DataParallel(model) if len(visible_cards(device)) > 1 else model
 
 
-def _average_one_by_one(ranks: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """Average gradients over the ranks, each tensor for itself.
+def _average_each_gradient(ranks: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average gradients over the ranks, one tensor at a time.
 
-    DistributedDataParallel puts many into one tensor, and others after its first step. Where in a tensor a number lies
-    decides in which order those of three ranks or more are added, so that a run that goes on would round otherwise.
+    DDP reduces buckets of gradients, and rebuilds the buckets after its first step. With three or more ranks, the
+    position of a value in its bucket decides the order of summation, so that a resumed run would round differently.
     """
     for gradient in bucket.gradients():
         dist.all_reduce(gradient)

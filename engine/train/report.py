@@ -1,105 +1,198 @@
-"""What a person sees of a training: its first lines, a bar in a terminal, lines in a log."""
+"""What a person sees of a training: lines, bar, TensorBoard, table, and curves. It never changes the run."""
 
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
-from engine.train.state import EpochTotals
-from utils.console import progress_bar, say
+from data.dataset import FaceDataset
+from engine.train.curves import draw_curves
+from engine.train.history import write_log
+from engine.train.metrics import gpu_memory
+from engine.train.progress import EpochBar, format_losses
+from engine.train.state import EpochTotals, Run
+from engine.train.tensorboard import TensorBoard, draw_sample
+from engine.train.validate import DevScore, DevSet
+from utils.console import say
+from utils.devices import visible_cards
+from utils.version import show_versions
+
+SHOWN_SAMPLES = 8
 
 
-def show_losses(values: list[float]) -> str:
-    """Return the box, class and landmark loss as text, the last where there is one: most datasets have no landmarks."""
-    box, class_, landmark = values
-    return f"box {box:.3f} class {class_:.3f}" + (f" landmark {landmark:.3f}" if landmark else "")
-
-
-def show_time(seconds: float) -> str:
-    """Return a duration as text: 2 d 03:04:05, or without the days."""
-    days, rest = divmod(round(seconds), 86400)
-    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
-    return f"{days} d {clock}" if days else clock
-
-
-def gpu_memory(device: torch.device) -> float | None:
-    """Return the most GB of a GPU's memory that the run has held at once; None on the CPU."""
-    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else None
-
-
-class Progress:
-    """The progress of one epoch.
+class Report:
+    """Output of a run; on ranks other than the main one it is silent.
 
     Args:
-        title: of the bar and the lines.
-        totals: of the epoch so far, brought up to date here.
-        steps: of the whole epoch, and how many of them are `done`.
-        steps_after: of the run, behind this epoch, for the time that is left.
-        log_every: steps between lines, where there is no bar.
-        device: whose memory is shown.
-        quiet: show nothing, as ranks other than the first.
+        folder: --save_folder.
+        dataset: training images.
     """
 
-    def __init__(
-        self,
-        title: str,
-        totals: EpochTotals,
-        *,
-        steps: int,
-        done: int,
-        steps_after: int,
-        log_every: int,
-        device: torch.device,
-        quiet: bool,
-    ):
-        self.title = title
-        self.totals = totals
-        self.log_every = log_every
-        self.steps_after = steps_after
-        self.device = device
-        self.quiet = quiet
-        self.step = done
-        self.taken = 0
-        self.bar = progress_bar(
-            total=steps,
-            initial=done,
-            desc=title,
-            unit="step",
-            leave=False,
-            disable=True if quiet else None,
-            bar_format="{desc} {percentage:.0f} %|{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}",
+    def __init__(self, run: Run, folder: Path, dataset: FaceDataset):
+        self.folder, self.dataset = folder, dataset
+        self.is_main = run.ranks.is_main
+        self.board = TensorBoard(None)
+
+    def path(self, run: Run, what: str) -> Path:
+        return self.folder / f"{run.name}_{what}"
+
+    def say(self, line: str, stream=None) -> None:
+        if self.is_main:
+            say(line, stream)
+
+    @contextmanager
+    def tensorboard(self, run: Run) -> Iterator[None]:
+        """Write TensorBoard events in the block, training samples first."""
+        if run.is_over or not (self.is_main and run.config.tensorboard):
+            yield
+            return
+        with TensorBoard(self.path(run, "tensorboard"), run.state.iterations) as self.board:
+            keys = [(run.state.epoch, index) for index in range(min(SHOWN_SAMPLES, len(self.dataset)))]
+            self.board.images(
+                "training samples", [draw_sample(self.dataset[key]) for key in keys], run.state.iterations
+            )
+            yield
+
+    def epoch_bar(self, run: Run, steps_done: int) -> EpochBar:
+        """Return the bar of the current epoch."""
+        later = run.phase.end - run.state.epoch - 1
+        if run.phase.number == 1:
+            later += run.config.finetune_epochs
+        return EpochBar(
+            _title(run),
+            total=run.steps_per_epoch,
+            done=steps_done,
+            later=later * run.steps_per_epoch,
+            log_every=run.config.log_every,
+            quiet=not self.is_main,
         )
-        self.begun = self.noted = time.perf_counter()
 
-    def update(self, losses: list[list[float]]) -> None:
-        """Count steps whose losses are known now, (box, class, landmark) of each."""
-        now = time.perf_counter()
-        self.totals.seconds += now - self.noted
-        self.noted = now
-        for values in losses:
-            self.totals.losses = [total + value for total, value in zip(self.totals.losses, values, strict=True)]
-            self.totals.steps += 1
-            self.step += 1
-            self.taken += 1
-            if not self.quiet and self.bar.disable and self.step % self.log_every == 0:
-                say(f"{self.title} step {self.step}/{self.bar.total} {show_losses(values)}")
-        if losses:
-            left = (self.bar.total - self.step + self.steps_after) * (now - self.begun) / self.taken
-            memory = gpu_memory(self.device)
-            held = "" if memory is None else f", {memory:.1f} GB"
-            # What matters first: a narrow terminal cuts off the rest.
-            self.bar.set_postfix_str(f"ends in {show_time(left)}{held}, {show_losses(losses[-1])}", refresh=False)
-            self.bar.update(len(losses))
+    def steps(self, run: Run, losses: list[list[float]], step: int, bar: EpochBar) -> None:
+        """Show steps of the current epoch.
 
-    def close(self) -> None:
-        self.bar.close()
+        Args:
+            losses: box, class, and landmark loss of each.
+            step: number of the last one, counted from 1.
+        """
+        bar.update(losses, gpu_memory(run.device))
+        if step % run.config.log_every and step != run.steps_per_epoch:
+            return
+        totals = run.state.totals
+        box, class_, landmark = losses[-1]
+        values = {
+            "loss/box": box,
+            "loss/class": class_,
+            "loss/landmark": landmark,
+            "loss/total": run.cfg["loc_weight"] * box + class_ + landmark,
+            "lr": run.lr(step - 1),
+            "speed/images per s": totals.images / totals.seconds,
+            "speed/data wait": totals.data_time / totals.seconds,
+            "speed/GPU memory in GB": gpu_memory(run.device),
+        }
+        self.board.scalars(values, run.state.iterations)
 
-
-def report_mended(totals: EpochTotals) -> None:
-    """Say, after the first epoch, how many boxes of the dataset had to be changed."""
-    if totals.clipped + totals.dropped:
-        say(
-            f"labels: {totals.clipped} boxes reached outside their image and were clipped,"
-            f" {totals.dropped} had no size inside it and were dropped",
-            sys.stderr,
+    def epoch(self, run: Run, row: dict, score: DevScore | None) -> None:
+        """Show the row of an epoch whose steps are done."""
+        totals = run.state.totals
+        losses = format_losses([row["box"], row["class"], row["landmark"]])
+        ap = "" if score is None else f" dev AP {100 * score.ap:.2f} %"
+        skipped = f" {totals.unreadable} images skipped" if totals.unreadable else ""
+        self.say(
+            f"{_title(run)} mean {losses} lr {row['lr']:g} {row['pictures_per_s']:.1f} images/s"
+            f" {totals.seconds:.0f} s{ap}{skipped}"
         )
+        if not run.state.history:
+            self._repaired_boxes(totals)
+        if row["box"] == 0:
+            self.say(
+                "warning: no prior matched any face of this epoch; python -m tools.check shows the sizes of faces and"
+                " priors",
+                sys.stderr,
+            )
+        if score is not None:
+            self.board.images("dev detections", score.drawn, run.state.iterations)
+            self.board.scalars({"dev AP": score.ap}, run.state.iterations)
+
+    def _repaired_boxes(self, totals: EpochTotals) -> None:
+        if totals.clipped + totals.dropped:
+            self.say(
+                f"labels: {totals.clipped} boxes reached outside their image and were clipped, {totals.dropped} were"
+                " empty inside it and were dropped",
+                sys.stderr,
+            )
+
+    def table(self, run: Run) -> None:
+        """Write {name}_log.csv."""
+        if self.is_main and run.state.history:
+            write_log(self.path(run, "log.csv"), run.state.history)
+
+    def curves(self, run: Run) -> None:
+        """Draw {name}_curves.png."""
+        if self.is_main and run.state.history:
+            draw_curves(self.path(run, "curves.png"), run.state.history)
+
+    def phase_two(self, run: Run, source: Path) -> None:
+        phase = run.phase
+        self.say(f"phase two: epochs {phase.start + 1} to {phase.end} at lr {phase.lr:g}, from {source}")
+
+    def stopped(self, run: Run, checkpoint: Path) -> None:
+        self.say(
+            f"stopped after {run.state.images_done} of {len(self.dataset)} images of epoch {run.state.epoch + 1};"
+            f" continue with --resume: {checkpoint}"
+        )
+
+    def nothing_left(self, run: Run) -> None:
+        if run.patience_is_over:
+            more = f"--patience {run.config.patience} ended this phase; a larger one, or 0, continues the run"
+        else:
+            options = "--finetune_epochs" if run.phase.number == 2 else "--epochs or --finetune_epochs"
+            more = f"a larger {options} continues the run"
+        self.say(f"nothing is left to train; {more}")
+
+
+def describe(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
+    """Return the first lines of a run: network, data, epochs, device, and versions."""
+    config, state, phase, ranks = run.config, run.state, run.phase, run.ranks.size
+    weights = sum(parameter.numel() for parameter in run.network.parameters())
+    faces, background = dataset.count_faces(), dataset.count_background()
+    ignored = len(dataset.annotations.boxes) - faces
+    if state.iterations:
+        images_done = f" and {state.images_done} images" if state.images_done else ""
+        start = f"resumed after epoch {state.epoch}{images_done}"
+    elif config.resume_net:
+        start = f"from {config.resume_net}"
+    else:
+        start = "from random weights" if config.no_pretrain else "from an ImageNet backbone"
+    faces = f"{faces} faces" + (f", {ignored} ignored" if ignored else "")
+    faces += f", {background} background images" if background else ""
+    batch = f"{config.batch_size}" + (f" x {config.accumulate} a step" if config.accumulate > 1 else "")
+    batch += f", shared by {ranks} ranks" if ranks > 1 else ""
+    dev = f"; dev set {len(dev_set.annotations)} images" if dev_set else ""
+    epochs = f"{phase.start + 1} to {phase.end}, lr {phase.lr:g}"
+    if phase.number == 1 and config.finetune_epochs:
+        source = "the best" if config.finetune_from == "best" else config.finetune_from
+        epochs += f"; then {config.finetune_epochs} more from {source}, lr {config.finetune_lr:g}"
+    workers = f"{config.num_workers} loader worker" + ("" if config.num_workers == 1 else "s")
+    workers += " for each rank" if ranks > 1 else ""
+    lines = {
+        "network": f"{run.name}, {weights:,} weights, {start}",
+        "data": f"{len(dataset)} images with {faces} at {dataset.image_size} px, batch {batch}{dev}",
+        "epochs": f"{epochs}, seed {config.seed}",
+        "device": f"{_device_names(run)}, {config.amp}, {workers}",
+        "program": show_versions(),
+    }
+    return "\n".join(f"{name:8} {line}" for name, line in lines.items())
+
+
+def _device_names(run: Run) -> str:
+    if run.device.type == "cpu":
+        names = f"CPU with {torch.get_num_threads()} threads"
+    else:
+        names = " + ".join(torch.cuda.get_device_name(gpu) for gpu in visible_cards(run.device))
+    return f"{run.ranks.size} ranks, each on {names}" if run.ranks.size > 1 else names
+
+
+def _title(run: Run) -> str:
+    return f"epoch {run.state.epoch + 1}/{run.phase.end}"

@@ -1,25 +1,29 @@
-"""How far a run is, and `{name}_last.ckpt`, from which it goes on exactly."""
+"""The state of a run: the network, its optimizer, schedule, and EMA, and how far the training is."""
 
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from utils.checkpoint import read_checkpoint
-from utils.errors import UserError
+import torch
+from torch import nn
 
-FORMAT = 1
+from engine.train.config import TrainConfig
+from engine.train.loader import StepBatches
+from engine.train.optim import EMA, build_optimizer, build_scheduler, phase_of, restore_optimizer
+from engine.train.parallel import wrap_parallel
+from models.retinaface import RetinaFace
+from utils.distributed import Ranks
 
 
 @dataclass
 class EpochTotals:
-    """What an epoch adds up to.
+    """Sums over the steps of an epoch.
 
     Attributes:
-        losses: sums over its `steps` of the box, class and landmark loss.
-        images, clipped, dropped, unreadable: images learnt, boxes mended, boxes without a size, images that
-            could not be read; of all ranks.
-        seconds: that it took.
-        waited: seconds of them in which the loop waited for images.
+        losses: sums over `steps` of the box, class, and landmark losses.
+        images, clipped, dropped, unreadable: images processed, boxes clipped, empty boxes dropped, and images that
+            could not be read, on all ranks.
+        seconds: duration of the steps.
+        data_time: seconds of them that the loop waited for batches.
     """
 
     losses: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
@@ -29,30 +33,30 @@ class EpochTotals:
     dropped: int = 0
     unreadable: int = 0
     seconds: float = 0.0
-    waited: float = 0.0
+    data_time: float = 0.0
 
 
 @dataclass
 class RunState:
-    """Where a run stands between two steps of the optimizer.
+    """How far a run is, between two optimizer steps.
 
     Attributes:
-        epoch: epochs done, counted from the start of phase one.
+        epoch: finished epochs, counted from the start of phase one.
         phase: 1 or 2.
-        start: epochs that were done when this phase began.
-        iterations: steps of the optimizer in this run.
-        done: images of the epoch under way that are learnt.
-        totals: of the epoch under way.
-        history: a row for each epoch done, as engine.train.curves describes them.
-        best_ap, best_epoch: highest AP on the dev set so far and the epoch that had it.
-        worse_scores: scores of the dev set since then, in this phase.
+        start: finished epochs at the start of this phase.
+        iterations: optimizer steps of this run.
+        images_done: images of the current epoch that are processed.
+        totals: sums of the current epoch.
+        history: a row for each finished epoch; engine/train/curves.py describes its keys.
+        best_ap, best_epoch: highest AP on the dev set, 0 to 1, and its epoch.
+        evals_since_best: scores of the dev set since then, in this phase.
     """
 
     epoch: int = 0
     phase: int = 1
     start: int = 0
     iterations: int = 0
-    done: int = 0
+    images_done: int = 0
     totals: EpochTotals = field(default_factory=EpochTotals)
     history: list[dict] = field(default_factory=list)
     best_ap: float | None = None
@@ -60,65 +64,146 @@ class RunState:
     evals_since_best: int = 0
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> "RunState":
-        """Undo dataclasses.asdict."""
+    def from_dict(cls, values: dict[str, Any]) -> "RunState":
+        """Undo `to_dict`."""
         return cls(**{**values, "totals": EpochTotals(**values["totals"])})
 
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
-@dataclass
-class Checkpoint:
-    """What `{name}_last.ckpt` holds, as plain values and tensors.
+    def next_epoch(self, row: dict) -> None:
+        """Finish the current epoch with its row of the history."""
+        self.history.append(row)
+        self.epoch += 1
+        self.images_done, self.totals = 0, EpochTotals()
 
-    Attributes:
-        name: of the network's configuration.
-        flags: of train.py, filled in.
-        dataset: FaceDataset.fingerprint() of the training images.
-        ranks: number of processes that share the batches.
-        computer: what it was computed on; utils.devices.describe_computer.
-        state: dataclasses.asdict of the RunState.
-        model, optimizer, scaler, ema: their state dicts; ema is None without --ema.
-    """
+    def start_phase_two(self, start: int) -> None:
+        """Begin phase two after `start` epochs. A shorter --epochs can end phase one in the middle of an epoch."""
+        self.phase, self.start, self.epoch, self.evals_since_best = 2, start, start, 0
+        self.images_done, self.totals = 0, EpochTotals()
 
-    name: str
-    flags: dict[str, Any]
-    dataset: str
-    ranks: int
-    computer: str
-    state: dict[str, Any]
-    model: dict
-    optimizer: dict
-    scaler: dict
-    ema: dict | None
-    format: int = FORMAT
+    def update_best(self, ap: float) -> bool:
+        """Compare the dev AP of the epoch that just ended with the best; return whether it is the new best."""
+        if self.best_ap is not None and ap <= self.best_ap:
+            self.evals_since_best += 1
+            return False
+        self.best_ap, self.best_epoch, self.evals_since_best = ap, self.epoch, 0
+        return True
 
 
-def last_checkpoint(save_folder: str | Path, name: str) -> Path:
-    """Return the path of `{name}_last.ckpt`."""
-    return Path(save_folder, f"{name}_last.ckpt")
-
-
-def read_last(path: Path, name: str) -> Checkpoint:
-    """Read a run's checkpoint.
+class Run:
+    """A network in training.
 
     Args:
-        name: of the network's configuration that the run must have.
+        network: a RetinaFace of phase "train", the same on all ranks; trained in place.
+        cfg: its configuration.
+        config: resolved options.
+        state: how far the run is.
 
-    Raises:
-        UserError: a file that is truncated, holds code, or is no checkpoint of such a run.
+    Attributes:
+        model: the network as it is called: compiled, or wrapped for several GPUs or ranks.
+        phase: current phase.
+        optimizer, scheduler, ema: those of the current phase; ema is None without --ema.
     """
-    content = read_checkpoint(path)
-    if not isinstance(content, dict) or content.keys() != {each.name for each in fields(Checkpoint)}:
-        raise UserError(f"{path}: is no checkpoint of a run; --resume needs one, and --resume_net takes weights")
-    checkpoint = Checkpoint(**content)
-    if checkpoint.format != FORMAT:
-        raise UserError(f"{path}: has format {checkpoint.format!r}; this version of the program goes on from {FORMAT}")
-    if checkpoint.name != name:
-        raise UserError(f"{path}: is of the network {checkpoint.name!r}, not {name!r}; name the one with --network")
-    parts = (checkpoint.flags, checkpoint.state, checkpoint.model, checkpoint.optimizer, checkpoint.scaler)
-    try:
-        sound = all(isinstance(part, dict) for part in parts) and RunState.of(checkpoint.state).phase in (1, 2)
-    except (TypeError, KeyError):
-        sound = False
-    if not sound:
-        raise UserError(f"{path}: is damaged: its parts are not those of a run")
-    return checkpoint
+
+    def __init__(
+        self,
+        network: RetinaFace,
+        cfg: dict,
+        config: TrainConfig,
+        state: RunState,
+        *,
+        steps_per_epoch: int,
+        device: torch.device,
+        ranks: Ranks,
+    ):
+        self.cfg, self.config, self.state = cfg, config, state
+        self.steps_per_epoch, self.device, self.ranks = steps_per_epoch, device, ranks
+        if config.sync_bn:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        self.network = network.to(device, memory_format=torch.channels_last).train()
+        # Batches have at most two sizes: a kernel compiled for each is faster than a dynamic one.
+        model = torch.compile(self.network, dynamic=False) if config.compile else self.network
+        self.model = wrap_parallel(model, device, ranks)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
+        self.loss_weights = torch.tensor([cfg["loc_weight"], 1.0, 1.0], device=device)
+
+    @property
+    def name(self) -> str:
+        return self.cfg["name"]
+
+    def start_phase(self, steps_done: int = 0) -> None:
+        """Create the optimizer, schedule, and EMA of the phase that the state names.
+
+        Args:
+            steps_done: optimizer steps of the current epoch that are done.
+        """
+        config, state = self.config, self.state
+        self.phase = phase = phase_of(config, state.phase, state.start)
+        self.optimizer = build_optimizer(self.network, config.optimizer, phase.lr, config.momentum, config.weight_decay)
+        steps = (state.epoch - phase.start) * self.steps_per_epoch + steps_done
+        self.scheduler = build_scheduler(self.optimizer, phase, self.steps_per_epoch, steps)
+        self.ema = EMA(self.network, config.ema) if config.ema else None
+
+    @property
+    def eval_model(self) -> RetinaFace:
+        """The network that is written and scored: the EMA if there is one."""
+        return self.network if self.ema is None else self.ema.network
+
+    def lr(self, step: int) -> float:
+        """Return the learning rate at a step of the current epoch, counted from 0."""
+        before = (self.state.epoch - self.phase.start) * self.steps_per_epoch
+        return self.phase.lr * self.phase.factor(before + step, self.steps_per_epoch)
+
+    def advance(self, step: StepBatches) -> None:
+        """Count an optimizer step."""
+        self.state.iterations += 1
+        self.state.images_done = step.images_done
+        self.state.totals.data_time += step.data_time
+
+    @property
+    def patience_is_over(self) -> bool:
+        return 0 < self.config.patience <= self.state.evals_since_best
+
+    @property
+    def phase_is_over(self) -> bool:
+        return self.patience_is_over or self.state.epoch >= self.phase.end
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase_is_over and (self.phase.number == 2 or not self.config.finetune_epochs)
+
+    @property
+    def is_scoring_due(self) -> bool:
+        """Whether the current epoch, whose steps are done, is one after which the dev set is scored."""
+        epoch = self.state.epoch + 1
+        return epoch == self.phase.end or epoch % self.config.val_every == 0
+
+    @property
+    def is_saving_due(self) -> bool:
+        """Whether the epoch that just ended is one whose weights are kept."""
+        epoch = self.state.epoch
+        return epoch % self.config.save_every == 0 or str(epoch) == self.config.finetune_from or self.phase_is_over
+
+    def has_finite_weights(self) -> bool:
+        values = [value for value in self.network.state_dict().values() if value.is_floating_point()]
+        return bool(torch.stack([value.isfinite().all() for value in values]).all())
+
+    def state_dicts(self) -> dict[str, dict | None]:
+        """Return the state dicts that a checkpoint holds, by its field names."""
+        return {
+            "model": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.ema is None else self.ema.network.state_dict(),
+        }
+
+    def restore_optimizer(self, optimizer: dict, scaler: dict) -> None:
+        """Load the state dicts of the optimizer and of the gradient scaler.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError, RuntimeError: they do not fit.
+        """
+        restore_optimizer(self.optimizer, optimizer)
+        if self.scaler.is_enabled() and scaler:
+            self.scaler.load_state_dict(scaler)

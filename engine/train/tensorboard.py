@@ -1,4 +1,4 @@
-"""TensorBoard's events of a training: its curves while they grow, and images."""
+"""TensorBoard events of a training: scalars and images."""
 
 import math
 import sys
@@ -21,16 +21,16 @@ THUMBNAIL = 320
 
 
 class TensorBoard:
-    """Events for TensorBoard, in a file of their own for each run that wrote to a folder.
+    """Writer of TensorBoard events; each run has its own file in the folder.
 
-    TensorBoard's writer works in a thread. Where that fails later on, with a full disk or a folder that is gone, the
-    thread prints its traceback and the next call raises its OSError. Curves are not worth a training: that call says
-    in a line on stderr that there are no more events, and the training goes on.
+    The writer works in a thread. If that fails later, because the disk is full or the folder is gone, the thread prints
+    its traceback and the next call raises its OSError. That call prints a warning and disables the writer: events are
+    not worth stopping a training.
 
     Args:
-        folder: of the event files, created where it is missing; None writes nothing.
-        purge_step: TensorBoard hides what earlier runs wrote to the folder after this step; None keeps everything.
-            One kind of step for everything in a folder, therefore: epochs or iterations.
+        folder: folder of the event files, created if missing; None: nothing is written.
+        purge_step: TensorBoard hides events of earlier runs after this step; None keeps all. All events of a folder
+            count the same steps, therefore.
 
     Raises:
         UserError: the folder cannot be written.
@@ -41,13 +41,13 @@ class TensorBoard:
         self._writer = None
         if folder is None:
             return
-        from torch.utils.tensorboard import SummaryWriter  # here, for what it takes to load
+        from torch.utils.tensorboard import SummaryWriter  # here, since the import takes long
 
         make_folder(folder)
-        first_hidden = purge_step + 1 if purge_step else purge_step  # 0: a new run, which hides everything
+        first_hidden = purge_step + 1 if purge_step else purge_step  # 0: a new run hides all events
         try:
             with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-                file.write(bytes(1 << 16))  # so that a full disk fails here and not in the thread
+                file.write(bytes(1 << 16))  # a full disk fails here, not in the thread
             self._writer = SummaryWriter(str(folder), purge_step=first_hidden)
         except OSError as error:
             raise UserError(f"{folder}: TensorBoard's events cannot be written ({error.strerror or error})") from error
@@ -59,14 +59,14 @@ class TensorBoard:
         self.close()
 
     def scalars(self, values: dict[str, float | None], step: int) -> None:
-        """Write a value for each tag, none for None."""
+        """Write scalars by tag; None values are skipped."""
         with self._writing():
             for tag, value in values.items():
                 if self._writer and value is not None:
                     self._writer.add_scalar(tag, value, step)
 
     def images(self, tag: str, images: Sequence[np.ndarray], step: int) -> None:
-        """Write images as one, in rows and columns of the same size.
+        """Write images as one grid.
 
         Args:
             images: (H, W, 3) uint8 each, BGR, of any sizes.
@@ -77,7 +77,7 @@ class TensorBoard:
                 self._writer.add_image(tag, cv2.cvtColor(sheet, cv2.COLOR_BGR2RGB), step, dataformats="HWC")
 
     def close(self) -> None:
-        """Write what is waiting; nothing can be written afterwards."""
+        """Flush and close the file; later calls do nothing."""
         with self._writing():
             if self._writer:
                 self._writer.close()
@@ -85,20 +85,20 @@ class TensorBoard:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Give the writer up where it fails."""
+        """Disable the writer if it fails."""
         try:
             yield
         except OSError as error:
             self._writer = None
             say(
                 f"warning: {self.folder}: TensorBoard's events cannot be written ({error.strerror or error}),"
-                " training goes on without them",
+                " training continues without them",
                 sys.stderr,
             )
 
 
 def draw_sample(sample: tuple[Tensor, Tensor, SampleInfo]) -> np.ndarray:
-    """Draw a sample of FaceDataset as the network sees it, with its faces; returns (S, S, 3) uint8 BGR."""
+    """Draw a sample of FaceDataset with its faces, as (S, S, 3) uint8 BGR; ignored faces have another colour."""
     image, target, _ = sample
     colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in target[:, 14]]
     return draw_faces(image.permute(1, 2, 0).numpy(), target, colors)

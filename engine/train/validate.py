@@ -1,4 +1,4 @@
-"""The AP of the dev set while training: detected on all ranks, scored in memory on the first."""
+"""The AP of the dev set during training: detected on all ranks, scored in memory on the main rank."""
 
 import sys
 from collections.abc import Callable
@@ -19,18 +19,18 @@ from utils.drawing import draw_detections
 from utils.errors import UserError
 from utils.files import read_image
 
-SHOWN = 8
-SHOWN_SCORE = 0.5
+DRAWN_IMAGES = 8
+DRAWN_SCORE = 0.5  # smallest score of a detection that is drawn
 
 
 @dataclass
 class DevSet:
-    """Labelled images that a training does not learn from.
+    """Labelled images that score the network during training.
 
     Attributes:
-        annotations: of the images.
+        annotations: one for each image.
         paths: image_key(name) -> file, in the same order.
-        skip_unreadable: whether an image that cannot be read is left out of a score; otherwise there is none.
+        skip_unreadable: whether images that cannot be read are excluded from the AP; otherwise they are an error.
     """
 
     annotations: list[Annotation]
@@ -39,17 +39,17 @@ class DevSet:
 
     @classmethod
     def read(cls, label_file: str | Path, skip_unreadable: bool = False) -> "DevSet":
-        """Read a label file whose images are in images/ beside it.
+        """Read a label file; its images are in images/ beside it.
 
         Raises:
-            UserError: no such file, no faces in it, or an image that does not exist.
+            UserError: the file is missing or has no faces, or an image does not exist.
         """
         label_file = Path(label_file)
         if not label_file.is_file():
-            raise UserError(f"{label_file}: no such label file; name the dev set's with --val_dataset")
+            raise UserError(f"{label_file}: no such label file; name that of the dev set with --val_dataset")
         annotations = read_annotations(label_file)
         if not any(len(annotation.boxes) for annotation in annotations):
-            raise UserError(f"{label_file}: has no faces; --val_dataset needs boxes to score with")
+            raise UserError(f"{label_file}: has no faces; the AP of --val_dataset needs boxes")
         names, images = [each.name for each in annotations], label_file.parent / "images"
         check_images(names, images)
         paths = {listed.key: listed.path for listed in locate_images(names, images)}
@@ -58,7 +58,12 @@ class DevSet:
 
 @dataclass
 class DevScore:
-    """AP of the dev set, 0..1, on every rank; images with their detections, (H, W, 3) uint8 BGR, on the first."""
+    """Score of the dev set.
+
+    Attributes:
+        ap: 0 to 1.
+        drawn: images with detections, (H, W, 3) uint8 BGR; empty on ranks other than the main one.
+    """
 
     ap: float
     drawn: list[np.ndarray]
@@ -70,18 +75,18 @@ def score_dev_set(
     """Detect and score the dev set as val_tvface.py and eval.py do with their defaults.
 
     Args:
-        model: a RetinaFace, which is left as it is.
-        stop: asked before each image whether to give up.
+        model: a RetinaFace, not changed.
+        stop: asked before each image whether to stop.
 
     Returns:
-        None where a rank was told to give up.
+        The score, or None if any rank was asked to stop.
 
     Raises:
-        UserError: an image that cannot be read, unless the dev set leaves such images out; or no other is left.
+        UserError: an image cannot be read and the dev set does not skip it, or no image with faces can be read.
     """
     detector = Detector(model, cfg, device)
-    mine = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
-    share = ranks.raise_together(lambda: _detect(detector, mine, dev_set.skip_unreadable, ranks.is_main, stop))
+    own_paths = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
+    share = ranks.raise_together(lambda: _detect(detector, own_paths, dev_set.skip_unreadable, ranks.is_main, stop))
     shares = ranks.gather(None if share is None else share[0])
     if share is None or None in shares:
         return None
@@ -91,7 +96,7 @@ def score_dev_set(
         pairs = zip(dev_set.paths, dev_set.annotations, strict=True)
         annotations = [annotation for key, annotation in pairs if key in predictions]
         if not any(len(annotation.boxes) for annotation in annotations):
-            raise UserError("--val_dataset: none of its images with faces can be read")
+            raise UserError("--val_dataset: no image with faces can be read")
         result = evaluate(predictions, annotations)
         return result.subsets[result.main].ap
 
@@ -99,11 +104,11 @@ def score_dev_set(
 
 
 def _detect(
-    detector: Detector, paths: dict[str, Path], skip_unreadable: bool, is_first: bool, stop: Callable[[], bool]
+    detector: Detector, paths: dict[str, Path], skip_unreadable: bool, is_main: bool, stop: Callable[[], bool]
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
-    """Return the detections in some images and, on the first rank, drawings of them; None if told to give up."""
+    """Return detections by image key and, on the main rank, drawn images; None if asked to stop."""
     found, drawn = {}, []
-    bar = {"desc": "dev set", "unit": "image", "leave": False, "disable": None if is_first else True}
+    bar = {"desc": "dev set", "unit": "image", "leave": False, "disable": None if is_main else True}
     for key, path in progress_bar(iterable=paths.items(), **bar):
         if stop():
             return None
@@ -112,11 +117,11 @@ def _detect(
         except UserError as error:
             if not skip_unreadable:
                 raise
-            say(f"warning: {error}; left out of the dev AP", sys.stderr)
+            say(f"warning: {error}; excluded from the dev AP", sys.stderr)
             continue
         detections = detector(image)
         found[key] = written_rows(detections)
-        if is_first and len(drawn) < SHOWN:
-            seen = detections.where(detections.scores >= SHOWN_SCORE)
+        if is_main and len(drawn) < DRAWN_IMAGES:
+            seen = detections.where(detections.scores >= DRAWN_SCORE)
             drawn.append(draw_detections(image, seen.boxes, seen.scores, seen.landmarks))
     return found, drawn

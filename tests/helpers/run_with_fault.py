@@ -53,10 +53,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from engine.train import loader as loading  # noqa: E402
-from engine.train import loop as training  # noqa: E402
-from engine.train import step as learner  # noqa: E402
-from engine.train import validate as validation  # noqa: E402
+from engine.train import loader, loop, report, validate  # noqa: E402
 from tests.helpers.images import draw_image  # noqa: E402
 from tests.helpers.scripts import Outcome  # noqa: E402
 from utils import checkpoint  # noqa: E402
@@ -106,10 +103,10 @@ def full_disk(write, file: io.BufferedWriter, content) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def truncate(run_epoch, self: training.Training) -> None:
+def truncate(steps, self: loader.StepLoader, *arguments):
     image = self.dataset.path(2)
     os.truncate(image, image.stat().st_size // 2)
-    run_epoch(self)
+    return steps(self, *arguments)
 
 
 def crash(*_) -> None:
@@ -136,12 +133,12 @@ def await_stop(step, *arguments):
 
 
 PLACES = {
-    "step": (learner.Learner, "step"),
-    "collate": (loading.MatchedCollate, "__call__"),
-    "epoch": (training.Training, "_run_epoch"),
+    "step": (loop, "train_step"),
+    "collate": (loader.MatchedCollate, "__call__"),
+    "epoch": (loader.StepLoader, "steps"),
     "write": (checkpoint, "write_all"),
     "rename": (os, "replace"),
-    "image": (validation, "read_image"),
+    "image": (validate, "read_image"),
 }
 FAULTS = {
     "kill_step": ("step", kill),
@@ -173,8 +170,8 @@ def arrange(name: str, number: int) -> None:
     elif name == "quota":
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * number, 1000 * number))  # Python ignores its SIGXFSZ
     elif name == "rising_ap":
-        score = training.Training._score
-        training.Training._score = lambda self: validation.DevScore((self.state.epoch + 1) / 100, score(self).drawn)
+        score = loop.score_run
+        loop.score_run = lambda run, *rest: validate.DevScore((run.state.epoch + 1) / 100, score(run, *rest).drawn)
     elif name == "frozen_bn":
         nn.BatchNorm2d.train = lambda self, mode=True: nn.Module.train(self, False)
     elif name != "none":
@@ -183,16 +180,16 @@ def arrange(name: str, number: int) -> None:
 
 def note_images(path: str) -> None:
     """Append `epoch image` to a file for each image that is learnt."""
-    agree = training.Training._agree
+    agree = loop.agree
 
-    def noted(self: training.Training, group):
-        agreed = agree(self, group)
-        names = [Path(info.path).name for batch in group for info in batch.infos]
+    def noted(run, step, *rest):
+        agreed = agree(run, step, *rest)
+        names = [Path(info.path).name for info in step.infos]
         with open(path, "a") as file:
-            file.write("".join(f"{self.state.epoch + 1} {name}\n" for name in names))
+            file.write("".join(f"{run.state.epoch + 1} {name}\n" for name in names))
         return agreed
 
-    training.Training._agree = noted
+    loop.agree = noted
 
 
 def main() -> None:
@@ -270,7 +267,7 @@ def _enter(command: list[str], out: Path, err: Path, env: dict[str, str], start_
     os.environ.update(env)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    training.draw_curves = lambda *_: None  # half of the time of a small run
+    report.draw_curves = lambda *_: None  # half of the time of a small run
     sys.argv = command
     try:
         main()

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.train.curves import FIELDS, draw_curves, write_log
+from engine.train.curves import draw_curves
+from engine.train.history import FIELDS, write_log
 from engine.train.tensorboard import TensorBoard
 from tests.helpers.scripts import ROOT
 from tests.helpers.training import events, scalars

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from data import cfg_mnet
-from engine.train.state import read_last
+from engine.train.checkpoints import read_last
 from models.retinaface import RetinaFace
 from tests.helpers.run_with_fault import NAME, SMALL, Run, assert_same, draw_dataset, history
 from tests.helpers.scripts import ROOT
@@ -126,7 +126,7 @@ def test_a_rank_that_hangs_is_given_up(start, folder):
     first, second = start("--rank_timeout", 0.1, "--log_every", 1, fault="hang_step=5@1")
     first.end(30).refuses("rank 0: another rank ended, or did not answer within 0.1 minutes", "--rank_timeout")
     assert second.process.is_alive()
-    assert read_last(folder / LAST, NAME).state["epoch"] == 1
+    assert read_last(folder / LAST).state["epoch"] == 1
     assert not list(folder.glob(".*"))
 
 
@@ -277,6 +277,6 @@ def test_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, undisturb
     out, _ = process.communicate(timeout=60)
     assert process.returncode
     assert f"go on with --resume: {folder / LAST}" in out
-    assert read_last(folder / LAST, NAME).state["epoch"] == 0
+    assert read_last(folder / LAST).state["epoch"] == 0
     assert {each.status for each in train("--resume")} == {0}
     assert_same(folder, undisturbed)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.train.optim import Average, Phase, build_optimizer, build_scheduler
+from engine.train.optim import EMA, Phase, build_optimizer, build_scheduler
 from tests.helpers.training import FAST, equal, weights
 
 
@@ -107,7 +107,7 @@ def test_a_first_step_that_overflows_in_half_precision_leaves_good_weights():
 
 def test_the_average_follows_the_weights_and_the_batch_statistics():
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    average = Average(network, 0.75)
+    average = EMA(network, 0.75)
     before = network[0].weight.detach().clone()
     with torch.no_grad():
         network[0].weight += 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.train.state import read_last
+from engine.train.checkpoints import read_last
 from tests.helpers.run_with_fault import NAME, SMALL, Run, assert_same, changed_bytes, draw_dataset, history
 from tests.helpers.scripts import ROOT
 from tests.helpers.training import weights
@@ -225,7 +225,7 @@ def test_sigterm_and_ctrl_c_write_a_checkpoint_first(train, folder, undisturbed,
 
 def test_ctrl_c_that_ends_the_listener_of_a_pipe_first_writes_a_checkpoint_too(train, folder, undisturbed):
     assert train("--log_every", 1, fault="interrupt_piped=2").status == 130
-    assert read_last(folder / LAST, NAME).state["done"] == 14
+    assert read_last(folder / LAST).state["images_done"] == 14
     resume_to_the_end(train)
     assert_same(folder, undisturbed())
 
@@ -312,7 +312,7 @@ def small_disk(folder):
 @pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_named_and_what_was_written_stays(train, folder, undisturbed):
     train().refuses(f"{folder / NAME}_epoch_2.pth: cannot be written (No space left on device)")
-    assert read_last(folder / LAST, NAME).state["epoch"] == 1
+    assert read_last(folder / LAST).state["epoch"] == 1
     assert weights(folder / f"{NAME}_epoch_1.pth")
     assert not list(folder.glob(".*"))
     subprocess.run(["mount", "-o", "remount,size=60m", folder], check=True)
@@ -590,7 +590,7 @@ def test_a_image_that_breaks_while_training_is_named_and_the_run_goes_on_when_it
     image = label.parent / "images" / "2.jpg"
     with changed_bytes(image, image.read_bytes()):
         train("--num_workers", workers, fault="truncate=2").refuses(image, "the image ends early")
-    state = read_last(folder / LAST, NAME).state
+    state = read_last(folder / LAST).state
     assert (state["epoch"], state["done"]) == (1, 14), "the image is in the last batch of the second epoch"
     resume_to_the_end(train)
     assert_same(folder, undisturbed())

@@ -200,7 +200,7 @@ def test_boxes_that_were_mended_are_counted_in_one_line(train, dataset):
     outcome = train("--epochs", 2)
     assert outcome.status == 0
     (line,) = outcome.err.strip().splitlines()
-    assert line.startswith("labels: 1 boxes reached outside their image and were clipped, 2 had no size")
+    assert line.startswith("labels: 1 boxes reached outside their image and were clipped, 2 were empty")
 
 
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, tmp_path):
@@ -246,7 +246,7 @@ def test_a_truncated_image_is_named_from_a_worker_too(train, dataset, workers):
 def test_a_worker_that_is_killed_stops_the_run_with_advice(train, monkeypatch):
     monkeypatch.setattr("data.dataset.read_image", lambda path: os.kill(os.getpid(), signal.SIGKILL))
     train("--tensorboard", "false", "--epochs", 1, "--num_workers", 1).refuses(
-        "a process that reads images was killed", "--num_workers"
+        "a loader worker was killed", "--num_workers"
     )
 
 
@@ -259,7 +259,9 @@ def test_bad_weights_are_refused(train, tmp_path, random_weights):
     train("--resume_net", tmp_path / "none.pth").refuses("none.pth: no such weights file")
     train("--resume_net", random_weights["resnet50"]).refuses("resnet50.pth: state dict does not match this network")
     flags = [flag for flag in FAST if flag != "--no_pretrain"]
-    train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses("resnet50.pth: state dict does not match the backbone")
+    train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses(
+        "resnet50.pth: state dict does not match the backbone"
+    )
 
 
 def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):

@@ -1,0 +1,124 @@
+"""Losses of the optimizer steps, kept on the device until they are needed, and the sums of an epoch."""
+
+import math
+import sys
+import time
+
+import torch
+from torch import Tensor
+
+from engine.train.loader import StepBatches
+from engine.train.progress import format_losses
+from engine.train.state import Run
+from utils.console import say
+from utils.errors import UserError
+
+
+class StepMetrics:
+    """The losses and images of the steps since the last `sync`.
+
+    Reading a loss makes the host wait for a GPU, so `is_due` is true every --log_every steps there, and after every
+    step on a CPU.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.interval = 1 if run.device.type == "cpu" else run.config.log_every
+        self.warned: set[str] = set()
+
+    def start_epoch(self, steps_done: int) -> None:
+        """Begin an epoch of which some steps are done."""
+        self.synced = steps_done
+        self.losses: list[Tensor] = []
+        self.steps: list[StepBatches] = []
+        self.synced_at = time.perf_counter()
+
+    def add(self, losses: Tensor, step: StepBatches) -> None:
+        """Add a step: (3,) box, class, and landmark loss on the device, and its batches."""
+        self.losses.append(losses)
+        self.steps.append(step)
+
+    @property
+    def is_due(self) -> bool:
+        return (self.synced + len(self.steps)) % self.interval == 0 or self.steps[-1].is_last
+
+    def sync(self) -> list[list[float]]:
+        """Read the losses from the device, average them over the ranks, and add them to the epoch's totals.
+
+        Returns:
+            box, class, and landmark loss of each step since the last call.
+
+        Raises:
+            UserError: a loss is not finite; the message names the images.
+        """
+        if not self.steps:
+            return []
+        ranks, totals = self.run.ranks, self.run.state.totals
+        infos = [info for step in self.steps for info in step.infos]
+        self._warn_unreadable({info.path for info in infos if info.unreadable})
+        values = torch.stack(self.losses).flatten().tolist()
+        counted = [sum(getattr(info, name) for info in infos) for name in ("clipped", "dropped", "unreadable")]
+        *sums, clipped, dropped, unreadable = ranks.all_reduce_sum([*values, *counted])
+        means = [value / ranks.size for value in sums]
+        losses = [means[i : i + 3] for i in range(0, len(means), 3)]
+        self._check_finite(losses)
+
+        totals.clipped += int(clipped)
+        totals.dropped += int(dropped)
+        totals.unreadable += int(unreadable)
+        totals.images = self.run.state.images_done - totals.unreadable
+        for step in losses:
+            totals.losses = [total + value for total, value in zip(totals.losses, step, strict=True)]
+        totals.steps += len(losses)
+        now = time.perf_counter()
+        totals.seconds += now - self.synced_at
+        self.synced, self.synced_at = self.synced + len(losses), now
+        self.losses, self.steps = [], []
+        return losses
+
+    def _warn_unreadable(self, paths: set[str]) -> None:
+        for path in sorted(paths - self.warned):
+            say(f"warning: {path}: cannot be read; skipped", sys.stderr)
+        self.warned |= paths
+
+    def _check_finite(self, losses: list[list[float]]) -> None:
+        for i, step in enumerate(losses):
+            if not all(map(math.isfinite, step)):
+                paths = self.run.ranks.gather([info.path for info in self.steps[i].infos])
+                self.run.ranks.fail(
+                    UserError(
+                        f"the loss is not finite in epoch {self.run.state.epoch + 1}, step {self.synced + i + 1}"
+                        f" ({format_losses(step)}); try a lower --lr; earlier checkpoints are valid; images of this"
+                        f" batch: {', '.join(path for share in paths for path in share)}"
+                    )
+                )
+
+
+def epoch_row(run: Run, ap: float | None) -> dict:
+    """Return the row of the history for the current epoch, whose steps are done; see engine/train/curves.py.
+
+    Args:
+        ap: AP on the dev set, 0 to 1; None if it was not scored.
+    """
+    totals = run.state.totals
+    box, class_, landmark = (total / totals.steps for total in totals.losses)
+    return {
+        "epoch": run.state.epoch + 1,
+        "phase": run.phase.number,
+        "lr": run.lr(0),
+        "box": box,
+        "class": class_,
+        "landmark": landmark,
+        "total": run.cfg["loc_weight"] * box + class_ + landmark,
+        "pictures_per_s": totals.images / totals.seconds,
+        "data_wait": totals.data_time / totals.seconds,
+        "seconds": totals.seconds,
+        "memory_gb": gpu_memory(run.device),
+        "unreadable": totals.unreadable,
+        "dev_ap": ap,
+    }
+
+
+def gpu_memory(device: torch.device) -> float | None:
+    """Return the peak GPU memory of the run in GB; None on a CPU."""
+    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else None
