@@ -4,7 +4,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-VERSION = "0.6.0"
+VERSION = "0.7.0"
 
 
 def show_versions() -> str:

@@ -80,6 +80,8 @@ def read_last(path: Path) -> Checkpoint:
     if unexpected := content.keys() - names:
         raise UserError(f"{path}: corrupt checkpoint: unexpected fields {', '.join(sorted(map(str, unexpected)))}")
     checkpoint = Checkpoint(**content)
+    if path.name != f"{checkpoint.name}_last.ckpt":
+        raise UserError(f"{path}: is the checkpoint of {checkpoint.name!r}; rename it to {checkpoint.name}_last.ckpt")
     for name in ("config", "state", "model", "optimizer", "scaler"):
         if not isinstance(getattr(checkpoint, name), dict):
             raise UserError(f"{path}: corrupt checkpoint: {name} is not a dictionary")

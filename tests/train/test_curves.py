@@ -154,6 +154,7 @@ def test_training_goes_on_without_a_folder_that_is_gone(tmp_path, capfd, monkeyp
     others = set(threading.enumerate())
     with TensorBoard(folder) as board:
         board.scalars({"total": 1.0}, 1)
+        board._writer.flush()
         shutil.rmtree(folder)
         folder.touch()
         board.scalars({"total": 1.0, "box": 0.5}, 2)

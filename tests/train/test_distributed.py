@@ -222,7 +222,7 @@ def test_more_ranks_than_images_are_refused_in_one_line(train, tmp_path, flags, 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_sync_bn_without_gpus_is_refused(train, ranks):
     first, *others = train("--sync_bn", ranks=ranks)
-    first.refuses("--sync_bn", "GPUs", "say --sync_bn false")
+    first.refuses("--sync_bn", "GPUs", "use --sync_bn false")
     assert [(each.status, each.err) for each in others] == [(2, "")] * (ranks - 1)
 
 
@@ -276,7 +276,7 @@ def test_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, undisturb
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode
-    assert f"go on with --resume: {folder / LAST}" in out
+    assert f"continue with --resume: {folder / LAST}" in out
     assert read_last(folder / LAST).state["epoch"] == 0
     assert {each.status for each in train("--resume")} == {0}
     assert_same(folder, undisturbed)

@@ -190,7 +190,7 @@ def test_a_network_that_cannot_be_compiled_is_one_line(train, monkeypatch):
 
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda network, **options: compile_(network, **options, backend=fail))
-    train("run", "--epochs", 1, "--compile").refuses("--compile", "cannot be built", "leave it out")
+    train("run", "--epochs", 1, "--compile").refuses("--compile", "cannot be compiled", "leave it out")
 
 
 def test_a_dev_image_that_cannot_be_read_ends_a_run_or_is_left_out(train, dataset, tmp_path):
@@ -202,7 +202,7 @@ def test_a_dev_image_that_cannot_be_read_ends_a_run_or_is_left_out(train, datase
     outcome = train("run", *flags, dev / "label.txt", "--skip_unreadable")
     assert outcome.status == 0
     (line,) = outcome.err.splitlines()
-    assert "1.jpg" in line and "left out of the dev AP" in line
+    assert "1.jpg" in line and "excluded from the dev AP" in line
     before, _, rest = (dev / "label.txt").read_text().partition("# 1.jpg\n")
     (dev / "others.txt").write_text(before + rest[rest.index("#") :])
     assert train("others", *flags, dev / "others.txt").status == 0
@@ -284,7 +284,9 @@ def test_flags_that_contradict_each_other_are_refused(train, dataset):
     train("run", "--val_dataset", dataset.parent / "none.txt").refuses("none.txt: no such label file", "--val_dataset")
     train("run", "--sync_bn").refuses("--sync_bn", "torchrun")
     train("run", "--optimizer", "adamw", "--momentum", 0.8).refuses("--momentum 0.8", "adamw")
-    train("run", "--schedule", "cosine", "--decay_epochs", 3).refuses("--decay_epochs", "cosine", "name no epochs")
+    train("run", "--schedule", "cosine", "--decay_epochs", 3).refuses(
+        "--decay_epochs", "leave one of them out"
+    )
     for flag, value in (("--clip_norm", "-1"), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
         outcome = train("run", flag, value)
         assert outcome.status == 2 and f"argument {flag}: found {value}; expected" in outcome.err

@@ -67,7 +67,7 @@ def test_an_epoch_in_which_no_face_is_learnt_is_said(train, dataset):
     rows = [line if line.startswith("#") else "1 1 0.02 0.02" for line in dataset.read_text().splitlines()]
     dataset.write_text("\n".join(rows))
     outcome = train("--epochs", 1)
-    assert outcome.status == 0 and outcome.err.count("no prior box overlaps any face") == 1
+    assert outcome.status == 0 and outcome.err.count("no prior matched any face") == 1
     assert "python -m tools.check" in outcome.err
 
 
@@ -81,7 +81,7 @@ def test_images_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_pat
     for count in (0, 1, 200):
         outcome = train(*flags, "--faceless_negatives", count)
         assert outcome.status == 0, outcome.err
-        assert "data     11 images with 9 faces, 5 without at 64 px" in outcome.out
+        assert "data     11 images with 9 faces, 5 background images at 64 px" in outcome.out
         mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
         learnt[count] = {name: float(mean[mean.index(name) + 1]) for name in ("box", "class")}
     assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
