@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
-# Of the formats that are no text; the training and eval.py take a text under any name.
-ANNOTATION_NAMES = {"coco": "annotations.json", "voc": "annotations", "yolo": "labels", "wider_mat": "ground_truth"}
 
 FIXED = "_fixed"  # what the names of cleaned copies end with; a folder's annotation is the other one
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.annotations import KINDS, Annotation, image_key, read_annotations
+from data.annotations import FORMATS, Annotation, image_key, read_annotations
 from data.image_files import find_images, image_size
 from data.splits import Split
 from evaluation.model import Model
@@ -147,15 +147,14 @@ def _parser(split: Split) -> argparse.ArgumentParser:
         "--name", action="append",
         help="what to call the predictions, in the order of -p (default: the last part of their path)",
     )  # fmt: skip
+    formats = [each for each in FORMATS.values() if each.capabilities.boxes]
     parser.add_argument(
         "-g", "--gt", type=Path, default=home / "groundtruths", metavar="PATH",
-        help="ground truth, a file or the folder that holds it: '# image' labels, WIDER FACE or Laboro TV"
-        " text, wider_face_val.mat with its easy, medium and hard lists beside it, COCO JSON, or a folder of"
-        f" Pascal VOC XML or YOLO text; recognised by content (default: {folder}/groundtruths)",
+        help=f"ground truth, a file or the folder that holds it: {', '.join(each.description for each in formats)};"
+        f" recognised by content (default: {folder}/groundtruths)",
     )  # fmt: skip
-    kinds = [kind for kind in KINDS if kind != "list"]  # which has no boxes
     parser.add_argument(
-        "--gt_format", choices=kinds,
+        "--gt_format", choices=[each.name for each in formats],
         help="which of these to read, where the folder of the ground truth holds several (default: recognised by"
         " content)",
     )  # fmt: skip

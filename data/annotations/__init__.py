@@ -2,14 +2,15 @@
 
 from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST
-from data.annotations.reading import KINDS, ImageNames, find_annotations, read_annotations
+from data.annotations.reading import ImageNames, find_annotations, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
+from data.annotations.registry import FORMATS
 from data.annotations.writing import write_annotations
 from data.image_files import image_key
 
 __all__ = [
+    "FORMATS",
     "IGNORED_ATTRIBUTES",
-    "KINDS",
     "LARGEST",
     "WIDER_VALUES",
     "Annotation",

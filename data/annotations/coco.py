@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.attributes import attribute_columns
-from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, pass_over
+from data.annotations.format import Capabilities, Format
+from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import (
     Annotation,
     Annotations,
@@ -24,9 +25,9 @@ from utils.errors import UserError
 from utils.files import read_text
 from utils.wording import count_each, counted, printable
 
-# A face that lacks one of them is a usual one.
+# COCO's marks of an ignored face -> attribute. A face without them is not ignored.
 FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
-# What the records hold of an annotation and of an image, or what is written as it follows from that.
+# The keys that the records hold, or that follow from them.
 OF_FACES = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "attributes", *FLAGS}
 OF_IMAGES = {"id", "file_name", "height", "width"}
 OF_FILES = {"images", "annotations", "categories"}
@@ -37,12 +38,11 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
     """Read the faces of a COCO ground truth; an image without annotations has none.
 
     `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
-    attributes, and five `keypoints` landmarks. Of objects that are no faces only the ids are looked at. What else the
-    file has is counted in `unread`. `problems` is as for `read_annotations`.
+    attributes; five `keypoints` become landmarks. Only the ids of other objects are read. The rest of the file is
+    counted in `unread`. `problems` is as for `read_annotations`.
 
     Raises:
-        UserError: not JSON, not laid out like that, or a record that is malformed or contradicts another, named by
-            its id.
+        UserError: not JSON, another layout, or a record that is malformed or contradicts another, named by its id.
     """
     content = _load(path)
     classes = {}
@@ -57,7 +57,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
             if identity in faces:
                 raise UserError(f"{where}: is there twice; expected an id of its own for each image")
         except UserError as error:
-            pass_over(error, problems)
+            skip_or_raise(error, problems)
             continue
         faces[identity] = []
         names.append(name)
@@ -77,7 +77,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
             else:
                 others += 1
         except UserError as error:
-            pass_over(error, problems, numbers.get(image))
+            skip_or_raise(error, problems, numbers.get(image))
 
     every = [face for group in faces.values() for face in group]
     defaults = dict.fromkeys(FLAGS.values(), 0.0)
@@ -100,7 +100,7 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
 
 
 def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) -> list[str]:
-    """Return the words, with counts, for what the file says of its faces and images and no record holds."""
+    """Return the words, with counts, for what the file says of its faces and images but no record holds."""
     of_faces, of_landmarks = Counter(), Counter()
     for face in faces:
         of_faces.update(_filled_keys(face, OF_FACES))
@@ -145,7 +145,7 @@ def _load(path: Path) -> dict:
 
 
 def _records(path: Path, content: dict, key: str, word: str) -> list[tuple[str, dict]]:
-    """Return the records of one of the file's lists, each with the words that name it in an error."""
+    """Return the records of one of the file's lists, each with its name for error messages."""
     records = content.get(key)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise UserError(f"{path}: has no list of objects {key!r}; expected COCO's images, annotations and categories")
@@ -172,7 +172,7 @@ def _text(where: str, record: dict, key: str) -> str:
 
 
 def _whole(where: str, text: str) -> str:
-    """Return a text that can be written, as one with half of a surrogate pair cannot; of JSON's, all pass here."""
+    """Return a text of the file; raise UserError where it has half a surrogate pair, which UTF-8 cannot hold."""
     if re.search("[\ud800-\udfff]", text):
         raise UserError(f"{where}: found half a letter in {text[:60]!r}; expected text")
     return text
@@ -189,7 +189,7 @@ def _box(where: str, record: dict) -> list[float]:
 
 
 def _landmarks(where: str, record: dict) -> np.ndarray:
-    """Return (5, 2), -1 for points that are not labelled; keypoints of another number are not those of a face."""
+    """Return (5, 2) landmarks, -1 where a point is not labelled; another number of keypoints is not a face's."""
     keypoints = record.get("keypoints")
     if not isinstance(keypoints, list) or len(keypoints) != 15:
         return np.full((5, 2), -1.0)
@@ -226,7 +226,7 @@ def _is_attribute(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # which nan is not, either
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for nan
 
 
 def _shown(record: dict, key: str) -> str:
@@ -236,8 +236,8 @@ def _shown(record: dict, key: str) -> str:
 def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
     """Write a COCO ground truth of the one category "face"; landmarks are its keypoints.
 
-    The attributes `crowd` and `ignore` become COCO's own flags, all others the annotation's `attributes`. Images keep
-    their ids where every one has its own, and are numbered from 1 otherwise. A size that is not known is left out.
+    The attributes `crowd` and `ignore` become COCO's own flags, the rest the annotation's `attributes`. Images keep
+    their ids where every image has its own, and are numbered from 1 otherwise. Unknown sizes are not written.
     """
     identities = [annotation.identity for annotation in annotations]
     if None in identities or len(set(identities)) < len(identities):
@@ -268,5 +268,20 @@ def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
 
 
 def _plain(value: float | str | None) -> int | float | str | None:
-    """Return a number without the fraction that it does not need."""
+    """Return a whole number as an int, so that it is written without a fraction."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+COCO = Format(
+    name="coco",
+    description="COCO JSON",
+    read=lambda path, options: read_coco(path, options.category, options.problems),
+    write=write_coco,
+    capabilities=Capabilities(
+        landmarks=True, attributes=None, ignore_attributes=tuple(FLAGS.values()), sizes=True, ids=True
+    ),
+    recognizes=lambda head: re.match(r'\s*(\{\s*["}]|\[\s*[{\]])', head.text) is not None,
+    files="*.json",
+    has_classes=True,
+    name_in_dataset="annotations.json",
+)

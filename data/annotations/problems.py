@@ -1,29 +1,25 @@
-"""What readers say of rows and records that are wrong."""
+"""Malformed rows and records."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from utils.errors import UserError
 
-# Beyond it a coordinate is a mistake, whose square would not be exact any more.
-LARGEST = 1e9
+LARGEST = 1e9  # a larger coordinate is a mistake, and its square would not be exact
 
 
 class Problem(NamedTuple):
-    """What is wrong with something that a reader left out, and the record that lacks it, None where that is none."""
+    """Something that a reader skipped."""
 
-    sentence: str
-    record: int | None
+    sentence: str  # what is wrong with it
+    record: int | None  # the index of the record that it belongs to, if there is one
 
 
-def pass_over(error: UserError, problems: list[Problem] | None, record: int | None = None) -> None:
-    """Note what is wrong with something that a reader then leaves out.
+def skip_or_raise(error: UserError, problems: list[Problem] | None, record: int | None = None) -> None:
+    """Append a problem to the list, so that the reader can skip the place; raise the error where there is no list.
 
     Args:
-        record: the index of the record that it belongs to, if there is one.
-
-    Raises:
-        UserError: the error itself, where there is nowhere to note it.
+        record: the index of the record that the place belongs to, if there is one.
     """
     if problems is None:
         raise error

@@ -1,14 +1,16 @@
 """Pascal VOC: an XML file for each image."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
-from data.annotations.folders import label_files
-from data.annotations.problems import LARGEST, Problem, check_extent, pass_over
+from data.annotations.folders import label_files, path_problem
+from data.annotations.format import Capabilities, Format
+from data.annotations.problems import LARGEST, Problem, check_extent, skip_or_raise
 from data.annotations.record import (
     Annotation,
     Annotations,
@@ -22,22 +24,21 @@ from utils.errors import UserError
 from utils.files import join_inside, read_bytes
 from utils.wording import count_each
 
-# What the format means by leaving one out.
+# Attribute -> its value where an object lacks it.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
 
 
 def read_voc(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read one file, or all below a folder; `problems` as for `read_annotations`.
 
-    An image is named by the path of its XML file below the folder, with the suffix of the image that <filename>
-    tells: the name there is often that of before the image was moved or renamed.
+    An image's name is the path of its XML file below the folder, with the suffix of <filename>. The rest of <filename>
+    is often outdated, from before the image was moved or renamed.
 
-    The format's corners are those of the box's first and last pixels. They are taken as they are, with the x1 y1
-    x2 y2 of the records: a box that is x2 - x1 + 1 pixels wide is what scoring takes it for. The format counts pixels
-    from 1, but so many tools write it from 0 that nothing is subtracted.
+    The format's corners are the box's first and last pixels. They become x1 y1 x2 y2 unchanged, since scoring counts
+    pixels inclusively. The format counts pixels from 1, but many tools write it from 0, so nothing is subtracted.
 
     Raises:
-        UserError: no file, or one that is not XML or not laid out as Pascal VOC, named with the object.
+        UserError: no file, or a file, named with the object, that is not XML or not Pascal VOC.
     """
     root = path if path.is_dir() else path.parent
     files = label_files(path, {".xml"}) if path.is_dir() else [path.name]
@@ -48,7 +49,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         try:
             tree = _load(root / file)
         except UserError as error:
-            pass_over(error, problems)
+            skip_or_raise(error, problems)
             continue
         names.append(_name(file, tree))
         sizes.append(_size(tree))
@@ -64,7 +65,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
                 if name == chosen:
                     faces.append((where, _box(where, element), _attributes(where, element)))
             except UserError as error:
-                pass_over(error, problems, number)
+                skip_or_raise(error, problems, number)
         counts.append(len(faces) - before)
     others = sum(map(len, objects)) - sum(name == chosen for group in objects for _, name, _ in group)
     columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
@@ -111,7 +112,7 @@ def _size(root: Element) -> tuple[int, int] | None:
 
 
 def _objects(path: Path, root: Element, problems: list[Problem] | None, record: int) -> list[tuple[str, str, Element]]:
-    """Return, for each object of a record, the words that name it in an error, its class and its element."""
+    """Return each object of a record as its name for error messages, its class and its element."""
     objects = []
     for number, element in enumerate(root.findall("object"), start=1):
         name = _text(element, "name")
@@ -119,7 +120,7 @@ def _objects(path: Path, root: Element, problems: list[Problem] | None, record: 
             objects.append((f"{path}: object {number} ({name[:40]})", name, element))
         else:
             error = UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
-            pass_over(error, problems, record)
+            skip_or_raise(error, problems, record)
     return objects
 
 
@@ -161,15 +162,15 @@ def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
     """Write a file for each image into an existing folder, at the image's path with the suffix .xml.
 
     Args:
-        annotations: with attributes of DEFAULTS alone.
+        annotations: with attributes of DEFAULTS only.
 
     Raises:
-        UserError: a name or its sub-folders that `read_voc` would read as another.
+        UserError: an image's name that `read_voc` would read as another.
     """
     for annotation in annotations:
         name = PurePosixPath(annotation.name)
         key = image_key(annotation.name)
-        # Behind a second suffix of an image, as in a.jpg.png, the first would be taken for the image's own.
+        # The reader of a.jpg.xml would take .jpg for the image's suffix, so that a.jpg.png keeps both of its suffixes.
         file = f"{name if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES else key}.xml"
         root = Element("annotation")
         _add(root, "filename", name.name)
@@ -197,3 +198,19 @@ def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
 
 def _add(parent: Element, tag: str, text: str) -> None:
     SubElement(parent, tag).text = "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+VOC = Format(
+    name="voc",
+    description="Pascal VOC XML",
+    read=lambda path, options: read_voc(path, options.category, options.problems),
+    write=write_voc,
+    capabilities=Capabilities(attributes=DEFAULTS, ignore_attributes=("difficult",), sizes=True),
+    recognizes=lambda head: re.match(r"\s*<[?!\w]", head.text) is not None,
+    files="*.xml",
+    file_per_image=True,
+    is_folder=True,
+    has_classes=True,
+    name_in_dataset="annotations",
+    name_problem=path_problem,
+)

@@ -1,34 +1,36 @@
-"""The ground truth of the official WIDER FACE evaluation: MATLAB files."""
+"""The ground truth of the official WIDER FACE evaluation, in MATLAB files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.format import Capabilities, Format
 from data.annotations.record import WIDER_VALUES, Annotation, Annotations, Places, make_annotations, written_boxes
 from data.image_files import image_key
 from utils.errors import UserError
 
-SUBSETS = ("easy", "medium", "hard")
+FACES = "wider_face_val.mat"
+SUBSETS = {subset: f"wider_{subset}_val.mat" for subset in ("easy", "medium", "hard")}
 
 
 def read_wider_mat(path: Path) -> Annotations:
     """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
 
-    In them gt_list holds, for each event and image, the 1-based indices of the faces that count. The official boxes
-    are taken as they are, one of negative size among them, since the published figures do so. The attribute lists,
-    blur_label_list and so on, are read where the file has them.
+    The gt_list of a subset holds, for each event and image, the 1-based indices of the faces that are not ignored. The
+    official boxes are read as they are, even the one of negative size, as for the published figures. The attribute
+    lists, blur_label_list and so on, are read where the file has them.
 
     Raises:
-        UserError: a file that is missing, not MATLAB's, or not laid out like that.
+        UserError: a file is missing, is not MATLAB's, or has another layout.
     """
     attribute_lists = {name: f"{name}_label_list" for name in WIDER_VALUES}
     content = _load(path, ("event_list", "file_list", "face_bbx_list"), tuple(attribute_lists.values()))
-    gt_lists = {subset: _load(path.with_name(f"wider_{subset}_val.mat"), ("gt_list",))["gt_list"] for subset in SUBSETS}
+    gt_lists = {subset: _load(path.with_name(file), ("gt_list",))["gt_list"] for subset, file in SUBSETS.items()}
     try:
         events, files = content["event_list"][:, 0], content["file_list"][:, 0]
         names = [
-            str(PurePosixPath(event[0], image[0]))  # the event "." is none
+            str(PurePosixPath(event[0], image[0]))  # the event "." is no folder
             for event, images in zip(events, files, strict=True)
             for image in images[:, 0]
         ]
@@ -57,13 +59,13 @@ def _places(path: Path, names: list[str], counts: list[int]) -> Places:
 
 
 def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    import scipy.io  # here, since it takes longer to import than most files take to read
+    import scipy.io  # its import takes longer than reading most files
 
     try:
         content = scipy.io.loadmat(path, variable_names=(*required, *optional))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # whatever SciPy meets in a file that is not MATLAB's
+    except Exception as error:  # SciPy raises many types for a file that is not MATLAB's
         raise UserError(f"{path}: is not a MATLAB file ({error})") from error
     for key in required:
         if key not in content:
@@ -72,7 +74,7 @@ def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ())
 
 
 def _cells(events: np.ndarray, files: np.ndarray) -> Iterator[np.ndarray]:
-    """Give the cell of each image, event by event, from a list that must be as long as that of the file names."""
+    """Yield the cell of each image, event by event, from a list that must be as long as that of the file names."""
     for images, names in zip(events[:, 0], files, strict=True):
         if len(images) != len(names):
             raise ValueError(f"{len(images)} entries for the {len(names)} images of an event")
@@ -103,10 +105,10 @@ def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]
 
 
 def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
-    """Write wider_face_val.mat and the three lists beside it into an existing folder, as `read_wider_mat` reads them.
+    """Write wider_face_val.mat and the lists of the three subsets into an existing folder.
 
-    An image's event is its folder, "." where it has none, and its name has no suffix, as in the official files. The
-    lists are those of the subsets, or hold every face that is not marked to be ignored where there are none.
+    An image's event is its folder, or "." without one, and its name has no suffix, as in the official files. Without
+    subsets, each list has every face that is not ignored.
     """
     import scipy.io
 
@@ -118,7 +120,7 @@ def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
     def per_image(value: Callable[[Annotation], object]) -> np.ndarray:
         return _cell(_cell(value(annotation) for annotation in group) for group in groups)
 
-    def counting(subset: str) -> Callable[[Annotation], np.ndarray]:
+    def in_subset(subset: str) -> Callable[[Annotation], np.ndarray]:
         return lambda annotation: _column(np.flatnonzero(annotation.subsets.get(subset, ~annotation.ignored)) + 1)
 
     content = {
@@ -128,10 +130,10 @@ def write_wider_mat(folder: Path, annotations: Sequence[Annotation]) -> None:
     }
     for name in annotations[0].attributes:
         content[f"{name}_label_list"] = per_image(lambda annotation, name=name: _column(annotation.attributes[name]))
-    scipy.io.savemat(folder / "wider_face_val.mat", content, do_compression=True)
-    for subset in SUBSETS:
-        gt_list = {"gt_list": per_image(counting(subset))}
-        scipy.io.savemat(folder / f"wider_{subset}_val.mat", gt_list, do_compression=True)
+    scipy.io.savemat(folder / FACES, content, do_compression=True)
+    for subset, file in SUBSETS.items():
+        gt_list = {"gt_list": per_image(in_subset(subset))}
+        scipy.io.savemat(folder / file, gt_list, do_compression=True)
 
 
 def _cell(values: Iterable[object]) -> np.ndarray:
@@ -145,3 +147,21 @@ def _cell(values: Iterable[object]) -> np.ndarray:
 
 def _column(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float64).reshape(-1, 1)
+
+
+WIDER_MAT = Format(
+    name="wider_mat",
+    description="the WIDER FACE .mat set",
+    read=lambda path, options: read_wider_mat(path),
+    write=write_wider_mat,
+    capabilities=Capabilities(
+        attributes=dict.fromkeys(WIDER_VALUES, 0.0),
+        ignore_attributes=("invalid",),
+        subsets=tuple(SUBSETS),
+        negative_sizes=True,
+        suffixes=False,
+    ),
+    files=FACES,
+    is_folder=True,
+    name_in_dataset="ground_truth",
+)

@@ -1,40 +1,53 @@
-"""Reading WIDER FACE's and Laboro TV's text, which gives the number of faces behind each image's name."""
+"""WIDER FACE's text: an image's name, the number of its faces, then a row for each face.
 
+A row is `x y w h` and the attributes `blur expression illumination invalid occlusion pose`. An image without faces has
+one row of zeros. Laboro TV's text has the same layout with other attributes.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from data.annotations.fast_text import plain_lines, plain_rows
-from data.annotations.label_text import (
-    COUNTED_ATTRIBUTES,
-    looks_counted,
-    parse_count,
-    parse_numbers,
-    parse_row,
-    read_lines,
+from data.annotations.fast_text import find_lines, parse_rows
+from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.problems import Problem, skip_or_raise
+from data.annotations.record import (
+    WIDER_VALUES,
+    Annotation,
+    Annotations,
+    Lines,
+    Names,
+    Places,
+    make_annotations,
+    written_boxes,
 )
-from data.annotations.problems import Problem, pass_over
-from data.annotations.record import Annotations, Lines, Names, Places, make_annotations
+from data.annotations.text_lines import format_row, hash_problem, parse_numbers, parse_row, read_lines, write_lines
 from utils.errors import UserError
 from utils.files import read_bytes
 
-NO_FACE = [0.0] * 10  # the row that WIDER FACE gives an image without faces
+WIDER_ATTRIBUTES = tuple(WIDER_VALUES)
+NO_FACE = [0.0] * 10  # the row of an image without faces
 
 
-def read_counted(path: Path, kind: str, problems: list[Problem] | None = None) -> Annotations:
-    """Read a text of kind "wider" or "laboro"; `problems` as for `read_annotations`.
+def read_wider_text(path: Path, attributes: Sequence[str], problems: list[Problem] | None = None) -> Annotations:
+    """Read a text of this layout.
+
+    Args:
+        attributes: the names of the columns after x y w h.
+        problems: as for `read_annotations`.
 
     Raises:
         UserError: a malformed row or a wrong count, named by its line.
     """
-    plain = read_plain_counted(path, read_bytes(path), kind) if problems is None else None
-    return plain or read_any_counted(path, kind, problems)
+    annotations = read_wider_text_fast(path, read_bytes(path), attributes) if problems is None else None
+    return annotations or read_wider_text_by_line(path, attributes, problems)
 
 
-def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | None:
-    """Read such a text with a loop over its images alone, None where anything in it is unusual."""
-    columns = 4 + len(COUNTED_ATTRIBUTES[kind])
-    found = plain_lines(content)
+def read_wider_text_fast(path: Path, content: bytes, attributes: Sequence[str]) -> Annotations | None:
+    """Read such a text with a loop over its images alone; return None where it has anything unusual."""
+    columns = 4 + len(attributes)
+    found = find_lines(content)
     if found is None:
         return None
     content, starts, ends = found
@@ -43,7 +56,7 @@ def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | N
     at = 0
     while at + 1 < len(ends):
         name, count = content[starts[at] : ends[at]], content[starts[at + 1] : ends[at + 1]].strip()
-        # With a letter at its end, a name is neither a blank nor a row of numbers.
+        # A line that ends with a letter is neither blank nor a row of numbers.
         is_name = name[-1:].isalpha() or (name.decode().strip() and not _is_row(name.decode(), columns))
         if not is_name or not count.isdigit() or len(count) > 9:
             return None
@@ -57,7 +70,7 @@ def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | N
         return None
     titles = np.array(titles)
     is_row[titles] = is_row[titles + 1] = False
-    numbers = plain_rows(content, starts, ends, is_row, (columns,))
+    numbers = parse_rows(content, starts, ends, is_row, (columns,))
     if numbers is None:
         return None
     values = numbers[0].reshape(-1, columns)
@@ -65,24 +78,17 @@ def read_plain_counted(path: Path, content: bytes, kind: str) -> Annotations | N
         return None
     names = Names(content, starts[titles], ends[titles])
     places = Places(Lines(path, titles + 1), Lines(path, np.flatnonzero(is_row) + 1))
-    return make_annotations(names, counts, values[:, :4], attributes=_by_name(values, kind), places=places)
+    return _annotations(names, counts, values, attributes, places)
 
 
-def _is_row(line: str, columns: int) -> bool:
-    return len(parse_numbers(line) or ()) == columns
-
-
-def _by_name(values: np.ndarray, kind: str) -> dict[str, np.ndarray]:
-    return {attribute: values[:, 4 + i] for i, attribute in enumerate(COUNTED_ATTRIBUTES[kind])}
-
-
-def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = None) -> Annotations:
-    """Read such a text line by line; behind a wrong count, reading goes on with the next image's name."""
-    attributes = COUNTED_ATTRIBUTES[kind]
+def read_wider_text_by_line(
+    path: Path, attributes: Sequence[str], problems: list[Problem] | None = None
+) -> Annotations:
+    """Read such a text line by line; after a wrong count, reading continues with the next image's name."""
     columns = 4 + len(attributes)
     lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if line]
     names, titles, counts, rows, numbers = [], [], [], [], []
-    owner = None  # the record that a row behind those that are counted belongs to
+    owner = None  # the record that a row after the counted ones belongs to
     at = 0
     while at < len(lines):
         number, name = lines[at]
@@ -90,7 +96,7 @@ def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = Non
             count = _read_count(path, lines[at : at + 2], columns)
         except UserError as error:
             owner = owner if _is_row(name, columns) else None
-            pass_over(error, problems, owner)
+            skip_or_raise(error, problems, owner)
             at += 1
             continue
         owner = len(names)
@@ -106,24 +112,99 @@ def read_any_counted(path: Path, kind: str, problems: list[Problem] | None = Non
                 numbers.append(row_number)
                 counts[-1] += 1
             except UserError as error:
-                pass_over(error, problems, owner)
-                if at == len(lines) or looks_counted([line for _, line in lines[at : at + 3]]):
+                skip_or_raise(error, problems, owner)
+                if at == len(lines) or starts_with_count([line for _, line in lines[at : at + 3]]):
                     break
             at += 1
         if count == 0 and at < len(lines) and parse_numbers(lines[at][1]) == NO_FACE:
             at += 1
-    values = np.array(rows).reshape(-1, columns)
     places = Places(Lines(path, titles), Lines(path, numbers))
-    return make_annotations(names, counts, values[:, :4], attributes=_by_name(values, kind), places=places)
+    return _annotations(names, counts, np.array(rows).reshape(-1, columns), attributes, places)
+
+
+def _annotations(
+    names: Sequence[str], counts: Sequence[int], values: np.ndarray, attributes: Sequence[str], places: Places
+) -> Annotations:
+    """Return the records of rows (F, 4 + attributes)."""
+    by_name = {attribute: values[:, 4 + i] for i, attribute in enumerate(attributes)}
+    return make_annotations(names, counts, values[:, :4], attributes=by_name, places=places)
+
+
+def _is_row(line: str, columns: int) -> bool:
+    return len(parse_numbers(line) or ()) == columns
 
 
 def _read_count(path: Path, lines: list[tuple[int, str]], columns: int) -> int:
-    """Return how many rows belong to an image, of the lines, with their numbers, that begin with its name."""
+    """Return the number of an image's faces.
+
+    Args:
+        lines: the lines of the name and the number, each with its line number.
+    """
     number, name = lines[0]
     if _is_row(name, columns):
         raise UserError(f"{path}:{number}: found {name[:80]!r}; expected an image: are there more faces than counted?")
     count_number, line = lines[1] if len(lines) > 1 else (number + 1, "")
-    count = parse_count(line)
+    count = _parse_count(line)
     if count is None:
         raise UserError(f"{path}:{count_number}: found {line[:80]!r}; expected the number of faces in {name}")
     return count
+
+
+def _parse_count(line: str) -> int | None:
+    return int(line) if line.isdecimal() and len(line) < 10 else None  # Python refuses to parse very long numbers
+
+
+def starts_with_count(lines: Sequence[str]) -> bool:
+    """Whether the first three lines are an image and the number of its faces; after an ID of digits, also a row."""
+    count = _parse_count(lines[1]) if len(lines) > 1 else None
+    if count is None:
+        return False
+    has_row = len(lines) == 3 and len(lines[2].replace(",", " ").split()) > 1
+    return has_row or count == 0 or parse_numbers(lines[0]) is None
+
+
+def find_row(head: FileHead) -> str | None:
+    """Return the first row of numbers in a file, None where it has none."""
+    return next((line for line in head.all_lines() if len(parse_numbers(line) or ()) > 1), None)
+
+
+def write_wider_text(
+    path: Path,
+    annotations: Sequence[Annotation],
+    attributes: Sequence[str],
+    separator: str = " ",
+    empty_row: bool = False,
+) -> None:
+    """Write a text of this layout.
+
+    Args:
+        annotations: with all of the attributes.
+        attributes: the names of the columns after x y w h.
+        separator: between the numbers of a row.
+        empty_row: whether an image without faces gets a row of zeros.
+    """
+
+    def lines() -> Iterator[str]:
+        for annotation in annotations:
+            yield annotation.name
+            yield str(len(annotation.boxes))
+            if empty_row and not len(annotation.boxes):
+                yield format_row([0.0] * (4 + len(attributes)))
+            columns = [annotation.attributes[name] for name in attributes]
+            for row in np.column_stack([written_boxes(annotation.boxes), *columns]):
+                yield format_row(row, separator)
+
+    write_lines(path, lines())
+
+
+WIDER = Format(
+    name="wider",
+    description="WIDER FACE text",
+    read=lambda path, options: read_wider_text(path, WIDER_ATTRIBUTES, options.problems),
+    write=lambda path, annotations: write_wider_text(path, annotations, WIDER_ATTRIBUTES, empty_row=True),
+    capabilities=Capabilities(
+        attributes=dict.fromkeys(WIDER_ATTRIBUTES, 0.0), all_attributes=True, ignore_attributes=("invalid",)
+    ),
+    recognizes=lambda head: starts_with_count(head.lines),
+    name_problem=hash_problem,
+)

@@ -1,4 +1,4 @@
-"""YOLO: a text file for each image, with rows of a class and a box in parts of the image."""
+"""YOLO: a text file for each image, a row for each object. Coordinates are fractions of the image's size."""
 
 import os
 from collections.abc import Sequence
@@ -7,26 +7,25 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.folders import label_files
-from data.annotations.label_text import parse_numbers
-from data.annotations.problems import Problem, pass_over
+from data.annotations.folders import label_files, path_problem
+from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.problems import Problem, skip_or_raise
 from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
     face_category,
     make_annotations,
-    written_number,
 )
+from data.annotations.text_lines import format_row, parse_numbers
 from data.image_files import find_images, image_key, image_size, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 from utils.wording import count_each
 
 CLASSES = "classes.txt"
-FARTHEST = 1e4  # of a landmark, in parts of the image, which is less than LARGEST in any image
-# Coordinates are rounded when they are written.
-TOLERANCE = 0.001
+FARTHEST = 1e4  # of a landmark, as a fraction of the image's size; less than LARGEST pixels in any image
+TOLERANCE = 0.001  # coordinates are rounded when they are written
 
 
 def read_yolo(
@@ -34,13 +33,13 @@ def read_yolo(
 ) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the images at the same paths below their own.
 
-    A row is `class cx cy w h`, or has five landmarks `x y visibility` behind that. `classes.txt` names the classes, in
-    the folder or, of one in `labels`, above it as far as beside `labels`; where it is absent their numbers are their
-    names. An image without a label file has no faces.
+    A row is `class cx cy w h`, which five landmarks `x y visibility` may follow. `classes.txt` names the classes. It
+    lies in the folder, or in a folder above up to the one that has `labels`. Without it, the numbers of the classes are
+    their names. An image without a label file has no faces.
 
     Args:
-        images: folder of the images, whose sizes turn parts into pixels; None: that of `usual_images`.
-        problems: as for `read_annotations`; an image that cannot be read has no faces then.
+        images: folder of the images, whose sizes are needed to compute pixels; None: that of `usual_images`.
+        problems: as for `read_annotations`; an unreadable image then has no faces.
 
     Raises:
         UserError: a malformed row, named by file and line, a label file without an image, an image that cannot be
@@ -49,28 +48,28 @@ def read_yolo(
     if not folder.is_dir():
         raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
     images = images or usual_images(folder)
-    if (folder / "labels").is_dir():  # the dataset's folder, with images/ and labels/ in it
+    if (folder / "labels").is_dir():  # the folder of a dataset with images/ and labels/
         folder = folder / "labels"
     labels = _find_labels(folder)
-    pictures = find_images(images)
+    files = find_images(images)
     classes = _read_classes(folder)
-    rows, records = {}, {key: record for record, key in enumerate(pictures)}
+    rows, records = {}, {key: record for record, key in enumerate(files)}
     for key, path in labels.items():
-        if key in pictures:
+        if key in files:
             rows[key] = _read_rows(path, classes, problems, records[key])
         else:
             message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
-            pass_over(UserError(message), problems)
+            skip_or_raise(UserError(message), problems)
     used = {int(row[0]) for group in rows.values() for _, row in group}
     words = classes or {number: str(number) for number in sorted(used)}
     chosen = face_category(folder, words.values(), category)
     faces, sizes = {}, []
-    for key, path in pictures.items():
+    for key, path in files.items():
         faces[key] = [(place, row) for place, row in rows.get(key, []) if words[int(row[0])] == chosen]
         try:
             sizes.append(image_size(path))
         except UserError as error:
-            pass_over(error, problems)
+            skip_or_raise(error, problems)
             faces[key] = []
             sizes.append(None)
 
@@ -81,9 +80,9 @@ def read_yolo(
     boxes[:, 0] -= boxes[:, 1] / 2
     landmarks = np.array([_landmarks(row) for row in every]).reshape(-1, 5, 3)
     points = np.where(landmarks[:, :, 2:] == 0, -1.0, landmarks[:, :, :2] * scale[:, None])
-    names = [path.relative_to(images).as_posix() for path in pictures.values()]
-    files = [str(labels.get(key, path)) for key, path in pictures.items()]
-    places = Places(files, [place for group in faces.values() for place, _ in group])
+    names = [path.relative_to(images).as_posix() for path in files.values()]
+    sources = [str(labels.get(key, path)) for key, path in files.items()]
+    places = Places(sources, [place for group in faces.values() for place, _ in group])
     others = sum(words[int(row[0])] != chosen for group in rows.values() for _, row in group)
     hidden = int((landmarks[:, :, 2] == 1).sum())
     unread = count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}"))
@@ -99,7 +98,7 @@ def _find_labels(folder: Path) -> dict[str, Path]:
 
 
 def _read_classes(folder: Path) -> dict[int, str]:
-    """Return number -> name of the classes by the nearest file of their names; none where there is no such file."""
+    """Return number -> name of the classes from the nearest classes.txt; empty where there is none."""
     folder = Path(os.path.abspath(folder))
     above = folder.parents[: folder.parts[::-1].index("labels") + 1] if "labels" in folder.parts else []
     for place in (folder, *above):
@@ -119,14 +118,14 @@ def _read_rows(
             row = parse_numbers(line)
             problem = _problem(row, classes)
             if problem:
-                pass_over(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
+                skip_or_raise(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
             else:
                 rows.append((f"{path}:{number}", row))
     return rows
 
 
 def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
-    """Return what is wrong with a row, None where it is right."""
+    """Return what is wrong with a row, None where it is valid."""
     if row is not None and len(row) == 6:
         return "six columns are a prediction with its confidence; expected the ground truth, 'class cx cy w h'"
     if row is not None and len(row) > 6 and len(row) != 20:
@@ -154,13 +153,13 @@ def _landmarks(row: list[float]) -> list[float]:
 
 
 def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
-    """Write classes.txt and, at the path of each image, a label file, which is empty where there are no faces.
+    """Write classes.txt and, at the path of each image, a label file, which is empty for an image without faces.
 
     Rows have 5 columns, or 20 where any face of the set has a landmark.
 
     Args:
         folder: exists.
-        annotations: with sizes, and centres inside the images, as `inside_image` makes them.
+        annotations: with sizes, and boxes as `inside_image` returns them.
     """
     (folder / CLASSES).write_text("face\n", encoding="utf-8", newline="\n")
     with_points = any((annotation.landmarks != -1).any() for annotation in annotations)
@@ -173,12 +172,12 @@ def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
             rows = np.concatenate([rows, np.where(known, points, 0).reshape(-1, 15)], axis=1)
         path = join_inside(folder, f"{image_key(annotation.name)}.txt")
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(" ".join(map(written_number, row)) + "\n" for row in rows)
+        text = "".join(f"{format_row(row)}\n" for row in rows)
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def inside_image(annotation: Annotation) -> Annotation:
-    """Return an annotation whose boxes YOLO can hold: those of a centre or size beyond its image are clipped."""
+    """Clip the boxes with a centre or size outside the image, which YOLO cannot hold."""
     height, width = annotation.size
     edge = (width, height, width, height)
     parts = _parts(annotation)
@@ -187,7 +186,46 @@ def inside_image(annotation: Annotation) -> Annotation:
 
 
 def _parts(annotation: Annotation) -> np.ndarray:
-    """Return (N, 4) centre and size of the boxes in parts of the image."""
+    """Return (N, 4) centre and size of the boxes as fractions of the image's size."""
     scale = np.array(annotation.size[::-1], np.float64)
     low, high = annotation.boxes[:, :2], annotation.boxes[:, 2:]
     return np.concatenate([(low + high) / 2 / scale, (high - low) / scale], axis=1)
+
+
+def _recognizes(head: FileHead) -> bool:
+    numbers = parse_numbers(head.lines[0]) if head.lines else None
+    if numbers is None or len(numbers) < 5 or numbers[0] not in range(10_000):
+        return False
+    return all(-0.01 <= value <= 1.01 for value in numbers[1:5])
+
+
+def _recognizes_folder(folder: Path) -> str | None:
+    """Return an empty file of a folder where all of several files are empty, or where classes.txt lies beside it."""
+    names = label_files(folder, {".txt"})
+    empty = [name for name in names if not (folder / name).stat().st_size]
+    has_classes = any(PurePosixPath(name).name == CLASSES for name in names)
+    return empty[0] if len(empty) == len(names) > 1 or (empty and has_classes) else None
+
+
+def _name_problem(name: str) -> str | None:
+    if f"{PurePosixPath(image_key(name)).name}.txt" == CLASSES:
+        return f"its labels would be called {CLASSES}, which names the classes"
+    return path_problem(name)
+
+
+YOLO = Format(
+    name="yolo",
+    description="YOLO labels",
+    read=lambda path, options: read_yolo(path, options.images, options.category, options.problems),
+    write=write_yolo,
+    capabilities=Capabilities(landmarks=True, sizes=True, needs_sizes=True),
+    recognizes=_recognizes,
+    companions=(CLASSES,),
+    file_per_image=True,
+    is_folder=True,
+    recognizes_folder=_recognizes_folder,
+    has_classes=True,
+    name_in_dataset="labels",
+    name_problem=_name_problem,
+    clip=inside_image,
+)

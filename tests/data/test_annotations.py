@@ -10,8 +10,8 @@ import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.annotations import KINDS, WIDER_VALUES, Annotation, read_annotations, value_name
-from data.annotations.label_text import COUNTED_ATTRIBUTES
+from data.annotations import FORMATS, WIDER_VALUES, Annotation, read_annotations, value_name
+from data.annotations.laboro_text import LABORO_ATTRIBUTES
 from tests.helpers.annotations import cells
 from tests.helpers.scripts import ROOT
 from utils.errors import UserError
@@ -248,7 +248,7 @@ def test_a_list_of_numeric_names_is_read_where_the_user_says_that_it_is_one(tmp_
 
 
 def test_an_unknown_format_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(UserError, match=f"expected one of {', '.join(KINDS)}"):
+    with pytest.raises(UserError, match=f"expected one of {', '.join(FORMATS)}"):
         read_annotations(tmp_path, "mat")
 
 
@@ -381,10 +381,10 @@ def test_laboro_text_is_known_by_its_first_row_however_late_it_comes(tmp_path):
     assert "expression" in read(tmp_path, zero)[-1].attributes
 
 
-@pytest.mark.parametrize("kind", ["wider", "laboro"])
-def test_a_text_without_any_row_is_what_the_user_says(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "attributes"), [("wider", [*WIDER_VALUES]), ("laboro", [*LABORO_ATTRIBUTES])])
+def test_a_text_without_any_row_is_what_the_user_says(tmp_path, kind, attributes):
     (tmp_path / "label.txt").write_text(laboro(0, 0))
     for source in (tmp_path, tmp_path / "label.txt"):
-        assert list(read_annotations(source, kind)[0].attributes) == list(COUNTED_ATTRIBUTES[kind])
+        assert list(read_annotations(source, kind)[0].attributes) == attributes
     with pytest.raises(UserError, match="is WIDER FACE text; expected COCO JSON"):
         read_annotations(tmp_path / "label.txt", "coco")

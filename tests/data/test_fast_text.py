@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from data.annotations import fast_text as plain
-from data.annotations import read_annotations
-from data.annotations.label_text import read_any_label, read_label, read_plain_label
+from data.annotations import fast_text, read_annotations
+from data.annotations.label_text import read_label, read_label_by_line, read_label_fast
+from data.annotations.laboro_text import LABORO_ATTRIBUTES
 from data.annotations.record import Names
-from data.annotations.wider_text import read_any_counted, read_counted, read_plain_counted
+from data.annotations.wider_text import WIDER_ATTRIBUTES, read_wider_text, read_wider_text_by_line, read_wider_text_fast
 from utils.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())
@@ -47,10 +47,10 @@ def assert_equal(found, expected) -> None:
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=label_files())
 def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, monkeypatch, content):
-    monkeypatch.setattr(plain, "_BLOCK", 64)  # bytes, so that files of a few rows are cut up, too
+    monkeypatch.setattr(fast_text, "_BLOCK", 64)  # bytes, so that files of a few rows are cut up, too
     path = tmp_path_factory.getbasetemp() / "label.txt"
     path.write_bytes(content)
-    expected, found = read_any_label(path), read_plain_label(path, content)
+    expected, found = read_label_by_line(path), read_label_fast(path, content)
     if found is None:  # a line begins with a letter that Python takes for a blank
         assert any(line[:1].isspace() for line in content.decode("utf-8-sig").split("\n") if line.strip())
     else:
@@ -88,7 +88,7 @@ def test_malformed_rows_are_named_by_their_line(tmp_path, text, problem):
     ids=["indented", "tab alone", "another blank"],
 )
 def test_unusual_files_are_read_line_by_line(tmp_path, text):
-    assert read_plain_label(tmp_path, text.encode()) is None
+    assert read_label_fast(tmp_path, text.encode()) is None
     (tmp_path / "a.txt").write_text(text)
     first = read_annotations(tmp_path / "a.txt")[0]
     assert first.name == "a.jpg" and first.boxes[0].tolist() == [1, 2, 4, 6]
@@ -148,7 +148,7 @@ def outcome(reader, *arguments) -> list | str:
 def test_odd_letters_mean_the_same_to_both_readers(tmp_path_factory, parts, start):
     path = tmp_path_factory.getbasetemp() / "odd.txt"
     path.write_bytes((start + "".join(parts)).encode())
-    expected = outcome(read_any_label, path)
+    expected = outcome(read_label_by_line, path)
     assert outcome(read_label, path) == expected
 
 
@@ -195,18 +195,18 @@ def counted_texts(draw) -> str:
 
 
 @settings(deadline=None, max_examples=300)
-@given(text=counted_texts(), kind=st.sampled_from(["wider", "laboro"]))
-def test_counted_texts_mean_the_same_to_both_readers(tmp_path_factory, text, kind):
+@given(text=counted_texts(), attributes=st.sampled_from([WIDER_ATTRIBUTES, LABORO_ATTRIBUTES]))
+def test_counted_texts_mean_the_same_to_both_readers(tmp_path_factory, text, attributes):
     path = tmp_path_factory.getbasetemp() / "counted.txt"
     path.write_bytes(text.encode())
-    assert outcome(read_counted, path, kind) == outcome(read_any_counted, path, kind)
+    assert outcome(read_wider_text, path, attributes) == outcome(read_wider_text_by_line, path, attributes)
 
 
 def test_usual_counted_texts_are_read_at_once(tmp_path):
     text = "a.jpg\n1\n1 2 3 4 0 0 0 0 1 0 \nb.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \nc.jpg\n0\nd.jpg\n1\n5 6 7 8.5 2 0 0 0 1 0\n"
-    found = read_plain_counted(tmp_path / "a.txt", text.encode(), "wider")
+    found = read_wider_text_fast(tmp_path / "a.txt", text.encode(), WIDER_ATTRIBUTES)
     (tmp_path / "a.txt").write_text(text)
-    assert_equal(found, read_any_counted(tmp_path / "a.txt", "wider"))
+    assert_equal(found, read_wider_text_by_line(tmp_path / "a.txt", WIDER_ATTRIBUTES))
     assert found[3].attributes["blur"].tolist() == [2] and found.places.faces[1].endswith("a.txt:11")
 
 

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.annotations import KINDS, Annotation, read_annotations, write_annotations
-from data.annotations.capabilities import FORMS
+from data.annotations import FORMATS, Annotation, read_annotations, write_annotations
 from tests.helpers.planted_faults import CHECK, another_view, check, labelled, plant
 
 
@@ -107,7 +106,7 @@ def test_corners_are_not_mended_as_if_they_were_sizes(script, tmp_path):
     assert not (tmp_path / "label_fixed.txt").exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "list"])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
 def test_every_format_is_checked_and_cleaned_where_convert_puts_it(script, tmp_path, kind):
     names = [f"show/{i}.jpg" for i in range(6)]
     text = "".join(f"# {name}\n10 20 30 40\n{280 if i % 2 else 90} 20 30 40\n" for i, name in enumerate(names))
@@ -224,10 +223,10 @@ def test_one_of_a_thing_is_not_many(script, tmp_path):
     assert said.endswith(": 1 image, 2 faces; left out: 1 face of less than a pixel; clipped: 1 face")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "list"])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
 def test_nothing_is_wrong_with_a_cleaned_copy_of_random_boxes(script, tmp_path, kind):
     """Nor left to mend: they lie around the edges, are a pixel wide or hardly, and have fractions without an end."""
-    rng = np.random.default_rng(KINDS.index(kind))
+    rng = np.random.default_rng(list(FORMATS).index(kind))
     names = [f"{i}.png" for i in range(8)]
     labelled(tmp_path, "-", dict.fromkeys(names, (64, 96))).unlink()
     made = []
@@ -237,7 +236,7 @@ def test_nothing_is_wrong_with_a_cleaned_copy_of_random_boxes(script, tmp_path, 
         corners[:40] = rng.choice([0, -0.6, -0.5, 95.3, 63.1], (40, 2))
         made.append(Annotation(name, np.hstack([corners, corners + sizes]), np.full((150, 5, 2), -1.0), size=(64, 96)))
     place = tmp_path / "truth"
-    path = place.with_suffix({"coco": ".json"}.get(kind, "" if FORMS[kind].in_folder else ".txt"))
+    path = place.with_suffix({"coco": ".json"}.get(kind, "" if FORMATS[kind].is_folder else ".txt"))
     write_annotations(made, path, kind)
     first = script(CHECK, path, "--fix")
     assert first.status == 1 and "left out: " in first.out

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from data.annotations import KINDS, read_annotations
+from data.annotations import FORMATS, read_annotations
 from data.dataset import FaceDataset
 from tests.helpers.images import draw_image
 
@@ -92,7 +92,7 @@ def test_a_training_runs_on_the_result(convert, frames, script):
     assert (frames / "weights" / "mobilenet0.25_best.pth").is_file()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_dataset_may_have_any_format(convert, frames, kind):
     result = convert(
         frames / "laboro.txt", frames / "out", "--images", frames / "frames", *SPLIT, "--by_prefix", "--to", kind
@@ -206,7 +206,7 @@ def test_a_image_that_is_missing_is_named_with_its_line(convert, frames):
     convert(frames / "laboro.txt", frames / "out", *SPLIT).refuses(frames / "images", "no such folder of images")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("wider_mat", "voc", "yolo")])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind not in ("wider_mat", "voc", "yolo")])
 def test_a_single_file_in_another_format(convert, frames, kind):
     result = convert(frames / "laboro.txt", frames / "out.data", "--to", kind)
     assert result.status == 0, result.err
@@ -279,7 +279,7 @@ def test_bad_files_are_named_with_their_line(convert, tmp_path, name, text, part
         (["--copy"], ["--copy: belongs to datasets"]),
         (["--landmarks", "x"], ["--landmarks: belongs to WIDER FACE"]),
         (["--from", "coco"], ["expected COCO JSON, the format coco"]),
-        (["--to", "yolo"], ["YOLO needs its size"]),
+        (["--to", "yolo"], ["YOLO labels need its size"]),
     ],
 )
 def test_flags_that_do_not_fit(convert, frames, flags, parts):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.annotations import (
-    KINDS,
+    FORMATS,
     WIDER_VALUES,
     Annotation,
     fit_annotations,
@@ -21,7 +21,7 @@ from data.annotations import (
     read_annotations,
     write_annotations,
 )
-from data.annotations.label_text import read_plain_label
+from data.annotations.label_text import read_label_fast
 from utils.errors import UserError
 
 SIZE = (64, 96)
@@ -95,7 +95,7 @@ def written(kind: str, annotations: list[Annotation], folder: Path, **options) -
 
 
 @settings(max_examples=25, deadline=None)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FORMATS)
 @given(images())
 def test_what_is_read_again_is_what_the_format_holds(kind, originals):
     with tempfile.TemporaryDirectory() as folder:
@@ -133,8 +133,8 @@ def faces(*boxes, name="a/b.jpg", **known) -> Annotation:
     return Annotation(name, boxes, np.full((len(boxes), 5, 2), -1.0), **known)
 
 
-@pytest.mark.parametrize("target", KINDS)
-@pytest.mark.parametrize("source", [kind for kind in KINDS if kind != "list"])
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("source", [kind for kind in FORMATS if kind != "list"])
 def test_boxes_survive_the_way_from_every_format_to_every_other(tmp_path, source, target):
     originals = [
         faces([1, 2, 30, 40.5], [5, 6, 7, 8], name="プログラム/あ 1.png"),
@@ -161,7 +161,7 @@ def test_a_label_file_of_rows_of_one_width_is_read_the_fast_way(tmp_path):
         "# a/b.jpg\n1 2 2 2 0 1 0 2 3 0 4 5 0 6 7 0 8 9 0 1\n"
         f"# c.jpg\n5 6 2.25 2 {'-1 -1 -1 ' * 5}1\n"
     )  # fmt: skip
-    assert read_plain_label(tmp_path, text.encode()) is not None
+    assert read_label_fast(tmp_path, text.encode()) is not None
 
 
 def test_widths_are_written_as_people_write_them(tmp_path):
@@ -284,8 +284,8 @@ def test_boxes_of_negative_size_are_left_out_but_of_wider_mat(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "problem"),
     [
-        *((kind, "a\nb.jpg", "line ends") for kind in KINDS),
-        *((kind, "../a.jpg", "stays inside") for kind in KINDS),
+        *((kind, "a\nb.jpg", "line ends") for kind in FORMATS),
+        *((kind, "../a.jpg", "stays inside") for kind in FORMATS),
         ("label", " a.jpg", "begin or end with a blank"),
         ("list", "/a.jpg", "stays inside"),
         ("wider", "#a.jpg", "begins a label"),
@@ -293,7 +293,7 @@ def test_boxes_of_negative_size_are_left_out_but_of_wider_mat(tmp_path):
         ("voc", ".a.jpg", "hidden file"),
         ("yolo", "a//b.jpg", "empty parts"),
         ("yolo", "sub/classes.jpg", "names the classes"),
-        ("list", "12 0.5 0.5 0.1 0.1", "no reader would know"),
+        ("list", "12 0.5 0.5 0.1 0.1", "not be recognised as list"),
     ],
 )
 def test_a_name_that_a_format_cannot_hold_is_refused_before_anything_is_written(tmp_path, kind, name, problem):
@@ -302,7 +302,7 @@ def test_a_name_that_a_format_cannot_hold_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_names_that_would_be_one_entry_are_refused(tmp_path, kind):
     pair = [faces([1, 2, 4, 6], name=name, size=SIZE) for name in ("a.jpg", "a.png")]
     if kind in ("wider_mat", "voc", "yolo"):
@@ -321,7 +321,7 @@ def test_names_with_dots_and_signs_survive_in_xml(tmp_path, name):
 
 
 def test_yolo_without_sizes_asks_for_the_images(tmp_path):
-    with pytest.raises(UserError, match=r"a/b\.jpg'?: no such image, and YOLO needs its size; .*--images"):
+    with pytest.raises(UserError, match=r"a/b\.jpg'?: no such image, and YOLO labels need its size; .*--images"):
         write_annotations([faces([1, 2, 4, 6])], tmp_path / "out", "yolo")
     Image.new("L", SIZE[::-1]).save(tmp_path / "b.png")
     write_annotations([faces([0, 0, 96, 64], name="b.png")], tmp_path / "out", "yolo", images=tmp_path)
@@ -329,7 +329,7 @@ def test_yolo_without_sizes_asks_for_the_images(tmp_path):
     assert (tmp_path / "out" / "classes.txt").read_text() == "face\n"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_what_exists_is_never_overwritten(tmp_path, kind):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UserError, match="out: exists already"):

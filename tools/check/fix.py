@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Annotation
-from data.annotations.capabilities import FORMS
-from data.annotations.writing import written_at_the_end
+from data.annotations import FORMATS, Annotation
+from data.annotations.writing import write_at_exit
 from data.image_files import image_key
 from data.splits import FIXED
 from tools.check.copies import Copy
@@ -82,7 +81,7 @@ def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[
     if not cleaned.annotations:
         yield f"{path}: not written, since nothing would be left"
         return
-    sentences = together.enter_context(written_at_the_end(cleaned.annotations, path, part.kind, images=part.images))
+    sentences = together.enter_context(write_at_exit(cleaned.annotations, path, part.kind, images=part.images))
     faces = sum(len(annotation.boxes) for annotation in cleaned.annotations)
     yield (
         f"{path}: {counted(len(cleaned.annotations), 'image')}, {counted(faces, 'face')};"
@@ -98,7 +97,7 @@ def _write_part(seen: Seen, dropped: set[int], together: ExitStack) -> Iterator[
             for one in _to_list(cleaned.annotations, part, listed)
         ]
         if names:
-            together.enter_context(written_at_the_end(names, _fixed_list(listed), "list"))
+            together.enter_context(write_at_exit(names, _fixed_list(listed), "list"))
         what = counted(len(names), "image") if names else "not written, since nothing would be left"
         yield f"{_fixed_list(listed)}: {what}"
 
@@ -122,7 +121,7 @@ def _fixed_annotation(part: Part) -> Path:
     """Return where the cleaned copy of an annotation goes: beside it, a folder for formats that are folders."""
     path = part.path.parent if part.kind == "wider_mat" else part.path
     path = path.resolve()  # "." has no name
-    if FORMS[part.kind].in_folder:
+    if FORMATS[part.kind].is_folder:
         return path.with_name((path.name if path.is_dir() else path.stem) + FIXED)
     return path.with_name(fixed_name(path.name))
 

@@ -12,8 +12,9 @@ import numpy as np
 from data.annotations import find_annotations, read_annotations
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
+from data.annotations.registry import ANNOTATION_NAMES
 from data.image_files import IMAGE_SUFFIXES, files_below, images_by_name, usual_images
-from data.splits import ANNOTATION_NAMES, FIXED, LABELS
+from data.splits import FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
 

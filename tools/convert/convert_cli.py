@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from data.annotations import (
-    KINDS,
+    FORMATS,
     Annotation,
     find_annotations,
     fit_annotations,
@@ -37,7 +37,8 @@ EPILOG = """\
 
 The status is 0 when all is written, and 2 with a line that says why nothing is.
 """
-TRAINABLE = ("label", "wider", "laboro", "coco")  # which are files
+FOLDERS = [each.name for each in FORMATS.values() if each.is_folder]
+TRAINABLE = [each.name for each in FORMATS.values() if each.capabilities.boxes and not each.is_folder]
 
 
 def main() -> None:
@@ -181,10 +182,15 @@ def _parse_flags() -> argparse.Namespace:
     )  # fmt: skip
     add("out", type=Path, metavar="OUT", help="the file or folder to write, which must not exist")
     add(
-        "--to", choices=KINDS, metavar="KIND",
-        help=f"format to write, one of {', '.join(KINDS)} (default: label); voc, yolo and wider_mat are folders",
+        "--to", choices=list(FORMATS), metavar="KIND",
+        help=f"format to write, one of {', '.join(FORMATS)} (default: label); {', '.join(FOLDERS)} are folders",
     )  # fmt: skip
-    add("--from", choices=KINDS, metavar="KIND", help="format of the source (default: recognised by its content)")
+    add(
+        "--from",
+        choices=list(FORMATS),
+        metavar="KIND",
+        help="format of the source (default: recognised by its content)",
+    )
     add("--category", metavar="CLASS", help="class of the source that is the face (default: 'face', or the only class)")
     add(
         "--images", type=Path, metavar="FOLDER",

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from data.annotations import Annotation, fit_annotations, write_annotations
 from data.annotations.record import Annotations
+from data.annotations.registry import ANNOTATION_NAMES
 from data.image_files import ImageFolder
-from data.splits import ANNOTATION_NAMES, DEV, LABELS, TEST
+from data.splits import DEV, LABELS, TEST
 from utils.errors import ImageError, UserError
 from utils.files import join_inside, new_folder
 

@@ -1,0 +1,132 @@
+"""What an annotation format consists of: a reader, a writer, a recogniser, and what the format can hold."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePath
+
+from data.annotations.problems import Problem
+from data.annotations.record import Annotation, Annotations
+from utils.files import read_bytes
+
+HEAD_BYTES = 1 << 16  # of a file, by which its format is recognised
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a reader is asked for; each uses what applies to its format.
+
+    Attributes:
+        images: folder of the images; None: the usual one.
+        category: the class of objects that is the face; None: "face", or the only class.
+        problems: malformed rows and records are appended here and skipped; None: the first one is an error.
+    """
+
+    images: Path | None = None
+    category: str | None = None
+    problems: list[Problem] | None = None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a format can hold of an annotation.
+
+    Attributes:
+        boxes, landmarks: whether it has them.
+        attributes: name -> default, of the type of the values; None: any attribute of any type.
+        all_attributes: whether every face has all of them.
+        ignore_attributes: those that mark a face as ignored; the last one stands for marks of other formats.
+        subsets: the evaluation's subsets that it has.
+        sizes: whether it has the sizes of the images; `needs_sizes`: whether it needs them.
+        ids: whether it has the ids of the images.
+        negative_sizes: whether a box may end before it begins.
+        suffixes: whether an image's name has its suffix.
+    """
+
+    boxes: bool = True
+    landmarks: bool = False
+    attributes: Mapping[str, float | str] | None = field(default_factory=dict)
+    all_attributes: bool = False
+    ignore_attributes: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
+    sizes: bool = False
+    needs_sizes: bool = False
+    ids: bool = False
+    negative_sizes: bool = False
+    suffixes: bool = True
+
+
+@dataclass(frozen=True)
+class FileHead:
+    """The beginning of a file whose format is asked for.
+
+    Attributes:
+        path: the file.
+        text: its first HEAD_BYTES.
+        wanted: the name of the format that the user asked for, which decides where the content fits several.
+    """
+
+    path: Path
+    text: str
+    wanted: str | None = None
+
+    @classmethod
+    def read(cls, path: Path, wanted: str | None = None) -> "FileHead":
+        return cls(path, read_bytes(path, HEAD_BYTES).decode("utf-8-sig", errors="replace"), wanted)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The first three lines that are not blank, stripped; none of a binary file."""
+        text = self.text.replace("\r", "\n")
+        lines = [stripped for line in text.split("\n") if (stripped := line.strip())][:3]
+        return [] if any("\0" in line for line in lines) else lines
+
+    def all_lines(self) -> Iterator[str]:
+        """All lines of the file, not only those of its head."""
+        with open(self.path, encoding="utf-8-sig", errors="replace") as file:
+            yield from file
+
+
+@dataclass(frozen=True)
+class Format:
+    """An annotation format. To add one, write a module that defines it and list it in registry.py.
+
+    Attributes:
+        name: value of --to, --from and --gt_format.
+        description: what messages and help call it.
+        read: reads a file, or the folder of a format with a file per image.
+        write: writes annotations that fit the capabilities to a new file, or into an empty folder.
+        capabilities: what it can hold.
+        recognizes: whether a file's content is in the format; the registry asks the formats in their order.
+        files: pattern of the files that may be in the format; a suffix other than .txt decides without the content.
+        companions: files beside the annotation that are no annotations themselves.
+        file_per_image: whether a folder holds a file for each image.
+        is_folder: whether it is written as a folder.
+        recognizes_folder: for a format with a file per image, the name of a file that shows that a folder is in the
+            format although no file's content does; None where it is not.
+        has_classes: whether the user can choose the class of objects that is the face.
+        name_in_dataset: what tools.convert calls the annotation of a split; None: as data.splits.LABELS.
+        name_problem: what is wrong with an image's name that the format cannot hold; None: nothing.
+        clip: clips the boxes that the format cannot hold otherwise; None: it can hold all boxes.
+    """
+
+    name: str
+    description: str
+    read: Callable[[Path, ReadOptions], Annotations]
+    write: Callable[[Path, Sequence[Annotation]], None]
+    capabilities: Capabilities
+    recognizes: Callable[[FileHead], bool] = lambda head: False
+    files: str = "*.txt"
+    companions: tuple[str, ...] = ()
+    file_per_image: bool = False
+    is_folder: bool = False
+    recognizes_folder: Callable[[Path], str | None] = lambda folder: None
+    has_classes: bool = False
+    name_in_dataset: str | None = None
+    name_problem: Callable[[str], str | None] = lambda name: None
+    clip: Callable[[Annotation], Annotation] | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of its files."""
+        return PurePath(self.files).suffix

@@ -1,0 +1,47 @@
+"""The annotation formats, and which of them a file is in."""
+
+from pathlib import Path
+
+from data.annotations.coco import COCO
+from data.annotations.format import FileHead, Format
+from data.annotations.label_text import LABEL
+from data.annotations.laboro_text import LABORO
+from data.annotations.name_list import NAME_LIST
+from data.annotations.voc import VOC
+from data.annotations.wider_mat import WIDER_MAT
+from data.annotations.wider_text import WIDER
+from data.annotations.yolo import YOLO
+from utils.errors import UserError
+
+# By name. The first format that recognises a file's content wins, so that a more specific one comes before the others.
+FORMATS = {each.name: each for each in (LABEL, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
+
+# Format -> name of a split's annotation in a dataset; the text formats are called as data.splits.LABELS says.
+ANNOTATION_NAMES = {name: each.name_in_dataset for name, each in FORMATS.items() if each.name_in_dataset}
+
+
+def find_format(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    if name not in FORMATS:
+        raise UserError(f"{name!r}: no such annotation format; expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def recognize_file(path: Path, wanted: str | None = None) -> str | None:
+    """Return the name of a file's format by its suffix, else by its content; None where it is unknown.
+
+    Args:
+        wanted: the format that the user asked for; see FileHead.
+    """
+    suffix = path.suffix.lower()
+    by_suffix = (name for name, each in FORMATS.items() if each.suffix == suffix != ".txt")
+    return next(by_suffix, None) or recognize_content(FileHead.read(path, wanted))
+
+
+def recognize_content(head: FileHead) -> str | None:
+    """Return the name of the format that a file's content is in, None where it is unknown."""
+    return next((name for name, each in FORMATS.items() if each.recognizes(head)), None)
