@@ -1,5 +1,9 @@
 """Detect the faces in the tv-test images; test_dataset_evaluate/eval.py scores what this writes."""
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
+
 from data.splits import TEST
 from engine.detect.split_cli import detect_split
 from utils.errors import run

@@ -7,19 +7,23 @@ Both phases in one command, with the AP of the dev set every 5 epochs:
     python train.py --network resnet50 --epochs 95 --finetune_lr 1e-5 --finetune_epochs 3 \
         --val_dataset data/tvface/val/tvval_label.txt
 
-Phase two alone, from a checkpoint of phase one:
+Phase two alone, from weights of phase one:
 
     python train.py --network resnet50 --lr 1e-5 --epochs 98 \
         --resume_net weights/Resnet50_epoch_95.pth --resume_epoch 95
 
-Going on with a run that was stopped or killed, exactly as if it had not been:
+Resume a run that was stopped or killed; its weights are those of an uninterrupted run:
 
-    python train.py --network resnet50 --resume
+    python train.py --resume
 
-Several GPUs, each with a process of its own:
+One process for each of several GPUs:
 
     torchrun --nproc_per_node=4 train.py --network resnet50
 """
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
 
 from engine.train.main import main
 from utils.errors import run

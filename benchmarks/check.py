@@ -25,11 +25,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.image_files import find_images  # noqa: E402
-from tools.check.copies import find_copies  # noqa: E402
-from tools.check.image_checks import CHUNK, SIDE, Looks  # noqa: E402
-from tools.sample.image import draw_image  # noqa: E402
-from utils.files import read_image  # noqa: E402
+from data.image_files import find_images
+from tools.check.copies import find_copies
+from tools.check.image_checks import CHUNK, SIDE, Looks
+from tools.sample.image import draw_image
+from utils.files import read_image
 
 SIZE = (1920, 1080)
 

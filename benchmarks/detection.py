@@ -35,20 +35,20 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.image_files import find_images  # noqa: E402
-from engine.detect.image_list import Output, detect_listed, format_detections  # noqa: E402
-from models import detector as detector_module  # noqa: E402
-from models.detector import Detector  # noqa: E402
-from models.registry import NETWORKS  # noqa: E402
-from models.retinaface import RetinaFace  # noqa: E402
-from tools.sample.image import draw_image  # noqa: E402
-from utils.box_utils import decode, decode_landm  # noqa: E402
-from utils.checkpoint import load_into, read_state_dict  # noqa: E402
-from utils.devices import choose_device, keep_freed_memory  # noqa: E402
-from utils.distributed import Ranks  # noqa: E402
-from utils.files import read_image, write_text  # noqa: E402
-from utils.pixels import normalize  # noqa: E402
-from utils.version import show_versions  # noqa: E402
+from data.image_files import find_images
+from engine.detect.image_list import Output, detect_listed, format_detections
+from models import detector as detector_module
+from models.detector import Detector
+from models.registry import NETWORKS
+from models.retinaface import RetinaFace
+from tools.sample.image import draw_image
+from utils.box_utils import decode, decode_landm
+from utils.checkpoint import load_into, read_state_dict
+from utils.devices import choose_device, keep_freed_memory
+from utils.distributed import Ranks
+from utils.files import read_image, write_text
+from utils.pixels import normalize
+from utils.version import show_versions
 
 OWN = "own"  # the size that an image has
 

@@ -27,15 +27,15 @@ from torch.utils.data import DataLoader
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from data import augmentation, cfg_mnet  # noqa: E402
-from data.dataset import FaceDataset  # noqa: E402
-from engine.train.loader import MatchedCollate, start_worker  # noqa: E402
-from layers.functions.prior_box import PriorBox  # noqa: E402
-from layers.modules import MultiBoxLoss  # noqa: E402
-from tests.helpers import slow_augmentation  # noqa: E402
-from tools.sample.image import draw_image  # noqa: E402
-from utils.devices import keep_freed_memory  # noqa: E402
-from utils.files import read_image  # noqa: E402
+from data import augmentation, cfg_mnet
+from data.dataset import FaceDataset
+from engine.train.loader import MatchedCollate, start_worker
+from layers.functions.prior_box import PriorBox
+from layers.modules import MultiBoxLoss
+from tests.helpers import slow_augmentation
+from tools.sample.image import draw_image
+from utils.devices import keep_freed_memory
+from utils.files import read_image
 
 STAGES = ("read + decode", "crop", "resize", "colour", "pad + mirror", "to tensor")
 CARDS = (50, 100, 200, 400)

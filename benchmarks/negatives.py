@@ -21,10 +21,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.annotations import read_annotations  # noqa: E402
-from models.detector import Detector, Scaling  # noqa: E402
-from utils.errors import run  # noqa: E402
-from utils.files import join_inside, make_folder, read_image, write_image  # noqa: E402
+from data.annotations import read_annotations
+from models.detector import Detector, Scaling
+from utils.errors import run
+from utils.files import join_inside, make_folder, read_image, write_image
 
 TRIES = 300
 SHORTEST = 96  # pixels

@@ -23,13 +23,13 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data import cfg_mnet  # noqa: E402
-from data.annotations import read_annotations  # noqa: E402
-from data.dataset import FaceDataset  # noqa: E402
-from data.sampler import EpochBatches  # noqa: E402
-from engine.train.loader import MatchedCollate, build_loader, close_loader  # noqa: E402
-from layers.functions.prior_box import PriorBox  # noqa: E402
-from layers.modules import MultiBoxLoss  # noqa: E402
+from data import cfg_mnet
+from data.annotations import read_annotations
+from data.dataset import FaceDataset
+from data.sampler import EpochBatches
+from engine.train.loader import MatchedCollate, build_loader, close_loader
+from layers.functions.prior_box import PriorBox
+from layers.modules import MultiBoxLoss
 
 FACES = 3
 FILES = 1000

@@ -27,17 +27,17 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from data.dataset import FaceDataset  # noqa: E402
-from engine.train.config import fill_in, parse_flags  # noqa: E402
-from engine.train.loop import Training  # noqa: E402
-from engine.train.report import gpu_memory  # noqa: E402
-from models.registry import NETWORKS  # noqa: E402
-from models.retinaface import RetinaFace  # noqa: E402
-from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory  # noqa: E402
-from utils.distributed import Ranks  # noqa: E402
-from utils.pixels import normalize  # noqa: E402
-from utils.signals import StopRequest  # noqa: E402
-from utils.version import show_versions  # noqa: E402
+from data.dataset import FaceDataset
+from engine.train.config import fill_in, parse_flags
+from engine.train.loop import Training
+from engine.train.report import gpu_memory
+from models.registry import NETWORKS
+from models.retinaface import RetinaFace
+from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory
+from utils.distributed import Ranks
+from utils.pixels import normalize
+from utils.signals import StopRequest
+from utils.version import show_versions
 
 
 def main() -> None:

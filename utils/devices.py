@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""Devices, cores, and memory."""
 
 import ctypes
 import os
@@ -12,17 +12,17 @@ from utils.errors import UserError
 
 HALF_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
 CGROUPS = Path("/sys/fs/cgroup")
-CGROUP_FILES = (  # version 2 and version 1: the limit, what is used, and what of it the system gives back when asked
+CGROUP_FILES = (  # of version 2 and 1: limit, usage, and reclaimable cache
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """Return the device of this name; without one a GPU where there is one, else the CPU.
+    """Return the named device; without a name, a GPU if there is one, else the CPU.
 
     Raises:
-        UserError: not a device's name, or a device that this machine lacks.
+        UserError: an unknown name, or a device that this machine does not have.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -33,33 +33,33 @@ def choose_device(name: str | None = None) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device {name!r}: expected cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device {name!r}: PyTorch finds no CUDA here; leave the flag out or say cpu")
+        raise UserError(f"device {name!r}: PyTorch finds no CUDA device; omit the option, or use cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"device {name!r}: PyTorch finds {torch.cuda.device_count()} here, from cuda:0 on")
+        raise UserError(f"device {name!r}: PyTorch finds {torch.cuda.device_count()} GPUs, from cuda:0 on")
     return device
 
 
 def visible_cards(device: torch.device) -> list[int]:
-    """Return the GPUs that a run on this device may share its batches among: all of them where it names none."""
+    """Return the GPUs of a device: the one that it names, or all visible ones."""
     if device.type != "cuda":
         return []
     return list(range(torch.cuda.device_count())) if device.index is None else [device.index]
 
 
 def describe_computer(device: torch.device) -> str:
-    """Return as text what decides how results are rounded: a GPU, or the CPU with a number of threads."""
+    """Describe what decides how results are rounded: a GPU, or the CPU and its number of threads."""
     return "a GPU" if device.type == "cuda" else f"the CPU (threads: {torch.get_num_threads()})"
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Return how many bytes can still be had on a device, None where the system does not say.
+    """Return the free memory of a device in bytes; None if the system does not report it.
 
-    On Linux the limits of containers and batch systems (control groups) count.
+    On Linux this respects the limits of containers and batch systems (control groups).
     """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -73,7 +73,7 @@ def available_memory(device: torch.device) -> int | None:
             folder = CGROUPS / controller / path
             for group in (folder, *folder.parents):
                 for limit, used, cached in CGROUP_FILES:
-                    with suppress(OSError, ValueError, IndexError):  # of the other version, or without a limit
+                    with suppress(OSError, ValueError, IndexError):  # a file of the other version, or no limit
                         free = int((group / limit).read_text()) - int((group / used).read_text())
                         available.append(free + _number_after(cached, group / "memory.stat"))
     return max(0, min(available)) if available else None
@@ -84,11 +84,11 @@ def _number_after(name: str, file: Path) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, where the C library is glibc; elsewhere do nothing.
+    """Make glibc keep freed memory in this process; without glibc do nothing.
 
-    glibc gives large blocks back to the system at once and asks for them again, filled with zeros page by page. The
-    activations of a training step on the CPU are such blocks, and so are decoded images: kept, a step takes a third
-    less time, and a sample a tenth.
+    By default glibc returns large blocks, such as activations and decoded images, to the system, which zeroes their
+    pages again at the next allocation. Keeping them makes a training step on the CPU a third faster, and a sample a
+    tenth.
     """
     M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
     try:

@@ -1,4 +1,4 @@
-"""The processes (ranks) of one run: one alone, or several that torchrun started on one machine or more."""
+"""The ranks of a run: one process, or several that torchrun started on one or more machines."""
 
 import os
 import time
@@ -16,22 +16,22 @@ from torch import Tensor
 from utils.devices import choose_device
 from utils.errors import UserError
 
-# gloo has no class for its errors. It says "[...gloo/transport/tcp/pair.cc:...] Connection closed by peer", "Timed out
-# waiting ...ms for recv operation to complete" or "Application timeout caused pair closure".
-OF_LOST_RANKS = ("gloo", "timed out", "timeout", "connection")
-OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# gloo has no exception class of its own. Its messages: "[...gloo/transport/tcp/pair.cc:...] Connection closed by peer",
+# "Timed out waiting ...ms for recv operation to complete", and "Application timeout caused pair closure".
+LOST_RANK_MESSAGES = ("gloo", "timed out", "timeout", "connection")
+TORCHRUN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of the run.
+    """This process among the ranks of the run.
 
     Attributes:
-        rank: 0 to size - 1; rank 0 writes and prints.
-        size: number of processes on all machines.
-        local_rank: number of this process on its machine; None where torchrun did not start it.
-        local_size: number of processes on its machine.
-        control: the connection over which ranks agree; it belongs to the CPUs, so that no GPU is waited for.
+        rank: 0 to size - 1; rank 0, the main rank, writes and prints.
+        size: number of ranks on all machines.
+        local_rank: number of this rank on its machine; None without torchrun.
+        local_size: number of ranks on its machine.
+        control: process group between the CPUs, which never waits for a GPU.
     """
 
     rank: int = 0
@@ -42,14 +42,14 @@ class Ranks:
 
     @classmethod
     def of_torchrun(cls) -> "Ranks":
-        """Read what torchrun tells its processes by the environment; without it, one process alone.
+        """Read the environment variables of torchrun; without them, a single process.
 
         Raises:
-            UserError: a part of it is missing.
+            UserError: some of them are missing.
         """
         if "WORLD_SIZE" not in os.environ:
             return cls()
-        missing = [name for name in OF_TORCHRUN if name not in os.environ]
+        missing = [name for name in TORCHRUN_VARIABLES if name not in os.environ]
         if missing:
             raise UserError(f"WORLD_SIZE is set, {' and '.join(missing)} not; start with torchrun, or unset WORLD_SIZE")
         numbers = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
@@ -60,7 +60,7 @@ class Ranks:
         return self.rank == 0
 
     def all_reduce_sum(self, values: list[float]) -> list[float]:
-        """Return the sums of the ranks' values."""
+        """Return the sums of the values over the ranks."""
         if self.size == 1:
             return values
         sums = torch.tensor(values, dtype=torch.float64)
@@ -68,13 +68,13 @@ class Ranks:
         return sums.tolist()
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give rank 0's values of these tensors to all ranks, in place."""
+        """Copy the main rank's values of these tensors to all ranks, in place."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
     def gather(self, value: Any) -> list:
-        """Return one value of each rank, on all of them, in the order of the ranks."""
+        """Return the values of all ranks, in their order, on each of them."""
         if self.size == 1:
             return [value]
         values = [None] * self.size
@@ -82,32 +82,31 @@ class Ranks:
         return values
 
     def run_on_main(self, function: Callable[[], Any]) -> Any:
-        """Call a function on rank 0 alone and give its result to all ranks; its UserError ends all of them."""
+        """Call a function on the main rank and return its result on all ranks; a UserError ends all ranks."""
         if self.size == 1:
             return function()
-        result, error = _outcome(function) if self.is_main else (None, None)
-        outcome = [result, error]
+        outcome = list(_call(function)) if self.is_main else [None, None]
         dist.broadcast_object_list(outcome, group=self.control)
-        if outcome[1] is not None:
-            self.fail(UserError(outcome[1]))
-        return outcome[0]
+        result, error = outcome
+        if error is not None:
+            self.fail(UserError(error))
+        return result
 
     def raise_together(self, function: Callable[[], Any]) -> Any:
-        """Call a function on every rank and return its result; the UserError of any of them ends all of them."""
+        """Call a function on every rank and return its result; a UserError on any of them ends all ranks."""
         if self.size == 1:
             return function()
-        result, error = _outcome(function)
-        errors = self.gather(error)
-        for rank, found in enumerate(errors):
-            if found is not None:
-                self.fail(UserError(found if rank == 0 else f"rank {rank}: {found}"))
+        result, error = _call(function)
+        for rank, message in enumerate(self.gather(error)):
+            if message is not None:
+                self.fail(UserError(message if rank == 0 else f"rank {rank}: {message}"))
         return result
 
     def fail(self, error: UserError) -> NoReturn:
-        """End every rank with an error that all of them know of: rank 0 says it, the others are quiet.
+        """End all ranks with an error that all of them know.
 
         Raises:
-            UserError: on rank 0; SystemExit with the same status on the others.
+            UserError: on the main rank; SystemExit with the same status on the others.
         """
         if self.size > 1:
             dist.destroy_process_group()
@@ -116,22 +115,8 @@ class Ranks:
         raise SystemExit(2)
 
 
-def device_of_rank(name: str | None) -> torch.device:
-    """Return the device that is asked for; with torchrun and GPUs, each process of a machine has one of its own.
-
-    Raises:
-        UserError: not a device's name, one that this machine lacks, or one GPU for all ranks.
-    """
-    device, ranks = choose_device(name), Ranks.of_torchrun()
-    if ranks.local_rank is not None and device.type == "cuda":
-        if device.index is not None:
-            raise UserError(f"--device {name}: torchrun gives each rank its own GPU; choose by CUDA_VISIBLE_DEVICES")
-        return choose_device(f"cuda:{ranks.local_rank}")
-    return device
-
-
-def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
-    """Return what a function returns, or the message of its error."""
+def _call(function: Callable[[], Any]) -> tuple[Any, str | None]:
+    """Return the result of a function, or the message of its error."""
     try:
         return function(), None
     except UserError as error:
@@ -140,17 +125,36 @@ def _outcome(function: Callable[[], Any]) -> tuple[Any, str | None]:
         return None, f"{error.filename}: {error.strerror}"
 
 
-@contextmanager
-def init_distributed(device: torch.device, minutes: float, flag: str = "") -> Iterator[Ranks]:
-    """Connect the processes that torchrun started, over NCCL where they compute on GPUs, else over gloo.
+def device_of_rank(name: str | None) -> torch.device:
+    """Return the device of this process; with torchrun, each rank of a machine has its own GPU.
 
     Args:
-        device: where this rank computes.
-        minutes: how long a rank waits for the others before it gives up.
-        flag: by which the user sets the minutes, for the error.
+        name: value of --device.
 
     Raises:
-        UserError: a rank that ended or does not answer.
+        UserError: an unknown or missing device, or one GPU for all ranks.
+    """
+    device, ranks = choose_device(name), Ranks.of_torchrun()
+    if ranks.local_rank is not None and device.type == "cuda":
+        if device.index is not None:
+            raise UserError(
+                f"--device {name}: torchrun gives each rank its own GPU; select GPUs with CUDA_VISIBLE_DEVICES"
+            )
+        return choose_device(f"cuda:{ranks.local_rank}")
+    return device
+
+
+@contextmanager
+def init_distributed(device: torch.device, minutes: float, flag: str = "") -> Iterator[Ranks]:
+    """Connect the ranks that torchrun started, over NCCL on GPUs and over gloo on CPUs.
+
+    Args:
+        device: device of this rank.
+        minutes: time after which a rank that does not answer is an error.
+        flag: option that sets the minutes, for the message.
+
+    Raises:
+        UserError: a rank ended or does not answer.
     """
     ranks = Ranks.of_torchrun()
     if ranks.size == 1:
@@ -159,64 +163,65 @@ def init_distributed(device: torch.device, minutes: float, flag: str = "") -> It
     limit = timedelta(minutes=minutes)
     try:
         if device.type == "cuda":
-            # The connection between the GPUs waits longer: where it gives up, it ends the process without a word.
+            # NCCL gets more time: when it times out, it ends the process without a message.
             _connect("nccl", 2 * limit)
             ranks = replace(ranks, control=dist.new_group(backend="gloo", timeout=limit))
         else:
             _connect("gloo", limit)
         try:
             yield ranks
-        except SystemExit:  # in which all ranks agree
+        except SystemExit:  # all ranks end
             if dist.is_initialized():
                 dist.destroy_process_group()
             raise
         dist.destroy_process_group()
     except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and not any(word in str(error).lower() for word in OF_LOST_RANKS):
+        message = str(error).lower()
+        if not isinstance(error, dist.DistError) and not any(known in message for known in LOST_RANK_MESSAGES):
             raise
         *_, reason = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UserError(
             f"rank {ranks.rank}: another rank ended, or did not answer within {minutes:g} minutes"
-            f"{f' ({flag})' if flag else ''}; see what that one says, then go on with --resume ({reason})"
+            f"{f' ({flag})' if flag else ''}; see its message, then continue with --resume ({reason})"
         ) from error
 
 
 def _connect(backend: str, limit: timedelta) -> None:
-    """Join the process group of the ranks that torchrun runs now.
+    """Create the process group.
 
-    The ranks find each other by torchrun's store, which outlives them: after a restart it still has the addresses of
-    those that were killed, so that each start needs keys of its own.
+    The ranks find each other through torchrun's store. It survives a restart and then still holds the addresses of the
+    old processes, so each start needs its own prefix.
     """
     store, rank, size = next(dist.rendezvous("env://", timeout=limit))
-    store = dist.PrefixStore(_name_of_start(store, rank, size, limit), store)
+    store = dist.PrefixStore(_agree_on_prefix(store, rank, size, limit), store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
 
 
-def _name_of_start(store: dist.Store, rank: int, size: int, limit: timedelta) -> str:
-    """Agree on a name that only the processes of this start know, whatever earlier ones left in the store.
+def _agree_on_prefix(store: dist.Store, rank: int, size: int, limit: timedelta) -> str:
+    """Return a prefix that only the ranks of this start know.
 
-    torchrun's count of restarts is no such name: each machine has its own. Here rank 0 makes one up and answers with it
-    whoever asks. A question of a process that was killed is answered, too, to no effect: only those that got the answer
-    say so, and rank 0 waits for all of them.
+    torchrun's restart count does not serve: each machine counts for itself. Rank 0 draws a prefix and answers the
+    question of each rank with it. It waits until each rank has confirmed the answer, since a question may be that of a
+    process that was killed.
 
     Raises:
-        DistError: a rank that did not come within the limit.
+        DistError: a rank did not confirm within the limit.
     """
     own = uuid4().hex
     if rank > 0:
         store.set(f"question {rank}", own)
         store.wait([f"answer {own}"], limit)
-        name = store.get(f"answer {own}").decode()
-        store.set(f"{name} reached {rank}", "")
-        return name
+        prefix = store.get(f"answer {own}").decode()
+        store.set(f"{prefix} reached {rank}", "")
+        return prefix
     deadline = time.monotonic() + limit.total_seconds()
-    absent = list(range(1, size))
-    while absent:
+    missing = list(range(1, size))
+    while missing:
         if time.monotonic() > deadline:
-            raise dist.DistStoreError(f"waited for {', '.join(f'rank {other}' for other in absent)}")
-        for other in absent:
+            raise dist.DistStoreError(f"waited for {', '.join(f'rank {other}' for other in missing)}")
+        for other in missing:
             if store.check([f"question {other}"]):
                 store.set(f"answer {store.get(f'question {other}').decode()}", own)
-        absent = [other for other in absent if not store.check([f"{own} reached {other}"])]
+        missing = [other for other in missing if not store.check([f"{own} reached {other}"])]
         time.sleep(0.02)
     return own

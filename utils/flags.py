@@ -1,11 +1,11 @@
-"""Types of command-line flags that argparse lacks."""
+"""Argument types for argparse."""
 
 import argparse
 import math
 
 
 def boolean(text: str) -> bool:
-    """Read true or false, yes or no, 1 or 0."""
+    """Parse true or false, yes or no, 1 or 0."""
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if text.lower() not in known:
         raise argparse.ArgumentTypeError(f"found {text!r}; expected true or false")
@@ -13,22 +13,22 @@ def boolean(text: str) -> bool:
 
 
 def positive_int(text: str) -> int:
-    """Read a whole number from 1 up."""
+    """Parse an integer of at least 1."""
     return _int_from(1, text)
 
 
 def image_side(text: str) -> int:
-    """Read a number of pixels from 64 up: in less, the coarsest map has no two cells to normalise over."""
+    """Parse a number of pixels of at least 64: below, the coarsest map is too small for batch normalization."""
     return _int_from(64, text)
 
 
 def natural_int(text: str) -> int:
-    """Read a whole number from 0 up."""
+    """Parse an integer of at least 0."""
     return _int_from(0, text)
 
 
 def resamples(text: str) -> int:
-    """Read 0, or a number of bootstrap samples that gives an interval: 100 to 100,000."""
+    """Parse a number of bootstrap samples: 0, or 100 to 100,000."""
     value = natural_int(text)
     if value and not 100 <= value <= 100_000:
         raise argparse.ArgumentTypeError(f"found {value}; expected 0, or 100 to 100000")
@@ -47,7 +47,7 @@ def _int_from(smallest: int, text: str) -> int:
 
 
 def natural_float(text: str) -> float:
-    """Read a finite number from 0 up."""
+    """Parse a finite number of at least 0."""
     value = _float(text)
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"found {text}; expected 0 or more")
@@ -55,7 +55,7 @@ def natural_float(text: str) -> float:
 
 
 def positive_float(text: str) -> float:
-    """Read a finite number over 0."""
+    """Parse a finite number greater than 0."""
     value = _float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"found {text}; expected more than 0")
@@ -63,7 +63,7 @@ def positive_float(text: str) -> float:
 
 
 def fraction(text: str) -> float:
-    """Read a number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     value = _float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"found {text}; expected 0 to 1")

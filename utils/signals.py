@@ -1,4 +1,4 @@
-"""Ending a run in good order: SIGTERM, Ctrl-C and the end of its terminal let it write what it has first."""
+"""A first SIGTERM, Ctrl-C, or SIGHUP asks a run to end in good order; a second Ctrl-C ends it at once."""
 
 import os
 import signal
@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-# SIGHUP comes from a terminal that is closed, or whose connection is lost.
-STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+# A terminal that is closed, or whose connection is lost, sends SIGHUP.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stop(SystemExit):
-    """Ends the program with the status that shells give a process of this signal: 128 and its number."""
+    """Ends the program with the exit status of shells for a signal: 128 plus its number."""
 
     def __init__(self, number: int):
         super().__init__(128 + number)
 
 
 class StopRequest:
-    """Whether somebody asked for the end, and by which signal.
+    """Whether the run was asked to end, and by which signal.
 
     Args:
-        quiet: say nothing when it happens, as ranks other than the first.
-        follows: what is done before the end.
+        quiet: print nothing on a signal, as on ranks other than the main one.
+        follows: what the run still does, for the message.
 
     Attributes:
-        signal: its number; 0: nobody did.
+        signal: number of the signal; 0: none yet.
     """
 
     def __init__(self, quiet: bool = False, follows: str = "a checkpoint follows") -> None:
@@ -37,23 +37,24 @@ class StopRequest:
         return self.signal != 0
 
     def receive(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
         if self.signal:
-            if number == signal.SIGINT:  # a person who does not want to wait, not even for a checkpoint
+            if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return  # batch systems send SIGTERM to a process and to its parents, which pass it on
         self.signal = number
-        if not self.quiet:  # past Python's buffers, which it may have interrupted; Ctrl-C ends a `| tee`, too
+        if not self.quiet:  # os.write: the signal may have interrupted a write to Python's buffer, or ended a `| tee`
             with suppress(OSError):
                 os.write(2, f"\n{signal.Signals(number).name}: {self.follows}; Ctrl-C ends at once\n".encode())
 
 
 @contextmanager
 def stop_request(quiet: bool, follows: str = "a checkpoint follows") -> Iterator[StopRequest]:
-    """Catch signals in the block: the first is only noted, a second SIGINT is a KeyboardInterrupt."""
+    """Handle signals in the block: the first is recorded, a second SIGINT raises KeyboardInterrupt."""
     request = StopRequest(quiet, follows)
-    before = {number: signal.getsignal(number) for number in STOPPING}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number, handler in before.items():
-        # nohup has SIGHUP ignored. A shell has SIGINT ignored by what it starts with &; people send it all the same.
+        # nohup ignores SIGHUP. A shell ignores SIGINT in background jobs, but users still send it to them.
         if handler is not signal.SIG_IGN or number == signal.SIGINT:
             signal.signal(number, request.receive)
     try:
@@ -64,7 +65,7 @@ def stop_request(quiet: bool, follows: str = "a checkpoint follows") -> Iterator
 
 
 def ignore_first_signal() -> None:
-    """Let a worker of a loader go on when a signal goes to every process of the run: its parent ends it.
+    """Make a loader worker survive a signal to all processes of the run, since its parent ends it.
 
     Ctrl-C reaches all processes of a terminal, and batch systems send SIGTERM to all processes of a job. A second
     SIGTERM ends the worker.
@@ -73,5 +74,5 @@ def ignore_first_signal() -> None:
     def receive(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    for number in STOPPING:
+    for number in STOP_SIGNALS:
         signal.signal(number, receive if number == signal.SIGTERM else signal.SIG_IGN)

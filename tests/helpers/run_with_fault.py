@@ -53,11 +53,11 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from engine.train import loader, loop, report, validate  # noqa: E402
-from tests.helpers.images import draw_image  # noqa: E402
-from tests.helpers.scripts import Outcome  # noqa: E402
-from utils import checkpoint  # noqa: E402
-from utils.distributed import Ranks  # noqa: E402
+from engine.train import loader, loop, report, validate
+from tests.helpers.images import draw_image
+from tests.helpers.scripts import Outcome
+from utils import checkpoint
+from utils.distributed import Ranks
 
 
 def on_call(place: object, name: str, count: int, fault) -> None:

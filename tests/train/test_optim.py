@@ -284,9 +284,7 @@ def test_flags_that_contradict_each_other_are_refused(train, dataset):
     train("run", "--val_dataset", dataset.parent / "none.txt").refuses("none.txt: no such label file", "--val_dataset")
     train("run", "--sync_bn").refuses("--sync_bn", "torchrun")
     train("run", "--optimizer", "adamw", "--momentum", 0.8).refuses("--momentum 0.8", "adamw")
-    train("run", "--schedule", "cosine", "--decay_epochs", 3).refuses(
-        "--decay_epochs", "leave one of them out"
-    )
+    train("run", "--schedule", "cosine", "--decay_epochs", 3).refuses("--decay_epochs", "leave one of them out")
     for flag, value in (("--clip_norm", "-1"), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
         outcome = train("run", flag, value)
         assert outcome.status == 2 and f"argument {flag}: found {value}; expected" in outcome.err

@@ -266,7 +266,7 @@ def test_bad_weights_are_refused(train, tmp_path, random_weights):
 
 def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    train("--device", "cuda").refuses("device 'cuda'", "no CUDA here")
+    train("--device", "cuda").refuses("device 'cuda'", "no CUDA device")
     train("--device", "gpu").refuses("device 'gpu'")
     train("--device", "mps").refuses("device 'mps'", "expected cpu")
     train("--resume_epoch", 9).refuses("--resume_epoch 9", "--resume_net")
