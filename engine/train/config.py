@@ -5,7 +5,7 @@ network or the machine; `resolve` fills it in.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any
@@ -17,45 +17,60 @@ from utils.errors import UserError
 from utils.flags import boolean, fraction, image_side, natural_float, natural_int, positive_float, positive_int
 
 DEFAULT_NETWORK = "mobile0.25"
-
-SWITCH = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}  # `--flag` alone means true
-
-
-def phase_two_start(text: str) -> str:
-    """Parse `best` or an epoch."""
-    return text if text == "best" else str(positive_int(text))
+METAVARS = {
+    natural_int: "N",
+    positive_int: "N",
+    image_side: "PX",
+    natural_float: "X",
+    positive_float: "X",
+    fraction: "X",
+    str: "FILE",
+}
 
 
 def option(
     group: str,
     default: Any,
+    parse: Callable[[str], Any] | Sequence[str],
     help: str,
     *,
+    metavar: str | None = None,
+    nargs: str | None = None,
     changes_result: bool = True,
     resumed: bool = True,
     exclusive: str | None = None,
-    **argparse_options: Any,
 ) -> Any:
     """Declare an option as a dataclass field.
 
     Args:
         group: heading in --help.
         default: None for a value that `resolve` fills in.
+        parse: function that parses the value, `bool` for a switch, or the allowed values.
         help: the line in --help.
+        metavar, nargs: of `ArgumentParser.add_argument`.
         changes_result: whether another value leads to other weights; --resume then warns.
         resumed: whether --resume takes the value from the checkpoint.
-        exclusive: name of a set of options of which one can be given.
-        argparse_options: of `ArgumentParser.add_argument`.
+        exclusive: name of a set of options of which only one can be given.
     """
+    if parse is bool:  # `--flag` alone means true
+        arguments = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
+    elif callable(parse):
+        arguments = {"type": parse, "nargs": nargs, "metavar": metavar or METAVARS[parse]}
+    else:
+        arguments = {"choices": parse}
     metadata = {
         "group": group,
-        "help": help,
-        "changes_result": changes_result and resumed,
-        "resumed": resumed,
         "exclusive": exclusive,
-        "argparse": argparse_options,
+        "resumed": resumed,
+        "changes_result": changes_result and resumed,
+        "argparse": {"default": default, "help": help, **arguments},
     }
     return field(default=default, metadata=metadata)
+
+
+def best_or_epoch(text: str) -> str:
+    """Parse `best` or an epoch."""
+    return text if text == "best" else str(positive_int(text))
 
 
 data_option, network_option, schedule_option, optimizer_option, dev_option, hardware_option, run_option = (
@@ -65,206 +80,164 @@ data_option, network_option, schedule_option, optimizer_option, dev_option, hard
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The options of train.py. `python train.py --help` prints their help."""
+    """The options of train.py; see the help of each."""
 
     training_dataset: str = data_option(
-        "data/tvface/train/label.txt",
-        "label file; its images are in images/ beside it (default: %(default)s)",
-        metavar="FILE",
+        "data/tvface/train/label.txt", str, "label file; its images are in images/ beside it (default: %(default)s)"
     )
     num_workers: int | None = data_option(
         None,
+        natural_int,
         "loader processes of each rank; 0 loads in the training process (default: half of the cores, at most 8)",
-        type=natural_int,
-        metavar="N",
         changes_result=False,
     )
     image_size: int | None = data_option(
-        None, "side of the square training samples (default: the network's, see below)", type=image_side, metavar="PX"
+        None, image_side, "side of the square training samples (default: the network's, see below)"
     )
     batch_size: int | None = data_option(
-        None,
-        "images in a batch, on all GPUs together (default: the network's, see below; 32 on several GPUs)",
-        type=positive_int,
-        metavar="N",
+        None, positive_int, "images in a batch, on all GPUs together (default: the network's; 32 on several GPUs)"
     )
     negatives: str | None = data_option(
         None,
+        str,
         "folder of extra background images; images without rows in the label file are background images, too",
         metavar="DIR",
     )
     faceless_negatives: int = data_option(
-        100,
-        "hardest negatives of a background image that enter the loss; 0: none (default: %(default)s)",
-        type=natural_int,
-        metavar="N",
+        100, natural_int, "hardest negatives of a background image that enter the loss (default: %(default)s)"
     )
     skip_unreadable: bool = data_option(
-        False, "skip and count unreadable images instead of stopping at the first", **SWITCH
+        False, bool, "skip and count unreadable images instead of stopping at the first"
     )
 
     network: str | None = network_option(
-        None,
-        f"backbone (default: {DEFAULT_NETWORK}; with --resume the checkpoint's)",
-        choices=list(NETWORKS),
-        resumed=False,
+        None, list(NETWORKS), f"backbone (default: {DEFAULT_NETWORK}; with --resume the checkpoint's)", resumed=False
     )
     backbone_weights: str | None = network_option(
-        None,
-        "ImageNet weights of the backbone (default: the network's; see weights/README.md)",
-        metavar="FILE",
-        exclusive="start",
+        None, str, "ImageNet weights of the backbone (default: see weights/README.md)", exclusive="start"
     )
-    no_pretrain: bool = network_option(False, "start from random weights", action="store_true", exclusive="start")
+    no_pretrain: bool = network_option(False, bool, "start from random weights", exclusive="start")
     resume_net: str | None = network_option(
-        None, "start from the weights of a trained detector", metavar="FILE", exclusive="start"
+        None, str, "start from the weights of a trained detector", exclusive="start"
     )
     resume_epoch: int = network_option(
         0,
+        natural_int,
         "epoch of the --resume_net weights; numbering and decays continue from it (default: %(default)s)",
-        type=natural_int,
-        metavar="N",
     )
 
     epochs: int | None = schedule_option(
-        None, "last epoch of phase one (default: the network's, see below)", type=positive_int, metavar="N"
+        None, positive_int, "last epoch of phase one (default: the network's, see below)"
     )
-    lr: float = schedule_option(
-        1e-3, "learning rate at the start of this run (default: %(default)s)", type=natural_float, metavar="X"
-    )
+    lr: float = schedule_option(1e-3, natural_float, "learning rate at the start of this run (default: %(default)s)")
     decay_epochs: Sequence[int] | None = schedule_option(
         None,
+        positive_int,
         "epochs after which the learning rate is multiplied by gamma (default: the network's, see below)",
-        type=positive_int,
         nargs="*",
-        metavar="N",
     )
-    gamma: float = schedule_option(0.1, "factor of each decay (default: %(default)s)", type=natural_float, metavar="X")
+    gamma: float = schedule_option(0.1, natural_float, "factor of each decay (default: %(default)s)")
     schedule: str = schedule_option(
         "steps",
+        ("steps", "cosine"),
         "cosine: phase one follows half a cosine from lr to 0, without --decay_epochs (default: %(default)s)",
-        choices=("steps", "cosine"),
     )
     warmup_epochs: float = schedule_option(
-        0.0,
-        "epochs at the start of phase one in which the learning rate grows from 0 (default: none)",
-        type=natural_float,
-        metavar="X",
+        0.0, natural_float, "epochs at the start of phase one in which the learning rate grows from 0 (default: none)"
     )
     finetune_epochs: int = schedule_option(
-        0, "length of phase two, at --finetune_lr (default: phase one only)", type=natural_int, metavar="N"
+        0, natural_int, "length of phase two, at --finetune_lr (default: phase one only)"
     )
-    finetune_lr: float | None = schedule_option(
-        None, "learning rate of phase two (default: 1e-05)", type=natural_float, metavar="X"
-    )
+    finetune_lr: float | None = schedule_option(None, natural_float, "learning rate of phase two (default: 1e-05)")
     finetune_from: str | None = schedule_option(
         None,
+        best_or_epoch,
         "weights that phase two starts from: those of the best dev AP, or of this epoch (default: best with"
         " --val_dataset, else the end of phase one)",
-        type=phase_two_start,
         metavar="best|EPOCH",
     )
 
     optimizer: str = optimizer_option(
-        "sgd",
-        "sgd is the published one; adamw needs another --lr and --weight_decay (default: %(default)s)",
-        choices=("sgd", "adamw"),
+        "sgd", ("sgd", "adamw"), "adamw needs another --lr and --weight_decay (default: %(default)s, as published)"
     )
-    momentum: float | None = optimizer_option(None, "momentum of SGD (default: 0.9)", type=natural_float, metavar="X")
-    weight_decay: float = optimizer_option(5e-4, "weight decay (default: %(default)s)", type=natural_float, metavar="X")
+    momentum: float | None = optimizer_option(None, natural_float, "momentum of SGD (default: 0.9)")
+    weight_decay: float = optimizer_option(5e-4, natural_float, "weight decay (default: %(default)s)")
     accumulate: int = optimizer_option(
         1,
+        positive_int,
         "batches per optimizer step: the gradients of a batch N times as large, with the memory of one (default:"
         " %(default)s)",
-        type=positive_int,
-        metavar="N",
     )
     clip_norm: float = optimizer_option(
-        0.0,
-        "maximum norm of the gradients; larger ones are scaled down (default: off)",
-        type=natural_float,
-        metavar="X",
+        0.0, natural_float, "maximum norm of the gradients; larger ones are scaled to it (default: off)"
     )
     ema: float = optimizer_option(
         0.0,
+        fraction,
         "decay of an EMA of the weights, for example 0.999; the EMA is what is written and scored (default: off)",
-        type=fraction,
-        metavar="DECAY",
     )
 
     val_dataset: str | None = dev_option(
-        None,
-        "label file of the dev set, scored during training; {name}_best.pth has the highest AP (default: none)",
-        metavar="FILE",
+        None, str, "label file of the dev set; {name}_best.pth has the highest AP on it (default: none)"
     )
     val_every: int = dev_option(
-        5,
-        "epochs between scores; the last epoch of a phase is always scored (default: %(default)s)",
-        type=positive_int,
-        metavar="N",
+        5, positive_int, "epochs between scores; the last epoch of a phase is always scored (default: %(default)s)"
     )
-    patience: int = dev_option(
-        0, "scores without improvement after which a phase ends (default: never)", type=natural_int, metavar="N"
-    )
+    patience: int = dev_option(0, natural_int, "scores without improvement after which a phase ends (default: never)")
 
     device: str | None = hardware_option(
         None,
+        str,
         "cpu, cuda, or cuda:N (default: all visible GPUs; the CPU if there is none)",
         metavar="NAME",
         resumed=False,
     )
     amp: str = hardware_option(
         "float32",
+        ("float32", "bf16", "fp16"),
         "precision of the network; the loss and the weights stay float32 (default: %(default)s)",
-        choices=("float32", "bf16", "fp16"),
     )
-    compile: bool = hardware_option(False, "use torch.compile (slow start; no faster on a CPU)", **SWITCH)
-    sync_bn: bool = hardware_option(False, "compute batch statistics over all ranks (torchrun on GPUs)", **SWITCH)
+    compile: bool = hardware_option(False, bool, "use torch.compile (slow start; no faster on a CPU)")
+    sync_bn: bool = hardware_option(False, bool, "compute batch statistics over all ranks (torchrun on GPUs)")
     rank_timeout: float = hardware_option(
         10.0,
+        positive_float,
         "time after which a rank that does not answer ends the run (default: %(default)s)",
-        type=positive_float,
         metavar="MINUTES",
         resumed=False,
     )
 
     resume: bool = run_option(
         False,
+        bool,
         "continue from {name}_last.ckpt in --save_folder with its options, except those given here; without a"
         " checkpoint, start from the beginning",
-        action="store_true",
         resumed=False,
     )
     save_folder: str = run_option(
-        "weights", "folder of weights and checkpoints (default: %(default)s)", metavar="DIR", resumed=False
+        "weights", str, "folder of weights and checkpoints (default: %(default)s)", metavar="DIR", resumed=False
     )
     save_every: int = run_option(
         5,
+        positive_int,
         "epochs between weight files; the last epoch is always saved (default: %(default)s)",
-        type=positive_int,
-        metavar="N",
         changes_result=False,
     )
     save_minutes: float = run_option(
         10.0,
+        natural_float,
         "minutes between checkpoints, and so the most work that a crash can lose (default: %(default)s)",
-        type=natural_float,
-        metavar="N",
         changes_result=False,
     )
     log_every: int = run_option(
         20,
+        positive_int,
         "steps between lines in a log; a terminal shows a bar instead (default: %(default)s)",
-        type=positive_int,
-        metavar="N",
         changes_result=False,
     )
-    tensorboard: bool = run_option(True, "write {name}_tensorboard/ beside the weights", changes_result=False, **SWITCH)
+    tensorboard: bool = run_option(True, bool, "write {name}_tensorboard/ (default: true)", changes_result=False)
     seed: int = run_option(
-        0,
-        "seed of new weights, of the order of images, and of augmentation (default: %(default)s)",
-        type=natural_int,
-        metavar="N",
+        0, natural_int, "seed of new weights, of the order of images, and of augmentation (default: %(default)s)"
     )
 
 
@@ -306,9 +279,7 @@ def build_parser(description: str) -> argparse.ArgumentParser:
             groups[group] = parser.add_argument_group(group)
         if exclusive and exclusive not in groups:
             groups[exclusive] = groups[group].add_mutually_exclusive_group()
-        groups[exclusive or group].add_argument(
-            f"--{each.name}", default=each.default, help=each.metadata["help"], **each.metadata["argparse"]
-        )
+        groups[exclusive or group].add_argument(f"--{each.name}", **each.metadata["argparse"])
     return parser
 
 
