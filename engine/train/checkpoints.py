@@ -128,6 +128,7 @@ class Checkpoints:
         self.saved_at = time.monotonic()
 
     def path(self, what: str) -> Path:
+        """Return the path of `{name}_{what}`."""
         return self.folder / f"{self.name}_{what}"
 
     @property

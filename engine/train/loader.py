@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -110,8 +111,8 @@ class StepLoader:
 
     def steps_done(self, images_done: int) -> int:
         """Return the number of steps of an epoch after which so many of its images are processed."""
-        self.sampler.done = images_done
-        return math.ceil(self.sampler.first / self.accumulate)
+        batches = int(np.searchsorted(self.sampler.bounds, images_done))
+        return math.ceil(batches / self.accumulate)
 
     def steps(self, epoch: int, images_done: int) -> Iterator[StepBatches]:
         """Yield the remaining steps of an epoch.

@@ -26,7 +26,7 @@ from engine.train.torch_errors import explain_torch_errors
 from engine.train.validate import DevSet
 from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
-from models.registry import NETWORKS, find_network
+from models.registry import NETWORKS, Network, find_network
 from models.retinaface import RetinaFace
 from models.weights import load_backbone_weights
 from utils.checkpoint import load_into, read_state_dict
@@ -75,7 +75,7 @@ def main(description: str) -> None:
         if checkpoint is not None:
             ranks.raise_together(lambda: restore(run, checkpoint, checkpoints))
         ranks.run_on_main(lambda: checkpoints.prepare_folder(is_new=checkpoint is None))
-        report = Report(run, checkpoints.folder, dataset)
+        report = Report(checkpoints.path, dataset, ranks.is_main)
         report.say(describe(run, dataset, dev_set))
         if ranks.is_main:
             warn(run, checkpoints, checkpoint)
@@ -188,5 +188,5 @@ def warn(run: Run, checkpoints: Checkpoints, checkpoint: Checkpoint | None) -> N
         say(f"warning: changed since the checkpoint, and with it the result: {'; '.join(changes)}", sys.stderr)
 
 
-def _resolve(config: TrainConfig, chosen, ranks: Ranks, device: torch.device) -> TrainConfig:
+def _resolve(config: TrainConfig, chosen: Network, ranks: Ranks, device: torch.device) -> TrainConfig:
     return resolve(config, chosen, ranks.size, ranks.local_size, len(visible_cards(device)))

@@ -1,7 +1,7 @@
 """What a person sees of a training: lines, bar, TensorBoard, table, and curves. It never changes the run."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,17 +26,14 @@ class Report:
     """Output of a run; on ranks other than the main one it is silent.
 
     Args:
-        folder: --save_folder.
+        path: returns the path of a file of the run: Checkpoints.path.
         dataset: training images.
+        is_main: whether this is the main rank.
     """
 
-    def __init__(self, run: Run, folder: Path, dataset: FaceDataset):
-        self.folder, self.dataset = folder, dataset
-        self.is_main = run.ranks.is_main
+    def __init__(self, path: Callable[[str], Path], dataset: FaceDataset, is_main: bool):
+        self.path, self.dataset, self.is_main = path, dataset, is_main
         self.board = TensorBoard(None)
-
-    def path(self, run: Run, what: str) -> Path:
-        return self.folder / f"{run.name}_{what}"
 
     def say(self, line: str, stream=None) -> None:
         if self.is_main:
@@ -48,7 +45,7 @@ class Report:
         if run.is_over or not (self.is_main and run.config.tensorboard):
             yield
             return
-        with TensorBoard(self.path(run, "tensorboard"), run.state.iterations) as self.board:
+        with TensorBoard(self.path("tensorboard"), run.state.iterations) as self.board:
             keys = [(run.state.epoch, index) for index in range(min(SHOWN_SAMPLES, len(self.dataset)))]
             self.board.images(
                 "training samples", [draw_sample(self.dataset[key]) for key in keys], run.state.iterations
@@ -126,12 +123,12 @@ class Report:
     def table(self, run: Run) -> None:
         """Write {name}_log.csv."""
         if self.is_main and run.state.history:
-            write_log(self.path(run, "log.csv"), run.state.history)
+            write_log(self.path("log.csv"), run.state.history)
 
     def curves(self, run: Run) -> None:
         """Draw {name}_curves.png."""
         if self.is_main and run.state.history:
-            draw_curves(self.path(run, "curves.png"), run.state.history)
+            draw_curves(self.path("curves.png"), run.state.history)
 
     def phase_two(self, run: Run, source: Path) -> None:
         phase = run.phase
