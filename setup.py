@@ -1,13 +1,13 @@
-"""Build the compiled parts beside their sources: python setup.py build_ext --inplace"""
+"""Build the Cython modules beside their sources: python setup.py build_ext --inplace"""
 
 import sys
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# Without fused multiply-add, which compilers for some processors choose by default: it rounds unlike NumPy and OpenCV.
+# Some compilers use fused multiply-add by default, which rounds unlike NumPy.
 FLAGS = ["/O2"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
-PACKAGES = ("data", "evaluation", "utils")
+PACKAGES = ("evaluation", "utils")
 KERNELS = [Extension(f"{package}.*", [f"{package}/*.pyx"], extra_compile_args=FLAGS) for package in PACKAGES]
 
 setup(

@@ -37,7 +37,7 @@ from tools.sample.image import draw_image
 from utils.devices import keep_freed_memory
 from utils.files import read_image
 
-STAGES = ("read + decode", "crop", "resize", "colour", "pad + mirror", "to tensor")
+STAGES = ("read + decode", "crop", "resize", "colour", "pad + flip", "to tensor")
 CARDS = (50, 100, 200, 400)
 
 
@@ -124,7 +124,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
     image, faces = augmentation.random_crop(image, faces, rng)
     lap("crop")
     change = augmentation.draw_color_change(rng)
-    mirrored = rng.random() < 0.5
+    flipped = rng.random() < 0.5
     interpolation = augmentation.INTERPOLATIONS[rng.integers(len(augmentation.INTERPOLATIONS))]
     side = max(image.shape[:2])
     if side < size:
@@ -136,9 +136,9 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
         image = augmentation.change_colors(image, change)
         lap("colour")
     image = augmentation.pad_to_square(image)
-    if mirrored:
-        image, faces = cv2.flip(image, 1), augmentation.mirror(faces, side)
-    lap("pad + mirror")
+    if flipped:
+        image, faces = cv2.flip(image, 1), augmentation.flip_faces(faces, side)
+    lap("pad + flip")
     torch.from_numpy(image).permute(2, 0, 1)
     lap("to tensor")
     torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -1,4 +1,4 @@
-"""Configurations, annotation formats and conversion, the dataset with its augmentation, and the drawn sample."""
+"""Configurations, annotation formats, and the dataset with its augmentation."""
 
 from data.config import cfg_mnet, cfg_re50
 
@@ -6,7 +6,7 @@ __all__ = ["cfg_mnet", "cfg_re50", "detection_collate"]
 
 
 def __getattr__(name: str):
-    """Import `detection_collate` when it is asked for: it needs PyTorch, which scoring and drawing do without."""
+    """Import `detection_collate` on demand: it needs PyTorch, which scoring does not."""
     if name == "detection_collate":
         from data.dataset import detection_collate
 

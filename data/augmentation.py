@@ -1,6 +1,6 @@
-"""Random changes of a training image and its faces (SSD, section 2.2; RetinaFace, section 4.2).
+"""Random augmentation of a training image and its faces (SSD, section 2.2; RetinaFace, section 4.2).
 
-Every function takes the generator that it draws from, so that one seed always gives one sample.
+Every function takes the generator that it draws from, so that a seed always gives the same sample.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,13 @@ import cv2
 import numpy as np
 
 from data.annotations import Annotation
-from data.pixel_ops import look_up, resize
 from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
 
 CROP_SCALES = (0.3, 0.45, 0.6, 0.8, 1.0)
 CROP_TRIES = 250
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_LANCZOS4)
-# Landmark i of a mirrored face is landmark MIRRORED[i] of the face: eyes and mouth corners change sides.
-MIRRORED = (1, 0, 2, 4, 3)
+FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # in a flipped image, eyes and mouth corners change sides
 IDENTITY = np.arange(256, dtype=np.uint8)  # the table that changes no colour
 
 
@@ -28,8 +26,7 @@ class Faces:
     Attributes:
         boxes: (N, 4) float64, x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) float64, x y in pixels.
-        labels: (N,) int64, what is learnt of each: 1 box and landmarks; -1 the box only; 0 nothing, not even that
-            there is no face.
+        labels: (N,) int64: 1 for a face with landmarks, -1 with a box only, 0 for an ignored face.
     """
 
     boxes: np.ndarray
@@ -43,8 +40,12 @@ class Faces:
         return Faces(self.boxes[chosen], self.landmarks[chosen], self.labels[chosen])
 
 
-def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces, int, int]:
-    """Return an image's faces clipped to it, without empty ones, and how many were clipped and dropped."""
+def clip_faces(annotation: Annotation, width: int, height: int) -> tuple[Faces, int, int]:
+    """Clip an image's faces to it and drop empty ones.
+
+    Returns:
+        the faces, and how many were clipped and dropped.
+    """
     boxes = clip_boxes(annotation.boxes, width, height)
     changed = (boxes != annotation.boxes).any(axis=1)
     nonempty = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
@@ -54,16 +55,16 @@ def faces_inside(annotation: Annotation, width: int, height: int) -> tuple[Faces
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Crop, distort colours, pad to a square, mirror and resize.
+    """Crop, distort colours, pad to a square, flip and resize.
 
-    This is the method; the program does the work on as few pixels as it can. What is random is drawn first. Then a
-    large crop is resized before its colours change, a small one after, and padding and mirroring come last. The faces
-    are those of the method to the last bit. The pixels differ by rounding, by the cutting of colours at 0 and 255 after
-    an interpolation instead of before, and by the side from which a mirrored image's nearest pixels are taken
-    (tests/helpers/slow_augmentation.py has the method in its own order).
+    These steps define the result. To save time, all random numbers are drawn first and each step is applied where the
+    image has the fewest pixels: a large crop is resized before its colours change, a small one after, and padding and
+    flipping come last. The faces are the same to the last bit. The pixels differ by rounding, by cutting colours to 0
+    to 255 after the interpolation instead of before, and by the side of the nearest pixel in a flipped image.
+    tests/helpers/slow_augmentation.py applies the steps in their order.
 
     Args:
-        image: (H, W, 3) uint8, BGR; left as it is.
+        image: (H, W, 3) uint8, BGR; not modified.
         faces: clipped to the image and not empty.
         size: side of the result in pixels.
 
@@ -72,7 +73,7 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
     """
     image, faces = random_crop(image, faces, rng)
     change = draw_color_change(rng)
-    mirrored = rng.random() < 0.5
+    flipped = rng.random() < 0.5
     interpolation = INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
 
     side = max(image.shape[:2])
@@ -82,26 +83,27 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
     else:
         image = change_colors(resize(image, scale, interpolation), change)
     image = pad_to_square(image)
-    if mirrored:
-        image, faces = cv2.flip(image, 1), mirror(faces, side)
+    if flipped:
+        image, faces = cv2.flip(image, 1), flip_faces(faces, side)
     return image, Faces(faces.boxes * scale, faces.landmarks * scale, faces.labels)
 
 
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Cut out a random square that holds at least one whole face that is learnt; faces whose centre is inside stay.
+    """Crop a random square that holds at least one whole face that is not ignored.
 
-    The square's side is a random one of CROP_SCALES times the image's short side. Where none of CROP_TRIES
-    squares holds a whole face, the image stays as it is; where there is no face to learn, the first will do. Of
-    what is labelled 0, which may be a whole crowd, every part that is inside stays.
+    The square's side is a random one of CROP_SCALES times the image's short side. If none of CROP_TRIES squares holds a
+    whole face, the image is not cropped; if all faces are ignored or there are none, the first square is taken. Faces
+    with their centre in the crop are kept. An ignored face, which may be a whole crowd, is kept where any part of it
+    is in the crop.
     """
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
     corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
     left, top, side = corners[:, :1], corners[:, 1:], sides[:, None]
-    learnt = faces.boxes[faces.labels != 0]
-    x1, y1, x2, y2 = learnt.T
+    candidates = faces.boxes[faces.labels != 0]
+    x1, y1, x2, y2 = candidates.T
     fits = ((x1 >= left) & (y1 >= top) & (x2 <= left + side) & (y2 <= top + side)).any(axis=1)
-    if len(learnt) and not fits.any():
+    if len(candidates) and not fits.any():
         return image, faces
     first = fits.argmax()
     (x1, y1), side = corners[first], int(sides[first])
@@ -117,13 +119,13 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
 
 @dataclass
 class ColorChange:
-    """A random change of colours, as tables of what becomes of each value.
+    """A random change of colours, as look-up tables.
 
     Attributes:
-        before: (256,) uint8, of blue, green and red.
-        hue: (256,) uint8, in steps of two degrees as OpenCV counts it, after `before`.
-        saturation: (256,) uint8, after `before`.
-        after: (256,) uint8, of blue, green and red at the end.
+        before: (256,) uint8, for blue, green and red, applied first.
+        hue: (256,) uint8, in OpenCV's steps of two degrees.
+        saturation: (256,) uint8.
+        after: (256,) uint8, for blue, green and red, applied last.
     """
 
     before: np.ndarray
@@ -135,7 +137,7 @@ class ColorChange:
 def draw_color_change(rng: np.random.Generator) -> ColorChange:
     """Draw a change of brightness, contrast, saturation and hue, each with probability 1/2.
 
-    Contrast comes before or after the two that work on HSV, with equal chances.
+    Contrast comes before or after saturation and hue, with equal probability.
     """
     contrast_first = rng.random() < 0.5
     before = _linear_table(1.0, rng.uniform(-32, 32)) if rng.random() < 0.5 else IDENTITY
@@ -151,23 +153,23 @@ def _draw_contrast(rng: np.random.Generator) -> np.ndarray:
 
 
 def _linear_table(factor: float, offset: float) -> np.ndarray:
-    """Return (256,) uint8: value * factor + offset, cut to the range of a byte."""
+    """Return (256,) uint8: value * factor + offset, cut to 0 to 255."""
     return np.clip(np.arange(256) * factor + offset, 0, 255).astype(np.uint8)
 
 
 def _hue_table(shift: int) -> np.ndarray:
-    """Return (256,) uint8: value + shift around the circle of 180 steps."""
+    """Return (256,) uint8: value + shift modulo the 180 steps of hue."""
     return ((np.arange(256) + shift) % 180).astype(np.uint8) if shift else IDENTITY
 
 
 def change_colors(image: np.ndarray, change: ColorChange) -> np.ndarray:
-    """Return an (H, W, 3) uint8 BGR image with its colours changed; the one given stays as it is."""
+    """Return an (H, W, 3) uint8 BGR image with its colours changed; the input is not modified."""
     image = _look_up(image, change.before)
     tables = {channel: table for channel, table in enumerate((change.hue, change.saturation)) if table is not IDENTITY}
-    if tables:  # else the conversion there and back would only round
+    if tables:  # otherwise the conversion to HSV and back would only round
         hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-        for channel, table in tables.items():
-            look_up(hsv, channel, table)
+        for channel, table in tables.items():  # half the time of one cv2.LUT with a table per channel
+            cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
         image = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
     return _look_up(image, change.after)
 
@@ -176,8 +178,23 @@ def _look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     return image if table is IDENTITY else cv2.LUT(image, table)
 
 
+def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
+    """Scale an (H, W, 3) uint8 image to round(H * scale) x round(W * scale) pixels, at least one each.
+
+    The content is scaled by `scale` itself, like the boxes, even where the size is rounded.
+    """
+    height, width = (round(length * scale) for length in image.shape[:2])
+    if interpolation == cv2.INTER_LANCZOS4:  # OpenCV takes half the time in float32
+        image = image.astype(np.float32)
+    if min(height, width) > 0:
+        resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=interpolation)
+    else:  # OpenCV refuses a factor that leaves no pixel
+        resized = cv2.resize(image, (max(1, width), max(1, height)), interpolation=interpolation)
+    return resized if resized.dtype == np.uint8 else cv2.add(resized, 0, dtype=cv2.CV_8U)  # rounds and cuts
+
+
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Fill up to a square, to the right or below, with the mean colour, which the network sees as zero."""
+    """Pad to a square, on the right or at the bottom, with the mean colour, which the network sees as zero."""
     height, width = image.shape[:2]
     if height == width:
         return image
@@ -185,10 +202,10 @@ def pad_to_square(image: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=MEAN_BGR)
 
 
-def mirror(faces: Faces, width: int) -> Faces:
-    """Return the faces of an image of `width` pixels whose left and right are swapped."""
+def flip_faces(faces: Faces, width: int) -> Faces:
+    """Return the faces of an image of `width` pixels that is flipped horizontally."""
     boxes = faces.boxes.copy()
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
-    landmarks = faces.landmarks[:, MIRRORED].copy()
+    landmarks = faces.landmarks[:, FLIPPED_LANDMARKS].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
     return Faces(boxes, landmarks, faces.labels)

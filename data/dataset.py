@@ -1,7 +1,8 @@
-"""Training samples: a labelled image, augmented, and the faces in it."""
+"""Training samples: augmented images with the targets of their faces."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -13,43 +14,46 @@ from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, read_annotations
 from data.annotations.record import Names
-from data.augmentation import augment, faces_inside
+from data.augmentation import augment, clip_faces
 from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image
 from utils.pixels import MEAN_BGR
 
-NO_FACES = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
+BACKGROUND = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
 
 
 class SampleInfo(NamedTuple):
-    """What the training loop knows of a sample: the image's path, and how many of its boxes were mended.
+    """What the training loop is told about a sample.
 
-    A `faceless` image is known to have no face, and shows what is none. An `unreadable` image's sample is a
-    stand-in, which shows nothing.
+    Attributes:
+        path: the image's file.
+        clipped, dropped: how many boxes were clipped to the image, and dropped because they are empty.
+        unreadable: whether the image could not be read, so that the sample is a blank one.
+        is_background: whether the image is known to have no face.
     """
 
     path: str
     clipped: int
     dropped: int
     unreadable: bool = False
-    background: bool = False
+    is_background: bool = False
 
 
 class FaceDataset(Dataset):
-    """The images of an annotation file, which lie in `images/` beside it.
+    """The images of an annotation file, in `images/` beside it, and extra background images.
 
     Args:
         label_file: in any format of data.annotations that has boxes.
         image_size: side of the square samples in pixels.
-        seed: with the epoch and the index it decides everything random in a sample.
-        negatives: folder of further images, in sub-folders, too, in which there is no face.
-        skip_unreadable: whether an image that cannot be read becomes a stand-in, all in the mean colour and without
-            faces, which adds nothing to the loss. Otherwise asking for its sample raises a UserError.
+        seed: determines, with the epoch and the index, everything random in a sample.
+        skip_unreadable: whether an unreadable image becomes a blank sample in the mean colour without faces, which
+            adds nothing to the loss. Otherwise reading it raises UserError.
+        negatives: folder of extra background images, also in sub-folders.
 
     Raises:
-        UserError: no such file, a malformed one, an image that does not exist, no faces that count, no negatives, or
-            some that have faces in the label file.
+        UserError: no such file, a malformed file, an image that does not exist, no faces or only ignored ones, no
+            images in `negatives`, or an image there that has faces in the label file.
     """
 
     def __init__(
@@ -60,87 +64,80 @@ class FaceDataset(Dataset):
         skip_unreadable: bool = False,
         negatives: str | Path | None = None,
     ):
-        label_file = Path(label_file)
-        if label_file.is_dir():
-            found = [folder / "label.txt" for folder in (label_file, label_file.parent)]
-            likely = next((path for path in found if path.is_file()), "for example train/label.txt")
-            raise UserError(
-                f"{label_file}: is a folder; name the label file, {likely}, or make one of Pascal VOC or YOLO files"
-                f" with: python -m tools.convert {quote(str(label_file))} label.txt"
-            )
-        if not label_file.is_file():
-            raise UserError(
-                f"{label_file}: no such label file; put the dataset there, name another with --training_dataset, or"
-                " draw a small one with: python -m tools.sample"
-            )
-        self.annotations = read_annotations(label_file)
+        self.label_file = _existing_file(Path(label_file))
+        self.images = self.label_file.parent / "images"
+        self.image_size = image_size
+        self.seed = seed
+        self.skip_unreadable = skip_unreadable
+        self.annotations = read_annotations(self.label_file)
+        self.negatives = None if negatives is None else Path(negatives)
+        self.negative_names = Names.pack([] if negatives is None else files_below(negatives, IMAGE_SUFFIXES))
+        self._check_labels()
+        if negatives is not None:
+            self._check_negatives()
+
+    def _check_labels(self) -> None:
+        """Raise UserError where the labels have no face to train on, or an image does not exist."""
         if self.count_faces() == 0:
-            raise UserError(f"{label_file}: has no faces to learn from; a training needs boxes")
-        self.images = label_file.parent / "images"
+            raise UserError(f"{self.label_file}: has no faces to train on; a training needs boxes")
         names = self.annotations.names
         missing = [i for i, name in enumerate(names) if not os.path.isfile(path_inside(self.images, name))]
         if missing:
             raise UserError(
                 f"{self.path(missing[0])}: no such image ({len(missing)} of the {len(self.annotations)} in"
-                f" {label_file} are missing); a label file has its images in images/ beside it, and python -m"
-                " tools.check names all that is wrong"
+                f" {self.label_file} are missing); a label file has its images in images/ beside it, and python -m"
+                " tools.check lists all problems"
             )
-        self.negative_names = Names.pack([])
-        if negatives is not None:
-            found = files_below(negatives, IMAGE_SUFFIXES)
-            if not found:
-                raise UserError(f"{negatives}: no folder with images in it; --negatives names images without faces")
-            self.negatives, self.negative_names = Path(negatives), Names.pack(found)
-            self._refuse_labelled_negatives(label_file)
-        self.image_size = image_size
-        self.seed = seed
-        self.skip_unreadable = skip_unreadable
 
-    def _refuse_labelled_negatives(self, label_file: Path) -> None:
-        """Raise UserError where an image of the folder of negatives is one that has faces in the labels.
+    def _check_negatives(self) -> None:
+        """Raise UserError where the extra background images are none, or one of them has faces in the labels.
 
-        Files are compared, which may be links to each other, and not names.
+        Files are compared, not names, since two paths may be links to one file.
         """
-        counts = np.diff(self.annotations.ends, prepend=0)
-        labelled = {_identity(self.path(index)): index for index in np.flatnonzero(counts).tolist()}
+        if not len(self.negative_names):
+            raise UserError(f"{self.negatives}: no folder with images in it; --negatives takes background images")
+        labelled = {_identity(self.path(index)): index for index in np.flatnonzero(self._face_counts()).tolist()}
         paths = [self.path(index) for index in range(len(self.annotations), len(self))]
         both = [(path, labelled[found]) for path in paths if (found := _identity(path)) in labelled]
         if both:
             path, index = both[0]
             raise UserError(
-                f"{path}: has faces in {label_file} as {self.annotations.names[index]} ({len(both)} of the {len(paths)}"
-                " negatives have); --negatives names images without faces"
+                f"{path}: has faces in {self.label_file} as {self.annotations.names[index]} ({len(both)} of the"
+                f" {len(paths)} negatives have); --negatives takes background images"
             )
 
     def __len__(self) -> int:
         return len(self.annotations) + len(self.negative_names)
 
+    def _face_counts(self) -> np.ndarray:
+        """Return (P,) int64: the number of faces of each annotated image, ignored ones included."""
+        return np.diff(self.annotations.ends, prepend=0)
+
     def count_faces(self) -> int:
-        """Return the number of faces that count."""
+        """Return the number of faces that are not ignored."""
         return int(np.count_nonzero(~self.annotations.ignored))
 
     def count_background(self) -> int:
-        """Return the number of images that are known to have no face, not even one that does not count."""
-        return int((np.diff(self.annotations.ends, prepend=0) == 0).sum()) + len(self.negative_names)
+        """Return the number of background images, which have no face, not even an ignored one."""
+        return int((self._face_counts() == 0).sum()) + len(self.negative_names)
 
     def path(self, index: int) -> Path:
-        """Return the file of an image; those of the folder of negatives come last."""
+        """Return the file of an image; the extra background images come last."""
         if index < len(self.annotations):
             return join_inside(self.images, self.annotations.names[index])
         return self.negatives / self.negative_names[index - len(self.annotations)]
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change with the images' names, order, boxes or landmarks.
+        """Return 16 hexadecimal digits that change with the images' names and order, the boxes and the landmarks.
 
-        Which faces have landmarks follows from the landmarks. Where some faces do not count, the digits change with
-        those, too. A million faces take about a second.
+        Where some faces are ignored, the digits also change with these. A million faces take about a second.
         """
         labels = self.annotations
-        names = "\0".join([*labels.names, *self.negative_names])  # a name has no zero byte
+        names = "\0".join([*labels.names, *self.negative_names])  # no name has a zero byte
         digest = hashlib.sha256(names.encode("utf-8", "surrogateescape"))
-        digest.update(np.append(np.diff(labels.ends, prepend=0), np.zeros(len(self.negative_names))).astype("<i8"))
+        digest.update(np.append(self._face_counts(), np.zeros(len(self.negative_names))).astype("<i8"))
         for values in (labels.boxes, labels.landmarks):
-            for start in range(0, len(values), 1 << 16):  # landmarks that are none take no memory but here
+            for start in range(0, len(values), 1 << 16):  # missing landmarks take memory only here
                 digest.update(values[start : start + (1 << 16)].astype("<f8").tobytes())
         ignored = labels.ignored
         if ignored.any():
@@ -148,12 +145,12 @@ class FaceDataset(Dataset):
         return digest.hexdigest()[:16]
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, SampleInfo]:
-        """Make sample `index` of an epoch; `key` is (epoch, index).
+        """Make a sample of an epoch; `key` is (epoch, index).
 
         Returns:
-            image (3, image_size, image_size) uint8 BGR, channels last in memory; target (N, 15) float32, x1 y1 x2 y2
-            and ten landmark coordinates in parts of image_size, and the label: 1 with landmarks, -1 box only, 0 for a
-            face that does not count; and its SampleInfo.
+            image (3, image_size, image_size) uint8 BGR, channels last in memory; target (N, 15) float32: x1 y1 x2 y2
+            and ten landmark coordinates divided by image_size, and the label: 1 with landmarks, -1 box only, 0 for an
+            ignored face; and its SampleInfo.
 
         Raises:
             UserError: the image cannot be read, and `skip_unreadable` is off.
@@ -165,27 +162,43 @@ class FaceDataset(Dataset):
         except UserError:
             if not self.skip_unreadable:
                 raise
-            stand_in = np.full((self.image_size, self.image_size, 3), MEAN_BGR, np.uint8)
-            return _channels_first(stand_in), torch.zeros(0, 15), SampleInfo(str(path), 0, 0, unreadable=True)
-        labelled = index < len(self.annotations)
-        annotation = self.annotations[index] if labelled else NO_FACES
-        faces, clipped, dropped = faces_inside(annotation, image.shape[1], image.shape[0])
+            blank = np.full((self.image_size, self.image_size, 3), MEAN_BGR, np.uint8)
+            return _channels_first(blank), torch.zeros(0, 15), SampleInfo(str(path), 0, 0, unreadable=True)
+        annotation = self.annotations[index] if index < len(self.annotations) else BACKGROUND
+        faces, clipped, dropped = clip_faces(annotation, image.shape[1], image.shape[0])
         rng = np.random.default_rng((self.seed, epoch, index))
         image, faces = augment(image, faces, self.image_size, rng)
 
         coordinates = np.concatenate([faces.boxes, faces.landmarks.reshape(-1, 10)], axis=1) / self.image_size
         target = np.concatenate([coordinates, faces.labels[:, None]], axis=1).astype(np.float32)
-        # The coding takes the logarithm of a size, and the tiniest ones are zero in float32.
+        # The coding takes the logarithm of a size, and the smallest sizes are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
-        background = len(annotation.boxes) == 0
-        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, background=background)
+        is_background = len(annotation.boxes) == 0
+        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, is_background=is_background)
+
+
+def _existing_file(path: Path) -> Path:
+    """Return the path of a label file; raise UserError where there is none."""
+    if path.is_dir():
+        found = [folder / "label.txt" for folder in (path, path.parent)]
+        likely = next((file for file in found if file.is_file()), "for example train/label.txt")
+        raise UserError(
+            f"{path}: is a folder; name the label file, {likely}, or convert Pascal VOC or YOLO files to one with:"
+            f" python -m tools.convert {quote(str(path))} label.txt"
+        )
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such label file; put the dataset there, name another with --training_dataset, or draw a small"
+            " one with: python -m tools.sample"
+        )
+    return path
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:
-    """Return what two paths have in common if they lead to the same file."""
+    """Return a key that is equal for all paths of a file."""
     try:
         found = os.stat(path)
-    except OSError:  # a link to nothing: reading it will say so
+    except OSError:  # a broken link, which is reported when it is read
         return path
     return found.st_dev, found.st_ino
 
@@ -195,14 +208,14 @@ def _channels_first(image: np.ndarray) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
-def detection_collate(batch: list[tuple]) -> tuple:
-    """Put samples (image, target, ...) together: images (B, 3, H, W), then a list of each of the rest.
+def detection_collate(samples: Sequence[tuple]) -> tuple:
+    """Collate samples (image, target, ...) to images (B, 3, H, W) and a list of each of the rest.
 
-    The images are channels last in memory, as a FaceDataset's are, so that each is copied once and as it lies.
+    The images are channels last in memory, like those of a FaceDataset, so that each is copied once.
     """
-    images, *rest = zip(*batch, strict=True)
+    images, *rest = zip(*samples, strict=True)
     size = (len(images), *images[0].shape)
     stacked = torch.empty(size, dtype=images[0].dtype, memory_format=torch.channels_last)
-    if get_worker_info() is not None:  # else the way to the main process would copy them again
+    if get_worker_info() is not None:  # saves a copy on the way to the main process
         stacked.share_memory_()
     return torch.stack(images, out=stacked), *map(list, rest)

@@ -1,4 +1,4 @@
-"""In which order, and in which batches, an epoch visits the images."""
+"""The order and the batches in which an epoch visits the images."""
 
 from collections.abc import Iterator
 
@@ -11,19 +11,19 @@ from utils.errors import UserError
 class EpochBatches(Sampler):
     """The batches of an epoch, as lists of the keys (epoch, index) that a FaceDataset takes.
 
-    The order is random, and (seed, epoch) alone decide it. The images are spread evenly over as many batches as
-    their number needs, so that the last one is not a handful. Of each batch a rank takes its share: all ranks
-    together learn the batch that a single process would.
+    The order is random and depends on (seed, epoch) only. The images are spread evenly over the batches, so that the
+    last one is not small. Each rank takes its share of every batch: together, the ranks train on the same batches as a
+    single process.
 
     Args:
         length: number of images.
         batch_size: most images in a batch, on all ranks together.
         seed: of the order.
-        rank, ranks: which share this process takes, of how many.
+        rank, ranks: the share of this process, and the number of shares.
 
     Attributes:
-        epoch: which one the next iteration is of; to be set before it.
-        done: how many images of that epoch are learnt already, where a run goes on in the middle of one.
+        epoch: the epoch of the next iteration; set it before iterating.
+        done: how many images of that epoch a resumed run has trained on already.
 
     Raises:
         UserError: fewer images, or fewer in a batch, than ranks.
@@ -31,15 +31,15 @@ class EpochBatches(Sampler):
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1):
         if min(length, batch_size) < ranks:
-            what = f"{length} images" if length < ranks else f"--batch_size {batch_size}"
-            raise UserError(f"{what} cannot be shared among {ranks} ranks; start fewer with --nproc_per_node")
+            subject = f"{length} images" if length < ranks else f"--batch_size {batch_size}"
+            raise UserError(f"{subject} cannot be shared among {ranks} ranks; start fewer with --nproc_per_node")
         self.length = length
         self.seed = seed
         self.rank = rank
         self.ranks = ranks
         self.epoch = 0
         self.done = 0
-        # Where there are few images for many ranks, fewer and larger batches give each rank one of each.
+        # With few images for many ranks, fewer and larger batches give each rank an image of each batch.
         batches = min(-(-length // batch_size), length // ranks)
         self.bounds = np.arange(batches + 1) * length // batches
 
@@ -50,7 +50,7 @@ class EpochBatches(Sampler):
 
     @property
     def first(self) -> int:
-        """The first batch that is left, counted from 0 at the epoch's start."""
+        """Index of the first remaining batch, counted from the epoch's start."""
         return int(np.searchsorted(self.bounds, self.done))
 
     def __len__(self) -> int:

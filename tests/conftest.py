@@ -2,18 +2,15 @@
 
 import runpy
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
 
-from data import pixel_ops as kernel
 from models.detector import Detector
 from models.registry import NETWORKS
 from models.retinaface import RetinaFace
-from tests.helpers.compiled import without_compiled
 from tests.helpers.detections import DETECT_FLAGS
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import ROOT, SHARED, Outcome
@@ -47,17 +44,6 @@ def script(monkeypatch, capfd):
         return Outcome(status, captured.out, captured.err)
 
     return call
-
-
-@pytest.fixture(params=["compiled", "opencv"])
-def either_way(request) -> Iterator[None]:
-    """Run the test twice: with the extension and without."""
-    if request.param == "compiled":
-        assert kernel._compiled(), "build the extension first: python setup.py build_ext --inplace"
-        yield
-    else:
-        with without_compiled("data._pixel_ops"):
-            yield
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class MatchedCollate:
 
     def __call__(self, samples: list[tuple[Tensor, Tensor, SampleInfo]]) -> Batch:
         images, targets, infos = detection_collate(samples)
-        return Batch(images, self.criterion.match(targets, self.priors, [info.background for info in infos]), infos)
+        return Batch(images, self.criterion.match(targets, self.priors, [info.is_background for info in infos]), infos)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Augmentation: what stays true of a sample whatever is drawn, and that the quick way is the method."""
+"""Augmentation: the properties of every sample, and that it equals tests/helpers/slow_augmentation.py."""
 
 from collections.abc import Iterator
 
@@ -15,18 +15,18 @@ from data.augmentation import (
     augment,
     change_colors,
     draw_color_change,
-    mirror,
+    flip_faces,
     pad_to_square,
     random_crop,
+    resize,
 )
-from data.pixel_ops import resize
 from tests.helpers import slow_augmentation
 from tests.helpers.samples import dimension, real_images
 from utils.pixels import MEAN_BGR
 
 
 def whole(image: np.ndarray) -> tuple[int, int, int, int]:
-    """Return a box that fills an image, so that no square is cut out unless the image is one."""
+    """Return a box that fills an image, so that only a square image is cropped."""
     return 0, 0, image.shape[1], image.shape[0]
 
 
@@ -39,7 +39,7 @@ def faces_of(boxes, landmarks=None, labels=None) -> Faces:
 
 
 def gradient_image(height: int, width: int) -> np.ndarray:
-    """Blue tells x, green tells y, so that a pixel knows where it came from."""
+    """Return an image with x in blue and y in green, so that each pixel tells its origin."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0] = np.arange(width)
     image[..., 1] = np.arange(height)[:, None]
@@ -59,19 +59,19 @@ def labelled_images(draw):
 
 @settings(deadline=None, max_examples=60)
 @given(labelled_images(), st.integers(0, 2**32))
-def test_a_sample_is_square_and_its_boxes_are_inside_and_not_empty(picture, seed):
-    image, faces = augment(*picture, 64, np.random.default_rng(seed))
+def test_a_sample_is_square_and_its_boxes_are_inside_and_not_empty(labelled, seed):
+    image, faces = augment(*labelled, 64, np.random.default_rng(seed))
     assert image.shape == (64, 64, 3)
     assert image.dtype == np.uint8
     assert (faces.boxes >= 0).all() and (faces.boxes <= 64 + 1e-9).all()
     assert (faces.boxes[:, 2:] > faces.boxes[:, :2]).all()
-    assert faces.labels.any() == picture[1].labels.any()
+    assert faces.labels.any() == labelled[1].labels.any()
 
 
 @settings(deadline=None, max_examples=60)
 @given(labelled_images(), st.integers(0, 2**32))
-def test_a_crop_is_square_holds_a_whole_face_and_keeps_the_faces_centred_in_it(picture, seed):
-    image, faces = picture
+def test_a_crop_is_square_holds_a_whole_face_and_keeps_faces_with_their_centre_inside(labelled, seed):
+    image, faces = labelled
     cropped, kept = random_crop(image, faces, np.random.default_rng(seed))
     if cropped is image:
         assert kept is faces
@@ -99,14 +99,14 @@ def test_crops_have_all_five_sizes():
     assert sides == {60, 90, 120, 160, 200}
 
 
-def test_a_face_that_no_square_holds_leaves_the_image_whole():
+def test_an_image_is_not_cropped_where_no_square_holds_a_face():
     image, faces = gradient_image(100, 200), faces_of([(0, 10, 200, 90)])
     cropped, kept = random_crop(image, faces, np.random.default_rng(0))
     assert cropped is image
     assert kept is faces
 
 
-def test_a_crowd_that_does_not_count_stays_wherever_a_crop_shows_some_of_it_and_asks_for_none():
+def test_an_ignored_crowd_is_kept_where_a_crop_shows_part_of_it_and_does_not_steer_the_crop():
     crowd, face = (0, 0, 250, 110), (200, 150, 206, 156)
     faces = faces_of([crowd, face], labels=[0, -1])
     centre_outside = 0
@@ -121,26 +121,26 @@ def test_a_crowd_that_does_not_count_stays_wherever_a_crop_shows_some_of_it_and_
     alone = {
         random_crop(gradient_image(200, 250), faces[:1], np.random.default_rng(seed))[0].shape for seed in range(9)
     }
-    assert len(alone) > 1  # a crowd alone need not be whole in a crop
+    assert len(alone) > 1  # a crop need not hold the whole of a crowd
 
 
-def test_landmarks_follow_the_pixels_through_crop_and_mirror():
+def test_landmarks_follow_the_pixels_through_crop_and_flip():
     points = [(100, 60), (130, 62), (115, 80), (102, 95), (128, 96)]
     faces = faces_of([(90, 50, 140, 110)], [points])
     for seed in range(20):
         rng = np.random.default_rng(seed)
         image, moved = random_crop(gradient_image(200, 250), faces, rng)
         if seed % 2:
-            image, moved = cv2.flip(image, 1), mirror(moved, image.shape[1])
+            image, moved = cv2.flip(image, 1), flip_faces(moved, image.shape[1])
         side_swapped = [points[i] for i in (1, 0, 2, 4, 3)] if seed % 2 else points
         for (x, y), origin in zip(moved.landmarks[0], side_swapped, strict=True):
-            column = min(int(x) - (seed % 2), image.shape[1] - 1)  # a mirrored point lies on the pixel's other edge
+            column = min(int(x) - (seed % 2), image.shape[1] - 1)  # a flipped point lies on the pixel's other edge
             assert tuple(image[int(y), column, :2]) == origin
 
 
-def test_mirroring_twice_changes_nothing():
+def test_flipping_twice_changes_nothing():
     faces = faces_of([(3, 4, 30, 20)], [[(5, 6), (20, 6), (12, 10), (8, 15), (18, 15)]])
-    again = mirror(mirror(faces, 50), 50)
+    again = flip_faces(flip_faces(faces, 50), 50)
     np.testing.assert_array_equal(again.boxes, faces.boxes)
     np.testing.assert_array_equal(again.landmarks, faces.landmarks)
 
@@ -153,8 +153,7 @@ def test_padding_keeps_the_image_at_the_top_left_and_fills_with_the_mean():
     assert (padded[30:] == MEAN_BGR).all()
 
 
-@pytest.mark.usefixtures("either_way")
-def test_colour_distortion_changes_colours_moderately_and_leaves_its_input():
+def test_colour_distortion_is_moderate_and_leaves_its_input():
     image = np.random.default_rng(0).integers(40, 200, (20, 20, 3), dtype=np.uint8)
     before = image.copy()
     changes = [draw_color_change(np.random.default_rng(seed)) for seed in range(300)]
@@ -162,7 +161,7 @@ def test_colour_distortion_changes_colours_moderately_and_leaves_its_input():
     np.testing.assert_array_equal(image, before)
     shifts = [output.mean() - before.mean() for output in outputs]
     assert min(shifts) < -30 and max(shifts) > 30
-    # Each of the four changes is left out with probability 1/2, so one sample in sixteen stays as it is.
+    # Each of the four changes has probability 1/2, so one sample in sixteen is unchanged.
     unchanged = sum(np.array_equal(output, before) for output in outputs)
     assert 5 <= unchanged <= 40
 
@@ -183,13 +182,13 @@ def test_the_same_seed_gives_the_same_sample():
 
 
 def drawn_image(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Coloured blobs without values near 0 or 255 or grey, where a change of colours would be cut off."""
+    """Return coloured blobs. No value is near 0, 255 or grey, where a change of colours would be cut off."""
     coarse = rng.uniform((90, 105, 120), (130, 145, 160), (max(2, height // 12), max(2, width // 12), 3))
     return cv2.resize(coarse.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 class Recorded:
-    """A generator that keeps what was drawn from it, last whether to mirror and which interpolation."""
+    """A generator that records its draws; the last two are the flip and the interpolation."""
 
     def __init__(self, seed: int):
         self.rng = np.random.default_rng(seed)
@@ -203,7 +202,7 @@ class Recorded:
         return draw
 
     @property
-    def mirrored(self) -> bool:
+    def flipped(self) -> bool:
         return self.draws[-2] < 0.5
 
     @property
@@ -219,8 +218,8 @@ def assert_same_faces(quick: Faces, slow: Faces) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(labelled_images(), st.booleans(), st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
-def test_the_faces_are_those_of_the_method_to_the_last_bit(picture, has_landmarks, size, seed):
-    image, faces = picture
+def test_faces_equal_those_of_the_slow_augmentation_to_the_last_bit(labelled, has_landmarks, size, seed):
+    image, faces = labelled
     if has_landmarks:
         parts = np.random.default_rng(seed).random((len(faces), 5, 2))
         landmarks = faces.boxes[:, None, :2] + parts * (faces.boxes[:, None, 2:] - faces.boxes[:, None, :2])
@@ -234,40 +233,39 @@ def test_the_faces_are_those_of_the_method_to_the_last_bit(picture, has_landmark
 
 @settings(deadline=None, max_examples=200)
 @given(st.tuples(*[st.integers(40, 250)] * 2), st.booleans(), st.sampled_from([48, 100, 300]), st.integers(0, 2**32))
-def test_a_samples_pixels_are_those_of_the_method(shape, crop, size, seed):
+def test_pixels_are_close_to_those_of_the_slow_augmentation(shape, crop, size, seed):
     image = drawn_image(*shape, np.random.default_rng(seed))
     faces = faces_of([(5, 5, 12, 13) if crop else whole(image)])
     rng = Recorded(seed)
     quick, _ = augment(image, faces, size, rng)
     slow, _ = slow_augmentation.augment(image, faces, size, np.random.default_rng(seed))
-    if rng.nearest and rng.mirrored:  # from the other side of a pixel's area than the method
-        slow = cv2.flip(nearest_before_mirroring(image, faces, size, np.random.default_rng(seed)), 1)
+    if rng.nearest and rng.flipped:  # takes the nearest pixel from the other side
+        slow = cv2.flip(nearest_before_flipping(image, faces, size, np.random.default_rng(seed)), 1)
     difference = np.abs(quick.astype(int) - slow)
     used, _ = random_crop(image, faces, np.random.default_rng(seed))
     columns, rows = _near_padding(used, size), _near_padding(used.transpose(1, 0, 2), size)
-    difference[:, columns[::-1] if rng.mirrored else columns] = 0
+    difference[:, columns[::-1] if rng.flipped else columns] = 0
     difference[rows] = 0
     assert difference.max() <= 12
     assert difference.mean() < 1.5
 
 
-def nearest_before_mirroring(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> np.ndarray:
+def nearest_before_flipping(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> np.ndarray:
     image, faces = slow_augmentation.random_crop(image, faces, rng)
     image = slow_augmentation.pad_to_square(slow_augmentation.distort_colors(image, rng))
     return slow_augmentation.resize(image, faces, size, cv2.INTER_NEAREST)[0]
 
 
 def _near_padding(image: np.ndarray, size: int) -> np.ndarray:
-    """(size,) bool: the columns that an interpolation in the padded image makes of image and padding."""
+    """Return (size,) bool: the columns that an interpolation of the padded image mixes from image and padding."""
     side, width = max(image.shape), image.shape[1]
     centers = (np.arange(size) + 0.5) * side / size
     return (np.abs(centers - width) < max(5, 2 * side / size)) & (width < side)
 
 
-@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(("shape", "size"), [((100, 171), 64), ((171, 100), 64), ((61, 47), 200), ((90, 160), 160)])
-def test_an_uncropped_image_is_scaled_by_the_boxes_scale(interpolation, shape, size):
+def test_an_uncropped_image_is_scaled_like_its_boxes(interpolation, shape, size):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     quick = pad_to_square(resize(image, size / max(shape), interpolation))
     slow, _ = slow_augmentation.resize(pad_to_square(image), faces_of([]), size, interpolation)
@@ -278,11 +276,11 @@ def test_an_uncropped_image_is_scaled_by_the_boxes_scale(interpolation, shape, s
 
 @settings(deadline=None, max_examples=100)
 @given(dimension, dimension, st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
-def test_the_padding_is_the_mean_whatever_the_colours_become(height, width, size, seed):
+def test_padding_is_the_mean_whatever_the_change_of_colours(height, width, size, seed):
     sample, _ = augment(
         grey := np.full((height, width, 3), 200, np.uint8), faces_of([whole(grey)]), size, rng := Recorded(seed)
     )
-    if rng.mirrored:
+    if rng.flipped:
         sample = cv2.flip(sample, 1)
     scale = size / max(height, width)
     assert (sample[int(height * scale) + 1 :] == MEAN_BGR).all()
@@ -292,7 +290,7 @@ def test_the_padding_is_the_mean_whatever_the_colours_become(height, width, size
 
 
 def samples_of(images: list[tuple[np.ndarray, Faces]], size: int, seeds: int) -> Iterator[tuple]:
-    """Yield the quick and the slow sample and faces of each image and seed."""
+    """Yield sample and faces of each image and seed, by data.augmentation and by slow_augmentation."""
     for image, faces in images:
         for seed in range(seeds):
             quick = augment(image, faces, size, np.random.default_rng(seed))
@@ -300,7 +298,7 @@ def samples_of(images: list[tuple[np.ndarray, Faces]], size: int, seeds: int) ->
 
 
 def statistics_of(sample: np.ndarray) -> dict[str, np.ndarray]:
-    """Return a sample's statistics by channel of BGR and of HSV, in parts of 255."""
+    """Return a sample's statistics by channel of BGR and of HSV, as fractions of 255."""
     hsv = cv2.cvtColor(sample, cv2.COLOR_BGR2HSV)
     both = np.concatenate([sample, hsv[..., 1:]], axis=2).reshape(-1, 5)
     angles = hsv[..., 0].ravel() * (np.pi / 90)
@@ -314,10 +312,10 @@ def statistics_of(sample: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def assert_same_samples(images: list[tuple[np.ndarray, Faces]], size: int, seeds: int, limits: dict) -> None:
-    """Assert that the faces are equal and the pixels' statistics agree.
+    """Assert that the faces are equal and the statistics of the pixels agree.
 
     Args:
-        limits: name of a statistic -> the most that it may differ in one sample, and in the mean of all samples.
+        limits: name of a statistic -> largest difference in one sample, and in the mean of all samples.
     """
     differences = []
     for quick, quick_faces, slow, slow_faces in samples_of(images, size, seeds):
@@ -341,14 +339,13 @@ def drawn_images() -> list[tuple[np.ndarray, Faces]]:
     return images
 
 
-@pytest.mark.usefixtures("either_way")
-def test_drawn_samples_are_those_of_the_method():
+def test_drawn_samples_have_the_statistics_of_the_slow_augmentation():
     limits = {"mean": (3e-3, 5e-4), "spread": (2e-3, 2e-4), "hue": (3e-3, 3e-4), "histogram": (0.05, 2e-3)}
     assert_same_samples(drawn_images(), 128, 40, limits)
 
 
 @pytest.mark.parametrize("size", [128, 320])
-def test_real_samples_are_those_of_the_method(shared, size):
-    # Colours that are cut off at 0 and 255 before an interpolation are not what they are after it.
+def test_real_samples_have_the_statistics_of_the_slow_augmentation(shared, size):
+    # Cutting colours to 0 to 255 before an interpolation differs from cutting them after it.
     limits = {"mean": (0.03, 2e-3), "spread": (0.02, 2e-3), "hue": (0.01, 3e-4), "histogram": (0.1, 0.01)}
     assert_same_samples(real_images(shared / "faces" / "train"), size, 8, limits)

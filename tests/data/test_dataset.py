@@ -1,4 +1,4 @@
-"""The dataset: what a sample is, and that it depends on (seed, epoch, index) alone."""
+"""The dataset: its samples, and that they depend on (seed, epoch, index) only."""
 
 import shutil
 
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from data import detection_collate
 from data.annotations import Annotation
-from data.augmentation import faces_inside
+from data.augmentation import clip_faces
 from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
 from tests.helpers.images import draw_image
@@ -33,13 +33,13 @@ def test_a_sample_has_pixels_targets_and_its_path(dataset):
     assert info.path.endswith("images/1.jpg")
 
 
-def test_pixels_are_a_view_of_a_image_with_its_channels_last(dataset):
+def test_a_sample_is_channels_last_in_memory(dataset):
     image, _, _ = FaceDataset(dataset, 64)[(0, 1)]
     assert image.stride() == (1, 64 * 3, 3)
     assert image.permute(1, 2, 0).is_contiguous()
 
 
-def test_landmarks_give_label_1(tmp_path):
+def test_a_face_with_landmarks_has_label_1(tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
     points = "40 40 0 60 40 0 50 50 0 42 60 0 58 60 0 0.9"
     dataset = FaceDataset(label_file(tmp_path, {"a.jpg": [f"30 20 40 50 {points}"]}), 64)
@@ -52,7 +52,7 @@ def test_landmarks_give_label_1(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_samples_depend_on_seed_epoch_and_index_alone(dataset, workers):
+def test_samples_depend_on_seed_epoch_and_index_only(dataset, workers):
     def samples(seed: int, epoch: int):
         faces = FaceDataset(dataset, 64, seed)
         batches = EpochBatches(len(faces), 2, seed)
@@ -74,15 +74,15 @@ def test_samples_depend_on_seed_epoch_and_index_alone(dataset, workers):
         assert torch.equal(by_hand[(3, index)][0], image)
 
 
-def test_boxes_outside_are_clipped_and_empty_ones_dropped():
+def test_boxes_are_clipped_to_the_image_and_empty_ones_are_dropped():
     boxes = np.array([[-5, 10, 20, 30], [90, 70, 120, 100], [5, 5, 5, 9], [200, 5, 220, 9], [1, 1, 9, 9]], float)
     annotation = Annotation("a.jpg", boxes, np.full((5, 5, 2), -1.0))
-    faces, clipped, dropped = faces_inside(annotation, width=100, height=80)
+    faces, clipped, dropped = clip_faces(annotation, width=100, height=80)
     assert faces.boxes.tolist() == [[0, 10, 20, 30], [90, 70, 100, 80], [1, 1, 9, 9]]
     assert (clipped, dropped) == (2, 2)
 
 
-def test_a_image_without_faces_is_a_sample_without_targets(tmp_path):
+def test_a_background_image_is_a_sample_without_targets(tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
     draw_image(tmp_path / "images" / "b.jpg", [])
     dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50"], "b.jpg": []}), 64)
@@ -91,7 +91,7 @@ def test_a_image_without_faces_is_a_sample_without_targets(tmp_path):
     assert target.shape == (0, 15)
 
 
-def test_a_face_that_is_empty_after_cropping_is_no_target(tmp_path):
+def test_a_face_of_zero_size_in_float32_is_not_a_target(tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(30, 20, 40, 50)])
     dataset = FaceDataset(label_file(tmp_path, {"a.jpg": ["30 20 40 50", "50 40 0.0000001 9"]}), 64)
     for epoch in range(10):
@@ -100,7 +100,7 @@ def test_a_face_that_is_empty_after_cropping_is_no_target(tmp_path):
         assert info.dropped == 0
 
 
-def test_a_thousand_faces_are_a_sample(tmp_path):
+def test_an_image_may_have_a_thousand_faces(tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [], size=(300, 500))
     rows = [f"{x} {y} 8 8" for x in range(0, 490, 10) for y in range(0, 290, 10)][:1000]
     _, target, _ = FaceDataset(label_file(tmp_path, {"a.jpg": rows}), 64)[(0, 0)]
@@ -108,7 +108,7 @@ def test_a_thousand_faces_are_a_sample(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["grey", "transparent", "one pixel"])
-def test_unusual_images_are_samples(tmp_path, kind):
+def test_grey_transparent_and_tiny_images_become_samples(tmp_path, kind):
     shape = {"grey": (60, 80), "transparent": (60, 80, 4), "one pixel": (1, 1, 3)}[kind]
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full(shape, 99, np.uint8))
@@ -118,16 +118,16 @@ def test_unusual_images_are_samples(tmp_path, kind):
     assert len(target) == 1
 
 
-def test_missing_images_are_counted_before_training_starts(dataset):
+def test_missing_images_are_counted_when_the_dataset_is_built(dataset):
     (dataset.parent / "images" / "2.jpg").unlink()
     (dataset.parent / "images" / "4.jpg").unlink()
     with pytest.raises(UserError, match=r"2\.jpg: no such image \(2 of the 6"):
         FaceDataset(dataset, 64)
 
 
-def test_a_list_without_boxes_is_no_training_set(tmp_path):
+def test_a_list_without_boxes_is_refused(tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg\n")
-    with pytest.raises(UserError, match="no faces to learn from"):
+    with pytest.raises(UserError, match="no faces to train on"):
         FaceDataset(tmp_path / "list.txt", 64)
 
 
@@ -163,23 +163,23 @@ def test_an_unreadable_image_can_be_skipped(dataset, kind):
     assert [info.unreadable for info in infos] == [False, False, True, False]
 
 
-def test_images_without_faces_are_known_and_may_come_from_a_folder(dataset, tmp_path):
+def test_background_images_are_marked_and_may_come_from_a_folder(dataset, tmp_path):
     draw_image(tmp_path / "studio" / "deep" / "logo 名.png", [], size=(200, 300))
     draw_image(tmp_path / "studio" / "desk.jpg", [], size=(200, 300))
     dataset.write_text(dataset.read_text() + "# 6.jpg\n# 7.jpg\n-90 -90 20 20\n")
     for name in ("6.jpg", "7.jpg"):
         draw_image(dataset.parent / "images" / name, [])
     plain = FaceDataset(dataset, 64)
-    assert [plain[(0, index)][2].background for index in range(8)] == [False] * 6 + [True, False]
+    assert [plain[(0, index)][2].is_background for index in range(8)] == [False] * 6 + [True, False]
     more = FaceDataset(dataset, 64, negatives=tmp_path / "studio")
     assert [more.path(index).name for index in (8, 9)] == ["logo 名.png", "desk.jpg"]
     assert more.fingerprint() != plain.fingerprint()
     seen = set()
     for epoch in range(20):
         image, found, info = more[(epoch, 8)]
-        assert info.background and not info.unreadable and found.shape == (0, 15)
+        assert info.is_background and not info.unreadable and found.shape == (0, 15)
         seen.add(int((image == torch.tensor(MEAN_BGR).view(3, 1, 1)).all(dim=0).sum()))
-    assert seen == {0}  # squares cut out of it, none padded
+    assert seen == {0}  # cropped to squares, never padded
     with pytest.raises(UserError, match="nowhere"):
         FaceDataset(dataset, 64, negatives=tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -188,12 +188,12 @@ def test_images_without_faces_are_known_and_may_come_from_a_folder(dataset, tmp_
 
 
 @pytest.mark.parametrize("how", ["itself", "linked folder", "link", "hard link", "other way"])
-def test_images_with_faces_are_no_negatives(dataset, tmp_path, how):
+def test_a_negative_that_has_faces_in_the_labels_is_refused(dataset, tmp_path, how):
     images, studio = dataset.parent / "images", tmp_path / "studio"
     draw_image(images / "6.jpg", [])
     dataset.write_text(dataset.read_text() + "# 6.jpg\n")
     draw_image(studio / "0.jpg", [], seed=9)
-    (studio / "6.jpg").hardlink_to(images / "6.jpg")  # has no faces in the labels either
+    (studio / "6.jpg").hardlink_to(images / "6.jpg")  # a background image of the labels
     assert FaceDataset(dataset, 64, negatives=studio).count_background() == 3
     count = "6 of the 7"
     if how == "linked folder":
@@ -207,7 +207,7 @@ def test_images_with_faces_are_no_negatives(dataset, tmp_path, how):
         FaceDataset(dataset, 64, negatives=folder)
 
 
-def test_the_fingerprint_is_that_of_the_labels(tmp_path):
+def test_the_fingerprint_changes_with_names_order_boxes_and_landmarks(tmp_path):
     def fingerprint(rows: dict[str, list[str]], size: int = 64) -> str:
         for name in rows:
             draw_image(tmp_path / "images" / name, [])
@@ -241,38 +241,38 @@ def wider_file(folder, rows: dict[str, list[str]]):
     return path
 
 
-def test_faces_that_do_not_count_have_label_0(tmp_path):
+def test_ignored_faces_have_label_0(tmp_path):
     for name in WIDER:
         draw_image(tmp_path / "images" / name, [])
     dataset = FaceDataset(wider_file(tmp_path, WIDER), 64)
     labels = [dataset[(epoch, 0)][1][:, 14].tolist() for epoch in range(30)]
-    assert {tuple(sorted(each)) for each in labels} == {(-1, 0), (-1,)}  # the whole face is in every crop
+    assert {tuple(sorted(each)) for each in labels} == {(-1, 0), (-1,)}  # every crop holds the whole face
     _, target, info = dataset[(0, 1)]
-    assert set(target[:, 14].tolist()) <= {0} and not info.background
+    assert set(target[:, 14].tolist()) <= {0} and not info.is_background
     assert (dataset.count_faces(), dataset.count_background()) == (1, 0)
 
 
-def test_faces_that_do_not_count_alone_are_nothing_to_learn_from(tmp_path):
-    with pytest.raises(UserError, match="no faces to learn from"):
+def test_a_dataset_of_ignored_faces_only_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no faces to train on"):
         FaceDataset(wider_file(tmp_path, {"b.jpg": WIDER["b.jpg"]}), 64)
 
 
-def test_the_fingerprint_changes_with_the_faces_that_do_not_count(tmp_path):
+def test_the_fingerprint_changes_with_the_ignored_faces(tmp_path):
     for name in WIDER:
         draw_image(tmp_path / "images" / name, [])
     first = FaceDataset(wider_file(tmp_path, WIDER), 64).fingerprint()
     other = {"a.jpg": [WIDER["a.jpg"][0], "5 5 20 20 2 0 0 0 0 0"], "b.jpg": WIDER["b.jpg"]}
-    all_count = {name: [row[:-5] + "0 0 0" for row in rows] for name, rows in WIDER.items()}
-    fingerprints = [FaceDataset(wider_file(tmp_path, rows), 64).fingerprint() for rows in (other, all_count)]
+    none_ignored = {name: [row[:-5] + "0 0 0" for row in rows] for name, rows in WIDER.items()}
+    fingerprints = [FaceDataset(wider_file(tmp_path, rows), 64).fingerprint() for rows in (other, none_ignored)]
     assert len({first, *fingerprints}) == 3
     plain = {name: [" ".join(row.split()[:4]) for row in rows] for name, rows in WIDER.items()}
     assert (
         FaceDataset(label_file(tmp_path, plain), 64).fingerprint() == fingerprints[1] == "73bfa9104c3878cd"
-    )  # as it always was
+    )  # as in version 0.6.0
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_batches_have_their_channels_last(dataset, workers):
+def test_batches_are_channels_last_in_memory(dataset, workers):
     faces = FaceDataset(dataset, 64)
     keys = [(0, index) for index in range(4)]
     loader = DataLoader(faces, 2, sampler=keys, num_workers=workers, collate_fn=detection_collate)
@@ -282,13 +282,13 @@ def test_batches_have_their_channels_last(dataset, workers):
 
 
 def test_collate_takes_contiguous_images_of_any_type():
-    pictures = [torch.rand(3, 4, 5) for _ in range(3)]
-    images, _ = detection_collate([(image, torch.zeros(1, 15)) for image in pictures])
+    samples = [torch.rand(3, 4, 5) for _ in range(3)]
+    images, _ = detection_collate([(image, torch.zeros(1, 15)) for image in samples])
     assert images.dtype == torch.float32
-    assert torch.equal(images, torch.stack(pictures))
+    assert torch.equal(images, torch.stack(samples))
 
 
-def test_collate_takes_pairs_too():
+def test_collate_takes_pairs():
     images, targets = detection_collate([(torch.zeros(3, 4, 4), torch.zeros(n, 15)) for n in (1, 2)])
     assert images.shape == (2, 3, 4, 4)
     assert [len(target) for target in targets] == [1, 2]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data import cfg_mnet
-from data.augmentation import MIRRORED
+from data.augmentation import FLIPPED_LANDMARKS
 from data.dataset import FaceDataset
 from layers.functions.prior_box import PriorBox
 from layers.matching import match
@@ -114,7 +114,7 @@ def test_landmarks_stay_on_what_they_mark_whatever_the_augmentation(mixed, monke
                 for i in inside.nonzero()[0]:
                     x, y = points[i].astype(int)
                     nearest = np.abs(colors - image[y, x]).sum(axis=1).argmin()
-                    assert nearest == (MIRRORED[i] if mirrored else i), (epoch, index, i)
+                    assert nearest == (FLIPPED_LANDMARKS[i] if mirrored else i), (epoch, index, i)
     assert 30 < counts["mirrored"] < 90 and counts["whole"] > 60 and counts["cut"] > 0, counts
 
 

@@ -1,4 +1,4 @@
-"""The batches of an epoch: every image once, in even shares, wherever a run goes on."""
+"""The batches of an epoch: every image once, in even shares, also in a resumed epoch."""
 
 import pytest
 from hypothesis import given
@@ -33,12 +33,12 @@ def images(batches: list) -> list[int]:
 
 
 @given(cases())
-def test_every_image_is_learnt_once_an_epoch_by_one_rank(case):
+def test_every_image_is_visited_once_an_epoch_by_one_rank(case):
     assert sorted(images(epoch_of(*case))) == list(range(case[0]))
 
 
 @given(cases())
-def test_batches_are_even_and_not_too_large(case):
+def test_batches_are_even_and_at_most_batch_size(case):
     length, batch_size, _, ranks = case
     sizes = [sum(map(len, batch)) for batch in epoch_of(*case)]
     assert max(sizes) - min(sizes) <= 1
@@ -56,7 +56,7 @@ def test_every_rank_has_an_even_share_of_every_batch(case):
 
 
 @given(cases())
-def test_all_ranks_together_learn_the_batches_of_a_single_process(case):
+def test_ranks_together_have_the_batches_of_a_single_process(case):
     length, batch_size, seed, ranks = case
     if length >= ranks * -(-length // batch_size):
         together = [sorted(images([batch])) for batch in epoch_of(*case)]
@@ -64,7 +64,7 @@ def test_all_ranks_together_learn_the_batches_of_a_single_process(case):
 
 
 @given(cases(), st.integers(0, 3))
-def test_a_run_that_goes_on_gets_exactly_the_batches_that_are_left(case, epoch):
+def test_a_resumed_epoch_has_exactly_the_remaining_batches(case, epoch):
     whole = epoch_of(*case, epoch=epoch)
     done = 0
     for number, batch in enumerate(whole):
@@ -74,20 +74,20 @@ def test_a_run_that_goes_on_gets_exactly_the_batches_that_are_left(case, epoch):
 
 
 @given(cases(), cases(), st.data())
-def test_another_batch_size_and_number_of_ranks_show_no_image_twice(before, after, data):
+def test_no_image_repeats_when_batch_size_or_ranks_change_within_an_epoch(before, after, data):
     length, _, seed, _ = before
     _, batch_size, _, other_ranks = after
     if length < other_ranks:
         return
-    learnt = epoch_of(*before)[: data.draw(st.integers(0, 9))]
-    done = len(images(learnt))
+    visited = epoch_of(*before)[: data.draw(st.integers(0, 9))]
+    done = len(images(visited))
     rest = images(epoch_of(length, batch_size, seed, other_ranks, done=done))
-    assert not set(images(learnt)) & set(rest)
+    assert not set(images(visited)) & set(rest)
     assert len(set(rest)) == len(rest)
 
 
 @given(st.integers(0, 2**40), st.integers(0, 200))
-def test_the_seed_and_the_epoch_alone_decide_the_order(seed, epoch):
+def test_the_order_depends_on_seed_and_epoch_only(seed, epoch):
     order = images(epoch_of(60, 7, seed, epoch=epoch))
     assert order == images(epoch_of(60, 13, seed, epoch=epoch))
     assert order != images(epoch_of(60, 7, seed, epoch=epoch + 1))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data.annotations import read_annotations
 from data.augmentation import (
     Faces,
-    faces_inside,
+    clip_faces,
 )
 from utils.files import read_image
 
@@ -19,5 +19,5 @@ def real_images(folder: Path) -> list[tuple[np.ndarray, Faces]]:
     images = []
     for annotation in read_annotations(folder / "label.txt")[::20]:
         image = read_image(folder / "images" / annotation.name)
-        images.append((image, faces_inside(annotation, image.shape[1], image.shape[0])[0]))
+        images.append((image, clip_faces(annotation, image.shape[1], image.shape[0])[0]))
     return images

@@ -1,22 +1,22 @@
-"""The augmentation as the method has it, every step on the whole crop: what data.augmentation must be equal to.
+"""A slow reference for data.augmentation that applies every step to the whole crop, in the order of the method.
 
-The same draws in the same order, so that one seed gives one crop, one change of colours, one mirroring and one
+It draws the same random numbers in the same order, so that a seed gives the same crop, change of colours, flip and
 interpolation in both.
 """
 
 import cv2
 import numpy as np
 
-from data.augmentation import CROP_SCALES, CROP_TRIES, INTERPOLATIONS, MIRRORED, Faces
+from data.augmentation import CROP_SCALES, CROP_TRIES, FLIPPED_LANDMARKS, INTERPOLATIONS, Faces
 from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Crop, distort colours, pad to a square, mirror and resize.
+    """Crop, distort colours, pad to a square, flip and resize.
 
     Args:
-        image: (H, W, 3) uint8, BGR; left as it is.
+        image: (H, W, 3) uint8, BGR; not modified.
         faces: clipped to the image and not empty.
         size: side of the result in pixels.
 
@@ -27,17 +27,12 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
     image = distort_colors(image, rng)
     image = pad_to_square(image)
     if rng.random() < 0.5:
-        image, faces = mirror(image, faces)
+        image, faces = flip(image, faces)
     return resize(image, faces, size, INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))])
 
 
 def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Cut out a random square that holds at least one whole face that is learnt; faces whose centre is inside stay.
-
-    The square's side is a random one of CROP_SCALES times the image's short side. Where none of CROP_TRIES
-    squares holds a whole face, the image stays as it is; where there is no face to learn, the first will do. What is
-    labelled 0 stays where any of it is inside.
-    """
+    """Crop a random square that holds at least one whole face that is not ignored; as data.augmentation."""
     height, width = image.shape[:2]
     sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
     corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
@@ -61,7 +56,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
 def distort_colors(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change brightness, contrast, saturation and hue, each with probability 1/2.
 
-    Contrast comes before or after the two that work on HSV, with equal chances.
+    Contrast comes before or after saturation and hue, with equal probability.
     """
     contrast_first = rng.random() < 0.5
     image = _brightness(image, rng)
@@ -92,23 +87,23 @@ def _saturation_and_hue(image: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 
 def _linear_table(factor: float, offset: float) -> np.ndarray:
-    """Return (256,) uint8: value * factor + offset, cut to the range of a byte."""
+    """Return (256,) uint8: value * factor + offset, cut to 0 to 255."""
     return np.clip(np.arange(256) * factor + offset, 0, 255).astype(np.uint8)
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Fill up to a square, to the right or below, with the mean colour, which the network sees as zero."""
+    """Pad to a square, on the right or at the bottom, with the mean colour."""
     height, width = image.shape[:2]
     side = max(height, width)
     return cv2.copyMakeBorder(image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=MEAN_BGR)
 
 
-def mirror(image: np.ndarray, faces: Faces) -> tuple[np.ndarray, Faces]:
-    """Swap left and right."""
+def flip(image: np.ndarray, faces: Faces) -> tuple[np.ndarray, Faces]:
+    """Flip horizontally."""
     width = image.shape[1]
     boxes = faces.boxes.copy()
     boxes[:, [0, 2]] = width - faces.boxes[:, [2, 0]]
-    landmarks = faces.landmarks[:, MIRRORED].copy()
+    landmarks = faces.landmarks[:, FLIPPED_LANDMARKS].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
     return cv2.flip(image, 1), Faces(boxes, landmarks, faces.labels)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.annotations.record import Annotation
-from data.augmentation import faces_inside, random_crop
+from data.augmentation import clip_faces, random_crop
 
 CANDIDATES = tuple(round(4 * 2 ** (k / 4)) for k in range(33))  # 4 to 1024 px, four to the octave
 LARGEST_SHARE = 16  # of a step, beyond which its map's cells are finer than the prior boxes need
@@ -27,7 +27,7 @@ def faces_in_samples(
     found = [np.zeros((0, 4))]
     for index, (annotation, (height, width)) in enumerate(zip(annotations, sizes.tolist(), strict=True)):
         if height and len(annotation.boxes):
-            faces, _, _ = faces_inside(annotation, width, height)
+            faces, _, _ = clip_faces(annotation, width, height)
             image = np.broadcast_to(np.uint8(0), (height, width, 3))  # a single byte, however large it is
             crop, faces = random_crop(image, faces, np.random.default_rng((seed, 0, index)))
             found.append(faces.boxes * (image_size / max(crop.shape[:2])))
