@@ -5,7 +5,7 @@ import numpy as np
 from data.annotations.record import Annotations, have_landmarks, make_annotations
 from tools.check.labels import Seen
 from tools.check.priors import faces_in_samples, overlaps_of, suggest_min_sizes
-from tools.statistics import distributions, face_sizes
+from tools.statistics.measures import distributions, face_sizes
 
 PUBLISHED = {"train": 17_799, "val": 1_263, "test": 3_749}  # images of TV Face
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # per cent

@@ -13,7 +13,7 @@ from data.annotations import Annotation, image_key
 from data.annotations.record import Annotations
 from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
 from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
-from tools.statistics import face_sizes
+from tools.statistics.measures import face_sizes
 from utils.drawing import draw_boxes, fit
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes

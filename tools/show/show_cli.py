@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,8 +33,9 @@ from models.registry import NETWORKS
 from tools.show.grid import Cell, check_size, contact_sheet
 from tools.show.samples import Matcher, first_samples, show_samples
 from tools.show.sheet import choose_by_size, choose_named, choose_random, show_images
-from tools.show.statistics_plots import draw_statistics
-from tools.statistics import distributions, image_sizes
+from tools.statistics.measures import count_line, measure_dataset
+from tools.statistics.statistics_plots import SUFFIXES as PLOT_SUFFIXES
+from tools.statistics.statistics_plots import draw_statistics
 from utils.box_utils import point_form
 from utils.errors import UNREADABLE, UserError
 from utils.files import write_image
@@ -61,7 +61,7 @@ GOES_WITH = {
 }
 SUFFIXES = {
     **dict.fromkeys(SHEETS, (".jpg", ".jpeg", ".png")),
-    STATISTICS: (".png", ".jpg", ".jpeg", ".pdf", ".svg"),
+    STATISTICS: PLOT_SUFFIXES,
 }
 OUTPUTS = {IMAGES: "sheet.jpg", NAMES: "sheet.jpg", AUGMENTED: "samples.jpg", STATISTICS: "statistics.png"}
 LONGEST_NAME = 4096
@@ -187,18 +187,9 @@ def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
 
 def _show_statistics(args: argparse.Namespace, annotations: Annotations, images: ImageFolder) -> list[str]:
     """Write the plots; return a line for each image that cannot be read."""
-    sizes, errors = image_sizes(images, annotations.names)
-    _check_readable(len(sizes), errors)
-    values = distributions(annotations, sizes)
-    if not np.isfinite(values["relative_size"]).any():
-        raise UserError(
-            f"{args.labels}: has no faces that count in images that can be read, whose statistics these would be"
-        )
-    prior_sizes = [size for sizes in NETWORKS[args.network].cfg["min_sizes"] for size in sizes]
-    draw_statistics(args.out, printable(str(args.labels), LONGEST_NAME), values, prior_sizes)
-    ignored = int(values["ignored"].sum())
-    others = f" and {ignored:,} that are ignored" if ignored else ""
-    print(f"{args.out}: {counted(len(sizes), 'image')}, {counted(len(values['size']), 'face')}{others}")
+    values, errors = measure_dataset(args.labels, annotations, images)
+    draw_statistics(args.out, str(args.labels), values, NETWORKS[args.network].cfg)
+    print(f"{args.out}: {count_line(values)}")
     return errors
 
 

@@ -1,0 +1,1 @@
+"""Distributions of a dataset's images and faces, as text and as plots."""
