@@ -1,4 +1,4 @@
-"""Image files: their names, where they are, and their sizes."""
+"""Image files: their names, places and sizes."""
 
 import io
 import os
@@ -17,18 +17,18 @@ from utils.files import check_file, path_inside
 if TYPE_CHECKING:
     from PIL import Image
 
-# A name without an extension may still hold a dot, so that only the suffixes of images are taken off.
+# Only these suffixes are removed from a name, since a name without suffix may also have a dot.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 EXIF_ORIENTATION = 0x0112
-MOST_PIXELS = 1 << 28  # of an image that is looked at; a training, too, would need gigabytes for it
+MOST_PIXELS = 1 << 28  # of an image; a larger one takes gigabytes of memory
 
 
 def image_key(name: str) -> str:
-    """Return an image's name without its extension, by which annotations and detection files are matched."""
+    """Return an image's name without its suffix, by which annotations and detection files are matched."""
     stem, suffix = os.path.splitext(name)
     key = stem if suffix.lower() in IMAGE_SUFFIXES else name
-    # Most names need no more, and a path object would take ten times as long.
+    # A path object takes ten times as long, and most names do not need it.
     return str(PurePosixPath(key)) if "//" in key or "./" in key or key.endswith(("/", "/.")) else key
 
 
@@ -41,7 +41,7 @@ def find_images(folder: str | Path) -> dict[str, Path]:
     """Return image_key(path below the folder) -> file, in the order of the paths, for all images below a folder.
 
     Raises:
-        UserError: no such folder, or two images whose names differ in the suffix alone.
+        UserError: no such folder, or two images with names that differ in the suffix only.
     """
     folder = _existing_folder(folder)
     images = {}
@@ -61,11 +61,11 @@ def _existing_folder(folder: str | Path) -> Path:
 
 
 def usual_images(annotation: str | Path) -> Path:
-    """Return the folder of an annotation's images, where the user does not name it.
+    """Return the folder of an annotation's images where the user does not name it.
 
-    Beside a file, it is `images`. For a folder of annotations it is the first that exists of `images` in it, the
-    folder whose path has `images` for the last `labels`, and `images` beside it; else the folder itself, if images
-    are in it. A cleaned copy that has no `images` in it has the images of the folder that it was made of.
+    For a file, it is `images` beside it. For a folder of annotations, it is the first that exists of: `images` in it,
+    the same path with `images` in place of the last `labels`, `images` beside it, and the folder itself if it has
+    images. A cleaned copy without its own `images` uses those of the folder that it was made from.
     """
     annotation = Path(annotation)
     if not annotation.is_dir():
@@ -83,9 +83,9 @@ def usual_images(annotation: str | Path) -> Path:
 
 
 def images_by_name(names: Iterable[str]) -> dict[str, list[int]]:
-    """Return what each name may mean: an image's own name -> its index, a name without suffix -> all that share it.
+    """Return the images that a name may refer to: full name -> its index, name without suffix -> all with that name.
 
-    Of a name that is there more than once, the last one counts.
+    A name that occurs more than once refers to its last image.
     """
     whole = {name: index for index, name in enumerate(names)}
     found = {}
@@ -95,7 +95,7 @@ def images_by_name(names: Iterable[str]) -> dict[str, list[int]]:
 
 
 class ImageFolder:
-    """A folder, in which and below which labels name images, with their suffixes or without.
+    """A folder of images, also in sub-folders, that labels name with or without suffix.
 
     Raises:
         UserError: there is no such folder.
@@ -105,12 +105,10 @@ class ImageFolder:
         self.path = _existing_folder(path)
 
     def find(self, name: str) -> str:
-        """Return the file of an image as a path below the folder: that of the name, or of the same without suffix.
-
-        It is the same for one image, however the name is spelt, with "./" or "//" in it for one.
+        """Return the file of an image, by its name with or without suffix, as a normalized path below the folder.
 
         Raises:
-            ImageError: there is none, or more than one.
+            ImageError: no image, or more than one.
             UserError: the name leads outside the folder.
         """
         if os.path.isfile(path_inside(self.path, name)):
@@ -125,7 +123,7 @@ class ImageFolder:
 
     @cached_property
     def _listed(self) -> tuple[list[str], dict[str, list[int]]]:
-        files = files_below(self.path, IMAGE_SUFFIXES)  # which takes a while in a large one
+        files = files_below(self.path, IMAGE_SUFFIXES)  # slow in a large folder
         return files, images_by_name(files)
 
 
@@ -136,7 +134,7 @@ def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the (height, width) in stored pixels that an image's header tells; an EXIF rotation is not applied.
+    """Return the (height, width) in stored pixels by an image's header; an EXIF rotation is not applied.
 
     Raises:
         UserError: the file cannot be read or is not an image.
@@ -147,16 +145,16 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]:
-    """Return what the header of an image, whose file has been read, tells of its size and of how it is shown.
+    """Return size and orientation by the header of an image file that has been read.
 
     Returns:
-        (height, width) in stored pixels, and the EXIF orientation: from 2 to 8, it is shown mirrored or turned.
+        (height, width) in stored pixels, and the EXIF orientation from 1 to 8; 1 is upright.
 
     Raises:
         UserError: the file is not an image.
     """
     with _header(path, io.BytesIO(content)) as image:
-        # Of a PNG without EXIF before its pixels, Pillow would decode these to look behind them.
+        # For a PNG without EXIF before its pixels, Pillow would decode the pixels to search after them.
         has_exif = image.format != "PNG" or "exif" in image.info
         orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
         return (image.height, image.width), orientation if orientation in range(1, 9) else 1
@@ -164,25 +162,25 @@ def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]
 
 @contextmanager
 def _header(path: str | Path, source: str | Path | io.BytesIO) -> "Iterator[Image.Image]":
-    from PIL import Image  # here, since reading most annotation formats does without it
+    from PIL import Image  # most annotation formats do not need it
 
-    Image.MAX_IMAGE_PIXELS = None  # a limit to what is decoded, while nothing but headers is read
+    Image.MAX_IMAGE_PIXELS = None  # a limit for decoding; only headers are read here
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the UserError says it in one line
+            warnings.simplefilter("ignore")  # the UserError reports it
             with Image.open(source, formats=PILLOW_FORMATS) as image:
                 yield image
     except OSError as error:
         reason = f"cannot be read ({error.strerror})" if error.strerror else "is not an image"
         raise UserError(f"{path}: {reason}") from error
-    except Exception as error:  # whatever Pillow meets in a damaged header
+    except Exception as error:  # Pillow raises many types for a damaged header
         raise UserError(f"{path}: is not an image that Pillow can read ({error})") from error
 
 
 def files_below(folder: str | Path, suffixes: Collection[str]) -> list[str]:
-    """Return the sorted paths below a folder, with forward slashes, of the files with one of the suffixes.
+    """Return the sorted paths, with forward slashes, of the files below a folder with one of the suffixes.
 
-    Hidden files and folders are left out, for archives made on a Mac hold a hidden twin of each file. Linked folders
+    Hidden files and folders are skipped, since archives made on a Mac have a hidden twin of each file. Linked folders
     are not entered.
 
     Raises:

@@ -1,23 +1,23 @@
-"""The parts of a TV Face dataset: what their files are called, and what the scripts of the evaluated ones differ in."""
+"""The splits of a TV Face dataset and the names of their files."""
 
 from dataclasses import dataclass
 
 LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
 
-FIXED = "_fixed"  # what the names of cleaned copies end with; a folder's annotation is the other one
+FIXED = "_fixed"  # end of the names of cleaned copies, which are not read as a folder's annotation
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part, with paths below the repository's root.
+    """A split with detection and evaluation scripts. Paths are below the repository's root.
 
     Attributes:
-        name: what people call it.
+        name: its name in messages.
         images: folder of the images.
-        list_name: the list of the images, beside that folder.
-        detection_script: what detects faces in them.
-        evaluation_folder: of its eval.py, the ground truth, the detections and the result.
-        ground_truth_url: where the ground truth of TV Face is.
+        list_name: list of the images, beside that folder.
+        detection_script: detects faces in the images.
+        evaluation_folder: has eval.py, the ground truth, the detections and the result.
+        ground_truth_url: where to download the ground truth of TV Face.
     """
 
     name: str

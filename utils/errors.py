@@ -1,42 +1,42 @@
-"""A user's mistake is one line on stderr and exit status 2, never a traceback."""
+"""Errors that the user can fix: one line on stderr and exit status 2, without a traceback."""
 
 import errno
 import os
 import sys
 from collections.abc import Callable
 
-UNREADABLE = 3  # exit status of a run that did everything but for what could not be read
+UNREADABLE = 3  # exit status of a complete run with unreadable images
 
 
 class UserError(Exception):
-    """Something that the user can mend. The message names the file, what was found and what to do."""
+    """An error that the user can fix. The message names the file, what was found and what to do."""
 
 
 class ImageError(UserError):
-    """What is wrong with one image, and with no other."""
+    """An error of one image, which does not affect other images."""
 
 
 def run(main: Callable[[], object]) -> None:
-    """Call a script's main() and turn its outcome into an exit status.
+    """Call a script's main() and exit with its status.
 
-    0 when it returns, 2 for a UserError or a file that the system refuses, 130 for Ctrl-C. Anything else is a
-    defect of this program and keeps its traceback.
+    The status is 0 when main returns, 2 for a UserError or an OSError of a file, and 130 for Ctrl-C. Any other
+    exception is a bug and keeps its traceback.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold letters that the terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may not have all letters of a name
     try:
         main()
     except UserError as error:
         message = str(error)
         if "DataLoader worker" in message:
-            # It arrives with the worker's traceback, in which the last line is "module.Class: original message".
+            # It has the worker's traceback, with "module.Class: original message" in the last line.
             message = message.strip().splitlines()[-1]
             message = message.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC):  # stdout: a file would have a name
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's end fails likewise
+        if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC):  # of stdout: files have a name
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else flushing fails again at exit
             print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
             sys.exit(2)
         if error.filename is None:

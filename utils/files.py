@@ -1,4 +1,4 @@
-"""Reading and writing files so that a failure names the file and never leaves half of one."""
+"""Read and write files. Errors name the file, and a failed write leaves no partial file."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ import numpy as np
 
 from utils.errors import ImageError, UserError
 
-LARGEST_FILE = 1 << 32  # bytes; all of it is held in memory
+LARGEST_FILE = 1 << 32  # bytes; files are read into memory
 
 
 def read_text(path: str | Path) -> str:
@@ -32,26 +32,26 @@ def read_text(path: str | Path) -> str:
 
 
 def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
-    """Read an image of any kind that OpenCV knows.
+    """Read an image in any format of OpenCV.
 
     Args:
-        upright: turn it as its EXIF tag says, so that it is as people see it; otherwise the pixels are returned as
-            stored, which is what labels refer to.
+        upright: whether to apply the EXIF orientation. Otherwise the pixels are returned as stored, which labels
+            refer to.
 
     Returns:
         (H, W, 3) uint8, BGR. Grey images get three equal channels, transparency is dropped.
 
     Raises:
-        UserError: the file is missing, is not an image, or ends early.
+        UserError: the file is missing, not an image, or truncated.
     """
     return decode_image(path, read_bytes(path), cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
 
 
 def read_bytes(path: str | Path, most: int | None = None) -> bytes:
-    """Return what is in a file, or its first `most` bytes.
+    """Return the content of a file, or its first `most` bytes.
 
     Raises:
-        UserError: it cannot be read, or is none that should be: a pipe, which might never end, or too large.
+        UserError: it cannot be read, or as `check_file`.
     """
     check_file(path)
     try:
@@ -62,14 +62,14 @@ def read_bytes(path: str | Path, most: int | None = None) -> bytes:
 
 
 def check_file(path: str | Path) -> None:
-    """Make sure that a file, which may be a stranger's, can be read to its end.
+    """Check that a file from anywhere is safe to read.
 
     Raises:
-        UserError: there is none, it is a pipe or a device, or larger than LARGEST_FILE.
+        UserError: there is no such file, it is a pipe or a device, which may never end, or larger than LARGEST_FILE.
     """
     try:
         found = os.stat(path)
-    except (OSError, ValueError) as error:  # a zero byte in a name for one
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
     if stat.S_ISDIR(found.st_mode):
         raise UserError(f"{path}: cannot be read ({os.strerror(errno.EISDIR)})")
@@ -80,7 +80,7 @@ def check_file(path: str | Path) -> None:
 
 
 def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
-    """Decode the image that a file holds; `flags` are OpenCV's, the rest is as for `read_image`."""
+    """Decode the content of an image file; `flags` are OpenCV's, the rest as for `read_image`."""
     if _ends_early(content):
         raise UserError(f"{path}: the image ends early after {len(content)} bytes; fetch it again")
     silence_opencv()
@@ -96,8 +96,8 @@ def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
 def _ends_early(content: bytes) -> bool:
     """Whether a JPEG or PNG file lacks its end marker.
 
-    OpenCV fills what is missing with grey and says nothing to the program. A JPEG may hold another one, a preview,
-    in a segment before its scan, so that only an end marker behind the start of the scan is its own.
+    OpenCV fills the missing part with grey without an error. A JPEG may have a preview, which is a JPEG itself, in a
+    segment before its scan, so only an end marker after the start of the scan is its own.
     """
     if content.startswith(b"\xff\xd8"):
         scan = _start_of_scan(content)
@@ -108,7 +108,7 @@ def _ends_early(content: bytes) -> bool:
 
 
 def _start_of_scan(jpeg: bytes) -> int:
-    """Return the position of a JPEG's first start-of-scan marker, -1 where the file ends before it."""
+    """Return the position of a JPEG's first start-of-scan marker, -1 where the file has none."""
     position = 2
     while position + 4 <= len(jpeg):
         if jpeg[position + 1] == 0xDA:
@@ -122,12 +122,13 @@ def _start_of_scan(jpeg: bytes) -> int:
 
 @cache
 def silence_opencv() -> None:
-    """Keep OpenCV's own words about a bad image or camera off stderr: the UserError says it in one line."""
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    """Turn off OpenCV's own messages about a bad image or camera: the UserError says it in one line."""
+    logging = getattr(cv2.utils, "logging", cv2)  # cv2.setLogLevel up to OpenCV 4.10
+    logging.setLogLevel(0)
 
 
 def join_inside(root: str | Path, name: str) -> Path:
-    """Return root/name for a name that comes from a list or a label file.
+    """Return root/name for a name from a list or a label file.
 
     Raises:
         UserError: the name is absolute or leads outside root.
@@ -136,7 +137,7 @@ def join_inside(root: str | Path, name: str) -> Path:
 
 
 def path_inside(root: str | Path, name: str) -> str:
-    """Return what `join_inside` does as text, for those who ask a million times."""
+    """Return the same as `join_inside` as text, which is faster for a million names."""
     parts = name.replace("\\", "/").split("/")
     if "\0" in name or ".." in parts or parts[0] == "" or (":" in name and PureWindowsPath(name).drive):
         raise UserError(f"{name!r}: an image's name must be a relative path that stays inside {root}")
@@ -144,7 +145,7 @@ def path_inside(root: str | Path, name: str) -> str:
 
 
 def make_folder(path: str | Path) -> Path:
-    """Create a folder with its parents and make sure that files can be written in it.
+    """Create a folder with its parents and check that files can be written in it.
 
     Raises:
         UserError: it cannot be created or written.
@@ -161,13 +162,13 @@ def make_folder(path: str | Path) -> Path:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, renamed to `path` when the block succeeds.
+    """Yield a temporary path beside `path`, which is renamed to `path` when the block succeeds.
 
-    A reader sees the old file or the whole new one; a killed run leaves the old one. The temporary name keeps the
-    suffix, by which matplotlib chooses the format.
+    A reader sees the old file or the whole new one, even when the run is killed. The temporary name keeps the suffix,
+    by which matplotlib chooses the format.
 
     Raises:
-        UserError: the file cannot be written, a full disk for one.
+        UserError: the file cannot be written, for example on a full disk.
     """
     path = Path(path)
     temporary = unique_beside(path, f"tmp{path.suffix}")
@@ -178,31 +179,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        with suppress(OSError):  # a parent that is no folder has its own message above
+        with suppress(OSError):  # a parent that is not a folder is reported above
             temporary.unlink()
 
 
 def unique_beside(path: Path, end: str) -> Path:
-    """Return a hidden path beside `path`, ending in a dot and `end`, that no other run has.
+    """Return a hidden path beside `path`, ending in a dot and `end`, that no other run uses.
 
-    A process's number would not do: in containers that share a disk, many have the same.
+    A process id is not enough: containers that share a disk may have the same one.
     """
-    # The longest names have 255 bytes, and a letter up to four.
+    # A name has at most 255 bytes, and a letter up to four.
     return path.with_name(f".{path.stem[:50]}.{secrets.token_hex(8)}.{end}")
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise UserError where something is at a path that a command is about to write."""
+    """Raise UserError where a path to be written exists."""
     if os.path.lexists(path):
         raise UserError(f"{path}: exists already; move it away or name another place")
 
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Give an empty folder beside `path`, renamed to `path` when the block succeeds and removed when it fails.
+    """Yield an empty folder beside `path`, which is renamed to `path` when the block succeeds, else removed.
 
     Raises:
-        UserError: something is at `path`, or the folder cannot be written.
+        UserError: `path` exists, or the folder cannot be written.
     """
     path = Path(path)
     refuse_existing(path)
@@ -219,13 +220,13 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a whole text file in UTF-8 or none of it; of a file name that is no text, bytes are written as escapes."""
+    """Write a UTF-8 text file atomically; bytes of file names that are not UTF-8 are written as escapes."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a whole image or none of it; the suffix of `path` chooses the format.
+    """Write an image atomically; the suffix of `path` chooses the format.
 
     Args:
         image: (H, W, 3) uint8, BGR.

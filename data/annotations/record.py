@@ -1,4 +1,4 @@
-"""The record of an image's faces, and what all the readers need to make one."""
+"""The record of an image's faces, and what readers and writers share."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.errors import UserError
 from utils.wording import printable
 
-# Of WIDER FACE, Pascal VOC and COCO, in which `iscrowd` is read as `crowd`.
+# The marks of an ignored face in WIDER FACE, Pascal VOC and COCO (where `iscrowd` is read as `crowd`).
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
 
-# What WIDER FACE calls the values 0, 1, 2 of its attributes, in the order of its columns.
+# WIDER FACE's names of the values 0, 1, 2 of its attributes, in the order of its columns.
 WIDER_VALUES = {
     "blur": ("clear", "normal", "heavy"),
     "expression": ("typical", "exaggerated"),
@@ -22,22 +22,22 @@ WIDER_VALUES = {
     "occlusion": ("none", "partial", "heavy"),
     "pose": ("typical", "atypical"),
 }
-MOST_WORDS = 12  # of what a file may name by the thousand
+MOST_WORDS = 12  # listed in a sentence; a file may name thousands
 
 
 @dataclass
 class Annotation:
-    """What is known of one image's faces.
+    """The faces of one image.
 
     Attributes:
         name: path of the image below its images folder, with forward slashes.
-        boxes: (N, 4) float64, x1 y1 x2 y2 in pixels, as the file has them: not clipped, possibly of zero size.
-        landmarks: (N, 5, 2) float64, x y in pixels of left eye, right eye, nose, left and right mouth corner
-            (sides of the image); -1 where a face has none.
-        attributes: name -> (N,) float64, text, or objects, of which None is not known. All images of a file have
-            the same ones.
-        subsets: name -> (N,) bool, the faces that count in that subset of an evaluation.
-        size: (height, width) of the image in pixels, where the annotation tells it.
+        boxes: (N, 4) float64, x1 y1 x2 y2 in pixels as in the file: not clipped, possibly of zero size.
+        landmarks: (N, 5, 2) float64, x y in pixels of left eye, right eye, nose, left and right mouth corner (left and
+            right in the image); -1 for a missing landmark.
+        attributes: name -> (N,) float64, text, or objects where None is unknown. All images of a file have the same
+            attributes.
+        subsets: name -> (N,) bool, the faces of a subset of an evaluation; the rest are ignored in it.
+        size: (height, width) of the image in pixels; None: not in the annotation.
         identity: the id by which COCO's results refer to the image.
     """
 
@@ -51,25 +51,26 @@ class Annotation:
 
     @property
     def landmark_mask(self) -> np.ndarray:
-        """(N,) bool: the faces whose five landmarks are all known."""
+        """(N,) bool: the faces with all five landmarks."""
         return have_landmarks(self.landmarks)
 
     @property
     def ignored(self) -> np.ndarray:
-        """(N,) bool: the faces that do not count, any of IGNORED_ATTRIBUTES being 1.
+        """(N,) bool: the ignored faces, which have 1 in any of IGNORED_ATTRIBUTES.
 
-        An evaluation neither asks for them nor punishes them, and a training learns them neither as faces nor as none.
+        In an evaluation, a detection of an ignored face is neither right nor wrong. In a training, priors on it are
+        excluded from the loss.
         """
         return _ignored(self.attributes, len(self.boxes))
 
 
 def have_landmarks(landmarks: np.ndarray) -> np.ndarray:
-    """Return (N,) bool: those of (N, 5, 2) landmarks of which none is -1 -1."""
+    """Return (N,) bool: the faces of (N, 5, 2) landmarks without a missing one."""
     return ~(landmarks == -1).all(axis=2).any(axis=1)
 
 
 def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:
-    """Return (count,) bool: the faces of which any of IGNORED_ATTRIBUTES is 1."""
+    """Return (count,) bool: the faces with 1 in any of IGNORED_ATTRIBUTES."""
     mask = np.zeros(count, bool)
     for name in attributes.keys() & IGNORED_ATTRIBUTES:
         mask |= attributes[name] == 1
@@ -77,11 +78,11 @@ def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:
 
 
 def value_name(attributes_present: Collection[str], attribute: str, value: float | str) -> str:
-    """Return the words for an attribute's value: WIDER FACE's own, else the text or the number as it is.
+    """Return the name of an attribute's value: WIDER FACE's own, else the text or number itself.
 
     Args:
-        attributes_present: the names of all attributes of the file. `expression` tells WIDER FACE from Laboro TV,
-            which also has blur, occlusion and pose, but does not say what their values mean.
+        attributes_present: the names of all attributes of the file. `expression` distinguishes WIDER FACE from Laboro
+            TV, which also has blur, occlusion and pose but does not name their values.
     """
     if isinstance(value, str):
         return printable(value)
@@ -92,20 +93,20 @@ def value_name(attributes_present: Collection[str], attribute: str, value: float
 
 
 def clean_name(name: str) -> str:
-    """Return an image's name with forward slashes; WIDER FACE's lists mean the images folder by a first slash."""
+    """Return an image's name with forward slashes, without the first slash that WIDER FACE's lists have."""
     return name.replace("\\", "/").lstrip("/")
 
 
 class Names(Sequence[str]):
-    """Names of images, packed: a million of them take their letters and 16 bytes each, and no Python object.
+    """Packed names of images. Each takes its letters and 16 bytes instead of a Python object.
 
     Args:
-        text: UTF-8, in which the names lie; a file name that is no text has surrogates.
-        starts, ends: (P,) where each name lies in it.
+        text: UTF-8 text that holds the names; bytes that are not UTF-8 are surrogates.
+        starts, ends: (P,) where each name begins and ends in the text.
     """
 
     def __init__(self, text: bytes, starts: np.ndarray, ends: np.ndarray):
-        self.text = np.frombuffer(text, np.uint8)  # which a forked process never writes to, not even to count it
+        self.text = np.frombuffer(text, np.uint8)  # forked processes share it: no reference counts are written
         self.starts = starts
         self.ends = ends
 
@@ -126,7 +127,7 @@ class Names(Sequence[str]):
 
 
 class Lines(Sequence[str]):
-    """The places `file:line` of what was read from a text, made when they are asked for."""
+    """Places `file:line` in a text, formatted on demand."""
 
     def __init__(self, path: Path, numbers: Sequence[int]):
         self.path = path
@@ -143,24 +144,24 @@ class Lines(Sequence[str]):
 
 @dataclass
 class Places:
-    """Where in its file each image and each face is, in words: `file:line`, or what else the format names it by."""
+    """Where each image and face is in its file, for error messages: `file:line`, or another name by the format."""
 
     images: Sequence[str]  # (P,)
     faces: Sequence[str]  # (F,)
 
 
 class Annotations(Sequence[Annotation]):
-    """The records of P images, made of arrays over all their F faces when they are asked for.
+    """The records of P images, made on demand from arrays over all F faces.
 
-    A million images then take the memory of their numbers, which processes that are forked share.
+    A million images take the memory of these arrays only, which forked processes share.
 
     Attributes:
         names: (P,) names.
-        ends: (P,) int64, where each image's faces end among all.
+        ends: (P,) int64, where each image's faces end among all faces.
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
-        places: where the images and faces are in the file; None of records that were not read from one.
-        unread: a sentence, with counts, that says what the file has and no record holds; empty where there is nothing.
+        places: where the images and faces are in the file; None: not read from a file.
+        unread: at most one sentence, with counts, on the content of the file that no record holds.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class Annotations(Sequence[Annotation]):
 
     @property
     def ignored(self) -> np.ndarray:
-        """(F,) bool: the faces that do not count; see Annotation."""
+        """(F,) bool: the ignored faces; see Annotation."""
         return _ignored(self._attributes, len(self.boxes))
 
     def __getitem__(self, index):
@@ -220,14 +221,14 @@ def make_annotations(
     """Make the records of P images from arrays over all their F faces.
 
     Args:
-        names: (P,) as the file has them.
-        counts: (P,) numbers of faces, F in all.
+        names: (P,) as in the file.
+        counts: (P,) numbers of faces, F in total.
         boxes: (F, 4) x y w h in pixels.
-        landmarks: (F, 5, 2); None: there are none.
+        landmarks: (F, 5, 2); None: no face has any.
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
-        places: of the P images and F faces, by which an error names a face.
-        unread: words for each kind of thing that the file has and no record holds.
+        places: of the P images and F faces, for error messages.
+        unread: words for each kind of content that no record holds.
 
     Raises:
         UserError: a box or a landmark reaches beyond LARGEST, or is not finite.
@@ -247,16 +248,20 @@ def make_annotations(
             image = names[np.searchsorted(ends, face, side="right")]
             check_landmarks(places.faces[face] if places else repr(image), landmarks[face].tolist())
     else:
-        landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # a single number, however many faces
+        landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # one number in memory
     attributes, subsets = attributes or {}, subsets or {}
     return Annotations(names, ends, corners, landmarks, attributes, subsets, sizes, identities, places, unread)
 
 
 def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:
-    """Choose the object class that is the face: the wanted one, else "face", else the only one; None of none.
+    """Return the class of objects that is the face: the wanted one, else "face", else the only one.
+
+    Args:
+        categories: the classes of a file; without any, the result is None.
+        wanted: the class that the user chose; None: no choice.
 
     Raises:
-        UserError: the wanted class does not exist, or it is not clear which one is the face.
+        UserError: the wanted class does not exist, or it is not clear which class is the face.
     """
     categories = list(dict.fromkeys(categories))
     if not categories:
@@ -271,14 +276,14 @@ def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> 
         return same[0]
     found = "the classes" if wanted is None else f"no class {wanted!r} but"
     names = ", ".join(map(printable, categories))
-    raise UserError(f"{path}: has {found} {names}; name that of the faces (eval.py and data.* have --category for it)")
+    raise UserError(f"{path}: has {found} {names}; name that of the faces with --category")
 
 
 def written_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Return (N, 4) boxes x1 y1 x2 y2 as the x y w h that files hold, read again as the same numbers.
+    """Return (N, 4) boxes x1 y1 x2 y2 as x y w h for a file.
 
-    Of x2 - x1, which is 9.899999999999999 where somebody wrote 9.9, the six digits are taken that people write, if
-    they lead back to x2; else it may be off by the rounding of its last digit.
+    x2 - x1 is 9.899999999999999 where the file had 9.9, so sizes are rounded to six digits where that gives the same x2
+    again. Elsewhere, x2 may differ by the rounding of its last digit when it is read.
     """
     sizes = boxes[:, 2:] - boxes[:, :2]
     short = sizes.round(6)
@@ -286,6 +291,6 @@ def written_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def written_number(value: float) -> str:
-    """Return the shortest text that is read as the same float64; whole numbers have no fraction."""
-    whole = float(value).is_integer() and abs(value) < 2**53
-    return str(int(value)) if whole else repr(float(value))
+    """Return the shortest text of a float64 that is parsed as the same number, without a fraction if it is whole."""
+    is_whole = float(value).is_integer() and abs(value) < 2**53
+    return str(int(value)) if is_whole else repr(float(value))
