@@ -17,9 +17,9 @@ EXIF rotation is applied. While a video or a list of lines grows it is called NA
 Exit status: 0, 2 for a mistake, 3 where all is done but for what cannot be read, which is named at the end.
 """
 
-import os
+from utils.openmp import configure_openmp
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
+configure_openmp()  # before PyTorch is imported
 
 from engine.detect.media_cli import main
 from utils.errors import run

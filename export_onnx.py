@@ -18,9 +18,9 @@ With --format torch the file is for torch.export.load, behind an `import torchvi
 images have 33 x 33 pixels or more.
 """
 
-import os
+from utils.openmp import configure_openmp
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
+configure_openmp()  # before PyTorch is imported
 
 from engine.export.export_cli import main
 from utils.errors import run

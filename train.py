@@ -21,9 +21,9 @@ One process for each of several GPUs:
     torchrun --nproc_per_node=4 train.py --network resnet50
 """
 
-import os
+from utils.openmp import configure_openmp
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
+configure_openmp()  # before PyTorch is imported
 
 from engine.train.main import main
 from utils.errors import run

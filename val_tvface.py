@@ -1,8 +1,8 @@
 """Detect the faces in the tv-dev images; val_dataset_evaluate/eval.py scores what this writes."""
 
-import os
+from utils.openmp import configure_openmp
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch loads OpenMP; see docs/benchmarks.md
+configure_openmp()  # before PyTorch is imported
 
 from data.splits import DEV
 from engine.detect.split_cli import detect_split
