@@ -1,4 +1,4 @@
-"""Detections and labels drawn on images, and images put together."""
+"""Draw detections and labels on images, pixelate faces and tile images."""
 
 import math
 from collections.abc import Sequence
@@ -10,32 +10,32 @@ from torch import Tensor
 BOX_COLOR = (60, 220, 60)
 IGNORED_COLOR = (220, 120, 255)
 TEXT_COLOR = (0, 40, 0)
-# Left eye, right eye, nose, left and right corner of the mouth, as they lie in the image: mirrored wrongly, it shows.
+# Left eye, right eye, nose, left and right corner of the mouth as seen in the image: a wrong flip is visible.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
 SHEET_COLOR = (32, 32, 32)
-BLOCKS = 6  # across a face that is pixelated: too few for people and programs to know it
+PIXELATED_BLOCKS = 6  # across a face: too few to recognise it
 
 
 def draw_detections(
     image: np.ndarray, boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return a copy of an image with a box and a score for each face, the best on top, and five dots.
+    """Return a copy of an image with the box, score and landmarks of each detection, the best on top.
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; however far outside the image.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; they may lie outside the image.
         scores: (N,) 0 to 1, best first.
-        landmarks: (N, 5, 2) x y in pixels; None: no dots.
+        landmarks: (N, 5, 2) x y in pixels, or None.
     """
     drawn = image.copy()
     height, width = image.shape[:2]
     thickness = max(1, round(min(height, width) / 400))
-    # A half-trained network's boxes have corners beyond OpenCV's integers; those outside the image are not seen.
+    # An untrained network's boxes can exceed OpenCV's integers.
     margin = 2 * thickness
     corners = boxes.clip(-margin, [width + margin, height + margin] * 2).astype(int)
     for (x1, y1, x2, y2), score in zip(corners[::-1].tolist(), scores[::-1], strict=True):
         cv2.rectangle(drawn, (x1, y1), (x2, y2), BOX_COLOR, thickness, cv2.LINE_AA)
-        # The text grows with the face, so that small faces in a crowd stay visible.
+        # The text scales with the face so that small faces in a crowd stay visible.
         scale = float(np.clip((x2 - x1) / 90, 0.3, 0.8))
         text = f"{score:.2f}"
         (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
@@ -55,14 +55,14 @@ def draw_boxes(
     landmark_mask: np.ndarray | None = None,
     colors: Sequence[tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
-    """Return a copy of an image with its labelled boxes, and five dots for each face that has landmarks.
+    """Return a copy of an image with its labelled boxes and landmarks.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         boxes: (N, 4) x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) x y in pixels.
-        landmark_mask: (N,) bool, the faces that have landmarks; None for all.
-        colors: (N,) of the boxes, BGR; None: BOX_COLOR.
+        landmark_mask: (N,) bool, the faces that have landmarks; None: all.
+        colors: BGR colour of each box; None: BOX_COLOR.
     """
     drawn = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 400))
@@ -78,13 +78,12 @@ def draw_boxes(
 
 
 def draw_faces(image: np.ndarray, target: Tensor, colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Return a copy of a training sample's image, at any scale, with the faces of its target.
+    """Return a copy of a training sample's image with the faces of its target.
 
     Args:
-        image: (S, S, 3) uint8, BGR.
-        target: (N, 15) float32: box, five landmarks and label of each face, coordinates divided by the image's side;
-            landmarks are drawn where the label is 1.
-        colors: (N,) of the boxes, BGR.
+        image: (S, S, 3) uint8, BGR, at any scale.
+        target: (N, 15) box, landmarks and label of each face, in fractions of the side; label 1 has landmarks.
+        colors: BGR colour of each box.
     """
     values = len(image) * target[:, :14].numpy()
     return draw_boxes(image, values[:, :4], values[:, 4:].reshape(-1, 5, 2), target[:, 14].numpy() > 0, colors)
@@ -92,17 +91,17 @@ def draw_faces(image: np.ndarray, target: Tensor, colors: Sequence[tuple[int, in
 
 def _draw_landmarks(drawn: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray, thickness: int) -> None:
     for box, points in zip(boxes, np.rint(landmarks).astype(int).tolist(), strict=True):
-        radius = max(thickness, round((box[2] - box[0]) / 40))  # grows with the face, which it must not hide
+        radius = max(thickness, round((box[2] - box[0]) / 40))
         for point, color in zip(points, LANDMARK_COLORS, strict=True):
             cv2.circle(drawn, point, radius, color, cv2.FILLED, cv2.LINE_AA)
 
 
 def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return a copy of an image in which each face is made of a few squares of one colour.
+    """Return a copy of an image with each face reduced to a few blocks of one colour.
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; an eighth of their size around them is covered, too.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, finite; each is enlarged by an eighth of its size on every side.
     """
     drawn = image.copy()
     height, width = image.shape[:2]
@@ -112,7 +111,7 @@ def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     for x1, y1, x2, y2 in corners.tolist():
         part = image[y1:y2, x1:x2]
         if part.size:
-            side = max(1.0, min(part.shape[:2]) / BLOCKS)
+            side = max(1.0, min(part.shape[:2]) / PIXELATED_BLOCKS)
             blocks = [max(1, round(length / side)) for length in (x2 - x1, y2 - y1)]
             coarse = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
             drawn[y1:y2, x1:x2] = cv2.resize(coarse, (x2 - x1, y2 - y1), interpolation=cv2.INTER_NEAREST)
@@ -120,17 +119,17 @@ def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def tile(images: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
-    """Return images as one, row by row, each as large as fits in a square of `side` pixels.
+    """Return images in a grid, row by row, each scaled to fit a square of `side` pixels.
 
     Args:
-        images: (H, W, 3) uint8 each, BGR, of any sizes.
+        images: (H, W, 3) uint8, BGR, of any size.
 
     Returns:
         (rows * side, columns * side, 3) uint8, BGR.
     """
     sheet = np.full((math.ceil(len(images) / columns) * side, columns * side, 3), SHEET_COLOR, np.uint8)
     for index, image in enumerate(images):
-        image = fit(image, side)
+        image = scale_to_side(image, side)
         height, width = image.shape[:2]
         row, column = divmod(index, columns)
         top, left = row * side + (side - height) // 2, column * side + (side - width) // 2
@@ -138,8 +137,8 @@ def tile(images: Sequence[np.ndarray], columns: int, side: int) -> np.ndarray:
     return sheet
 
 
-def fit(image: np.ndarray, side: int) -> np.ndarray:
-    """Return an (H, W, 3) uint8 image whose longer side is scaled to `side` pixels; the shorter has one at least."""
+def scale_to_side(image: np.ndarray, side: int) -> np.ndarray:
+    """Scale an (H, W, 3) uint8 image so that its longer side has `side` pixels."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     height, width = max(1, round(scale * height)), max(1, round(scale * width))

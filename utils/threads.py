@@ -1,8 +1,9 @@
-"""Stages of work that go on at the same time, each in threads of its own, in the order of what goes through them."""
+"""Work in threads that overlaps with the use of its results; the order of the items is kept."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,18 +11,18 @@ Result = TypeVar("Result")
 END = object()
 
 
-def overlapped(
+def map_in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Give function(item) of each item, in order, computed by threads while the caller uses earlier results.
+    """Yield function(item) for each item, in order, computed while the caller uses earlier results.
 
-    The threads run in parallel where the function leaves Python's lock alone, as decoding, tensor operations and
-    writing do. What the function raises is raised here. Where the caller ends early, what has begun is finished and
-    no more is begun.
+    The threads run in parallel where the function releases the GIL, as decoding, tensor operations and writing do.
+    An exception of the function is raised here. If the caller stops early, running calls finish and no further call
+    starts.
 
     Args:
-        threads: that call the function.
-        ahead: how many items may be begun, or their results wait, beyond the one that the caller has.
+        threads: number of threads.
+        ahead: largest number of items in work or waiting, beyond the one that the caller has.
     """
     with ThreadPoolExecutor(threads) as pool:
         begun = deque()
@@ -37,21 +38,16 @@ def overlapped(
                 future.cancel()
 
 
-def ahead_of_use(items: Iterator[Item], count: int) -> Iterator[Item]:
-    """Give the items of an iterator, made by a thread that may be `count` items ahead of the caller."""
-
-    def endless() -> Iterator[None]:
-        while True:
-            yield None
-
-    for item in overlapped(lambda _: next(items, END), endless(), threads=1, ahead=count):
+def prefetch(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield the items of an iterator, which a thread advances up to `count` items ahead of the caller."""
+    for item in map_in_threads(lambda _: next(items, END), repeat(None), threads=1, ahead=count):
         if item is END:
             return
         yield item
 
 
-def batches(items: Iterable[Item], size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:
-    """Give neighbours of the same key together, at most `size` of them."""
+def batch_by_key(items: Iterable[Item], size: int, key: Callable[[Item], object]) -> Iterator[list[Item]]:
+    """Yield lists of at most `size` successive items that have the same key."""
     batch = []
     for item in items:
         if batch and (len(batch) == size or key(item) != key(batch[0])):

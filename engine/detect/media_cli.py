@@ -19,7 +19,7 @@ from utils.errors import UNREADABLE, UserError
 from utils.files import join_inside, make_folder, write_image
 from utils.flags import natural_int, positive_int
 from utils.signals import Stop, StopRequest, stop_request
-from utils.threads import ahead_of_use
+from utils.threads import prefetch
 
 LINES = "detections.jsonl"
 SLOWEST = Fraction(1, 1000)  # frames a second that a player is told
@@ -133,7 +133,7 @@ class _Run:
                 self.faces += len(found.scores)
 
             frames = takewhile(lambda _: not stop, video.frames())
-            images = ahead_of_use((ImageJob(frame, image) for frame, image in frames), 2 * self.batch_size)
+            images = prefetch((ImageJob(frame, image) for frame, image in frames), 2 * self.batch_size)
             self._detect(images, write, source.name, "frame", -(-video.count // every) or None)
             if stop and not is_camera:
                 raise Stop(stop.signal)

@@ -14,7 +14,7 @@ from models.detector import Detections, Detector
 from utils.devices import available_memory, usable_cores
 from utils.errors import ImageError, UserError
 from utils.files import read_image
-from utils.threads import batches, overlapped
+from utils.threads import batch_by_key, map_in_threads
 
 LARGE = 10**9  # bytes, from which on the free memory is looked at
 READERS = 8  # threads at most: more decode faster than any network detects
@@ -61,7 +61,7 @@ def read_each(files: Iterable[File], detector: Detector, upright: bool = False) 
             return ImageJob(file, error=str(error))
 
     threads = min(READERS, usable_cores())
-    return overlapped(read, files, threads=threads, ahead=threads)
+    return map_in_threads(read, files, threads=threads, ahead=threads)
 
 
 def _refuse_too_large(path: Path, detector: Detector) -> None:
@@ -94,11 +94,11 @@ def detect_each(detector: Detector, images: Iterable[ImageJob[Source]], batch_si
             return [replace(picture, image=None, error=f"{picture.source}: {error}") for picture in batch]
         return [replace(picture, found=detections) for picture, detections in zip(batch, found, strict=True)]
 
-    together = batches(images, batch_size, lambda picture: picture.image is not None and picture.image.shape)
+    together = batch_by_key(images, batch_size, lambda picture: picture.image is not None and picture.image.shape)
     if detector.device.type == "cpu":  # its threads are PyTorch's, which are those of the program's first thread
         detected = map(detect, together)
     else:  # a second thread gives a GPU its next batch while the boxes of the one before are sorted out
-        detected = overlapped(detect, together, threads=2, ahead=2)
+        detected = map_in_threads(detect, together, threads=2, ahead=2)
     for batch in detected:
         yield from batch
 
@@ -135,7 +135,7 @@ def write_each(
 
     detected = detect_each(detector, images, batch_size)
     written, errors = 0, []
-    for error in overlapped(write_or_not, detected, threads=1, ahead=2 * batch_size):
+    for error in map_in_threads(write_or_not, detected, threads=1, ahead=2 * batch_size):
         if error is None:
             written += 1
         else:

@@ -1,15 +1,15 @@
-"""Stages that overlap: in order, only a few ahead, errors where they belong, nothing left running."""
+"""Threads keep the order, work only a few items ahead, pass errors on and end with the caller."""
 
 import threading
 import time
 
 import pytest
 
-from utils.threads import ahead_of_use, batches, overlapped
+from utils.threads import batch_by_key, map_in_threads, prefetch
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_results_come_in_order_and_begin_only_a_few_ahead(threads):
+def test_results_keep_their_order_and_start_only_a_few_ahead(threads):
     begun = []
 
     def work(item: int) -> int:
@@ -17,19 +17,19 @@ def test_results_come_in_order_and_begin_only_a_few_ahead(threads):
         time.sleep(0.002 * (item % 3))
         return item * item
 
-    results = overlapped(work, range(30), threads=threads, ahead=4)
+    results = map_in_threads(work, range(30), threads=threads, ahead=4)
     for expected in range(30):
         assert next(results) == expected * expected
         assert len(begun) <= expected + 1 + 4
     assert next(results, None) is None
 
 
-def test_threads_work_at_the_same_time():
+def test_threads_run_in_parallel():
     both = threading.Barrier(2, timeout=10)
-    assert list(overlapped(lambda item: both.wait() >= 0 and item, range(4), threads=2, ahead=2)) == [0, 1, 2, 3]
+    assert list(map_in_threads(lambda item: both.wait() >= 0 and item, range(4), threads=2, ahead=2)) == [0, 1, 2, 3]
 
 
-def test_an_error_comes_at_its_place_and_nothing_more_is_begun():
+def test_an_error_is_raised_in_order_and_stops_further_calls():
     begun = []
 
     def work(item: int) -> int:
@@ -38,22 +38,22 @@ def test_an_error_comes_at_its_place_and_nothing_more_is_begun():
             raise ValueError("three")
         return item
 
-    results = overlapped(work, range(100), threads=1, ahead=2)
+    results = map_in_threads(work, range(100), threads=1, ahead=2)
     assert [next(results), next(results), next(results)] == [0, 1, 2]
     with pytest.raises(ValueError, match="three"):
         next(results)
     assert len(begun) <= 6
 
 
-def test_a_caller_that_ends_early_leaves_no_thread_behind():
+def test_a_caller_that_stops_early_leaves_no_thread():
     before = threading.active_count()
-    results = overlapped(lambda item: item, iter(range(10**9)), threads=2, ahead=3)
+    results = map_in_threads(lambda item: item, iter(range(10**9)), threads=2, ahead=3)
     assert next(results) == 0
     results.close()
     assert threading.active_count() == before
 
 
-def test_an_iterator_is_run_ahead_by_one_thread():
+def test_prefetch_advances_an_iterator_in_one_thread():
     made = []
 
     def items():
@@ -61,7 +61,7 @@ def test_an_iterator_is_run_ahead_by_one_thread():
             made.append(threading.get_ident())
             yield item
 
-    ahead = ahead_of_use(items(), 3)
+    ahead = prefetch(items(), 3)
     assert next(ahead) == 0
     deadline = time.monotonic() + 10
     while len(made) < 4 and time.monotonic() < deadline:
@@ -71,6 +71,6 @@ def test_an_iterator_is_run_ahead_by_one_thread():
     assert set(made) != {threading.get_ident()} and len(set(made)) == 1
 
 
-def test_batches_are_neighbours_of_one_key():
-    assert list(batches("aaabbaaaa", 2, str)) == [["a", "a"], ["a"], ["b", "b"], ["a", "a"], ["a", "a"]]
-    assert list(batches([], 2, str)) == []
+def test_batches_hold_successive_items_of_one_key():
+    assert list(batch_by_key("aaabbaaaa", 2, str)) == [["a", "a"], ["a"], ["b", "b"], ["a", "a"], ["a", "a"]]
+    assert list(batch_by_key([], 2, str)) == []

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
-from utils.drawing import draw_boxes, draw_faces, fit
+from utils.drawing import draw_boxes, draw_faces, scale_to_side
 from utils.wording import counted
 
 # Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
@@ -67,7 +67,7 @@ def show_samples(
             shown.cells.append(unreadable_cell(name, side))
             continue
         learnt = target[:, 14].numpy() != 0
-        picture, note = fit(image.permute(1, 2, 0).numpy(), side), counted(int(learnt.sum()), "face")
+        picture, note = scale_to_side(image.permute(1, 2, 0).numpy(), side), counted(int(learnt.sum()), "face")
         kinds, marks = np.where(learnt, "face", "ignored face").astype(object), set()
         shown.faces += int(learnt.sum())
         if matcher is not None:

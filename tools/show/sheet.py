@@ -14,10 +14,10 @@ from data.annotations.record import Annotations
 from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
 from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
 from tools.statistics.measures import face_sizes
-from utils.drawing import draw_boxes, fit
+from utils.drawing import draw_boxes, scale_to_side
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
-from utils.threads import overlapped
+from utils.threads import map_in_threads
 from utils.wording import counted
 
 THREADS = 4
@@ -86,7 +86,7 @@ def show_images(
     """
     annotated = [annotations[index] for index in images]
     items = zip(annotated, [None] * len(annotated) if faces is None else faces, strict=True)
-    made = overlapped(partial(_read_cell, folder, side), items, threads=THREADS, ahead=2 * THREADS)
+    made = map_in_threads(partial(_read_cell, folder, side), items, threads=THREADS, ahead=2 * THREADS)
     made = list(tqdm(made, total=len(annotated), desc="drawing", unit="image", disable=None))
     return [cell for cell, _ in made], [error for _, error in made if error]
 
@@ -123,7 +123,7 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
         left, top, right, bottom = window_around(box, right, bottom)
         highest, note = side, " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
     height, width = bottom - top, right - left
-    picture = fit(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
+    picture = scale_to_side(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
     size = np.array(picture.shape[1::-1])
     # What is far outside is moved, still out of sight, to where OpenCV's integers reach.
     boxes, landmarks = (

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from data.annotations.record import Annotations
 from data.image_files import ImageFolder, image_size
 from utils.errors import UserError
-from utils.threads import overlapped
+from utils.threads import map_in_threads
 from utils.wording import counted, printable
 
 THREADS = 8  # reading image headers is bound by the disk
@@ -101,7 +101,7 @@ def image_sizes(folder: ImageFolder, names: Sequence[str]) -> tuple[np.ndarray, 
         errors: a line for each image that cannot be read.
     """
     sizes, errors = np.full((len(names), 2), np.nan), []
-    found: Iterable = overlapped(partial(_size_or_error, folder), names, threads=THREADS, ahead=64 * THREADS)
+    found: Iterable = map_in_threads(partial(_size_or_error, folder), names, threads=THREADS, ahead=64 * THREADS)
     found = tqdm(found, total=len(names), desc="reading the sizes", unit="image", disable=None)
     for index, size in enumerate(found):
         if isinstance(size, UserError):
