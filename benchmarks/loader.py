@@ -1,13 +1,13 @@
-"""Time the making of training samples: by stage, beside the slow and obvious way, and with several workers.
+"""Time training samples: by stage, beside the slow reference augmentation, and with several workers.
 
     python benchmarks/loader.py                                         drawn images of 1920 x 1080
     python benchmarks/loader.py --pictures FOLDER                       real images, scaled to 1920 x 1080
     python benchmarks/loader.py --training_dataset data/tvface/train/label.txt --workers 1 2 4 8
 
-The first table: milliseconds of one core for a JPEG of 1920 x 1080, with the files in the system's cache, the mean over
-all images and --samples samples of each; "slow" is the augmentation of tests/helpers/slow_augmentation.py. The second,
-of a label file: images/s in the batches that train.py learns, matched with the prior boxes, and the workers that keep a
-card busy which trains so many images/s.
+The first table has milliseconds of one core for a JPEG of 1920 x 1080, with the files in the system's cache: the mean
+of all images and of --samples samples of each. "slow" is the augmentation of tests/helpers/slow_augmentation.py. The
+second table, for a label file, has images/s of the batches that train.py trains on, matched with the priors, and the
+number of workers that a GPU needs to train 50, 100, 200 or 400 images/s.
 """
 
 import argparse
@@ -38,21 +38,21 @@ from utils.devices import keep_freed_memory
 from utils.files import read_image
 
 STAGES = ("read + decode", "crop", "resize", "colour", "pad + flip", "to tensor")
-CARDS = (50, 100, 200, 400)
+GPU_RATES = (50, 100, 200, 400)  # images/s
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=Path, help="folder of images, also in sub-folders (default: drawn ones)")
-    parser.add_argument("--limit", type=int, default=20, help="images taken of the folder (default: %(default)s)")
-    parser.add_argument("--quality", type=int, default=92, help="of the JPEGs (default: %(default)s)")
-    parser.add_argument("--samples", type=int, default=20, help="samples of an image (default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=20, help="images taken from the folder (default: %(default)s)")
+    parser.add_argument("--quality", type=int, default=92, help="JPEG quality (default: %(default)s)")
+    parser.add_argument("--samples", type=int, default=20, help="samples per image (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[640, 840], help="sides of samples (default: 640 840)")
     parser.add_argument("--training_dataset", type=Path, help="label file for the DataLoader (default: none)")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of the DataLoader (default: 1 2 4)")
-    parser.add_argument("--batch_size", type=int, default=32, help="of the DataLoader (default: %(default)s)")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="DataLoader workers (default: 1 2 4)")
+    parser.add_argument("--batch_size", type=int, default=32, help="images in a batch (default: %(default)s)")
     args = parser.parse_args()
-    keep_freed_memory()  # as the workers of a training
+    keep_freed_memory()  # as in the workers of a training
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, OpenCV {cv2.__version__}")
@@ -64,7 +64,7 @@ def main() -> None:
         for size in args.sizes:
             print_stages(paths, size, args.samples)
     if args.training_dataset:
-        print(f"{'px':>4} {'workers':>8} {'pictures/s':>11} {'ms/image':>11}", *(f"{n:>4}/s" for n in CARDS))
+        print(f"{'px':>4} {'workers':>8} {'pictures/s':>11} {'ms/image':>11}", *(f"{n:>4}/s" for n in GPU_RATES))
         for size in args.sizes:
             for workers in args.workers:
                 print_loader(args.training_dataset, size, workers, args.batch_size)
@@ -97,12 +97,12 @@ def print_stages(paths: list[Path], size: int, samples: int) -> None:
             image = read_image(path)
             decoded = time.process_time()
             augmentation.augment(image, faces, size, np.random.default_rng(seed))
-            quick = time.process_time()
+            fast = time.process_time()
             slow_augmentation.augment(image, faces, size, np.random.default_rng(seed))
             slow = time.process_time()
             seconds["read + decode"] += decoded - begin
-            seconds["augment"] += quick - decoded
-            seconds["slow augment"] += slow - quick
+            seconds["augment"] += fast - decoded
+            seconds["slow augment"] += slow - fast
             time_stages(image, faces, size, seed, seconds)
     seconds["whole"] = sum(seconds[name] for name in ("read + decode", "augment", "to tensor"))
     seconds["slow whole"] = sum(seconds[name] for name in ("read + decode", "slow augment", "slow to tensor"))
@@ -111,7 +111,7 @@ def print_stages(paths: list[Path], size: int, samples: int) -> None:
 
 
 def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: int, seconds: dict[str, float]) -> None:
-    """Do what augmentation.augment does, and add the seconds of each stage."""
+    """Apply the steps of augmentation.augment, and add up the seconds of each stage."""
     rng = np.random.default_rng(seed)
     last = time.process_time()
 
@@ -146,13 +146,13 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
 
 
 def draw_faces() -> augmentation.Faces:
-    """Three faces, as an image of the TV Face dataset has on average."""
+    """Return three faces, the average of an image of the TV Face dataset."""
     boxes = np.array([[420, 300, 560, 480], [900, 260, 1090, 500], [1400, 420, 1480, 520]], np.float64)
     return augmentation.Faces(boxes, np.full((3, 5, 2), -1.0), np.full(3, -1))
 
 
 def print_loader(label_file: Path, size: int, workers: int, batch_size: int) -> None:
-    """Load at least ten batches for each worker, the first of each worker outside the measurement."""
+    """Time at least ten batches per worker, without the first batch of each worker."""
     dataset = FaceDataset(label_file, size)
     batches = 11 * max(workers, 1)
     keys = [(i // len(dataset), i % len(dataset)) for i in range(batches * batch_size)]
@@ -166,7 +166,7 @@ def print_loader(label_file: Path, size: int, workers: int, batch_size: int) -> 
     warm = max(workers, 1)
     rate = (batches - warm) * batch_size / (batch_times[-1] - batch_times[warm - 1])
     ms = 1e3 * max(workers, 1) / rate
-    print(f"{size:4} {workers:8} {rate:11.1f} {ms:11.2f}", *(f"{n * ms / 1e3:6.1f}" for n in CARDS), flush=True)
+    print(f"{size:4} {workers:8} {rate:11.1f} {ms:11.2f}", *(f"{n * ms / 1e3:6.1f}" for n in GPU_RATES), flush=True)
 
 
 if __name__ == "__main__":

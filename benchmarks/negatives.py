@@ -1,12 +1,12 @@
-"""Measure what images without faces teach: false positives and AP with and without them.
+"""Measure the effect of background images: false positives and AP with and without them.
 
     python benchmarks/negatives.py --dataset ../shared/faces --weights mobilenet0.25_Final.pth --folder negatives_runs
 
-From the images of a dataset in the layout of TV Face, rectangles are cut that touch no face, widened by half its
-size. A detector is trained further from the weights: on train/label.txt alone; with the rectangles of its images as
---negatives, of which nothing is learnt, for as many steps as with them; and with them. On dev and test it gives AP, the
-score of best F1, and how many faces of at least that score are found in a rectangle of these images, in which there
-is none. Further flags go to train.py.
+Background images are cut from the images of a dataset in the layout of TV Face: rectangles that touch no face, enlarged
+by half its size. Training continues from the weights in three runs: on train/label.txt only; with the background images
+of the training set as --negatives that are excluded from the loss, for an equal number of steps; and with them in the
+loss. On dev and test the benchmark reports AP, the score of the best F1, and the false positives of at least that score
+in their background images. Further flags go to train.py.
 """
 
 import argparse
@@ -22,32 +22,32 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from data.annotations import read_annotations
+from data.splits import LABELS
 from models.detector import Detector, Scaling
 from utils.errors import run
 from utils.files import join_inside, make_folder, read_image, write_image
 
 TRIES = 300
 SHORTEST = 96  # pixels
-SIZE = Scaling(640, 1100)  # at which images of half the size of television are detected best
-LABELS = {"train": "label.txt", "val": "tvval_label.txt", "test": "tvtest_label.txt"}
+SIZE = Scaling(640, 1100)  # best for images of half the size of television
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="with train/, val/ and test/")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="of MobileNet0.25, to start from")
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="for what is cut, trained and scored")
-    args, of_training = parser.parse_known_args()
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="for images, weights and results")
+    args, train_flags = parser.parse_known_args()
     make_folder(args.folder)
     for split in LABELS:
-        count = cut_faceless(args.dataset / split, LABELS[split], args.folder / f"faceless_{split}")
-        print(f"{split}: {count} images without faces", flush=True)
-    negatives = ("--negatives", args.folder / "faceless_train")
-    runs = {"without": (), "not learnt": (*negatives, "--faceless_negatives", "0"), "learnt": negatives}
+        count = cut_background(args.dataset / split, LABELS[split], args.folder / f"background_{split}")
+        print(f"{split}: {count} background images", flush=True)
+    negatives = ("--negatives", args.folder / "background_train")
+    runs = {"without": (), "excluded": (*negatives, "--faceless_negatives", "0"), "with": negatives}
     for name, flags in runs.items():
         call(
             *("train.py", "--training_dataset", args.dataset / "train" / LABELS["train"], "--resume_net", args.weights),
-            *("--save_folder", args.folder / name, "--tensorboard", "false", *flags, *of_training),
+            *("--save_folder", args.folder / name, "--tensorboard", "false", *flags, *train_flags),
         )
         for split in ("val", "test"):
             print(f"{name:10} {split:5} {score(args, name, split)}", flush=True)
@@ -57,8 +57,8 @@ def call(*command: str | Path) -> None:
     subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
-def cut_faceless(split: Path, label: str, folder: Path) -> int:
-    """Write the largest of some random rectangles without faces of each image, and return their number."""
+def cut_background(split: Path, label: str, folder: Path) -> int:
+    """Write a background image for each image, the largest of some random rectangles, and return their number."""
     rng = np.random.default_rng(0)
     count = 0
     for annotation in read_annotations(split / label):
@@ -75,7 +75,7 @@ def cut_faceless(split: Path, label: str, folder: Path) -> int:
         if areas[best]:
             rows = slice(int(top[best, 0]), int(bottom[best, 0]))
             columns = slice(int(left[best, 0]), int(right[best, 0]))
-            factor = SIZE.factor(height, width)  # as large as the whole image is shown to the detector
+            factor = SIZE.factor(height, width)  # the scale at which the detector sees the whole image
             part = cv2.resize(image[rows, columns], None, fx=factor, fy=factor)
             write_image(folder / Path(annotation.name).with_suffix(".png").name, part)
             count += 1
@@ -97,10 +97,12 @@ def score(args: argparse.Namespace, name: str, split: str) -> str:
     scores = result["models"][texts.name]["subsets"]["all"]
     threshold = scores["best_f1"]["score"]
     detector = Detector.load(weights, "mobile0.25", "cpu", confidence_threshold=threshold)
-    found = [len(detector(read_image(path)).scores) for path in sorted((args.folder / f"faceless_{split}").iterdir())]
+    counts = [
+        len(detector(read_image(path)).scores) for path in sorted((args.folder / f"background_{split}").iterdir())
+    ]
     return (
-        f"AP {100 * scores['ap']:.2f} %, best F1 at {threshold:.3f}, {sum(found)} false positives in {len(found)}"
-        f" images without faces ({sum(found) / len(found):.3f} each)"
+        f"AP {100 * scores['ap']:.2f} %, best F1 at {threshold:.3f}, {sum(counts)} false positives in {len(counts)}"
+        f" background images ({sum(counts) / len(counts):.3f} each)"
     )
 
 

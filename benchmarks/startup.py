@@ -2,10 +2,10 @@
 
     python benchmarks/startup.py --pictures 1000000 --workers 8
 
-A label file with three faces an image is drawn, whose names are those of a thousand small images again and again. It
-is parsed, in rows a second and beside counting its lines, and so are the same faces with fractions and as WIDER FACE's
-text; a FaceDataset is built, which looks for each image; workers
-begin. What a worker has to itself and what it shares is what Linux says in /proc/PID/smaps_rollup.
+The label file has three faces per image and repeats the names of a thousand small images. Timed are: counting its
+lines, parsing it, parsing the same faces with fractions and as WIDER FACE's text, building a FaceDataset, which checks
+that each image exists, and the first batches of the workers. The private and shared memory of the processes is from
+/proc/PID/smaps_rollup of Linux.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1_000_000, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--workers", type=int, default=8, metavar="N", help="(default: %(default)s)")
     args = parser.parse_args()
-    warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores are asked for
+    warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores
     with tempfile.TemporaryDirectory() as folder:
         label = draw_dataset(Path(folder), args.pictures)
         rows = FACES * args.pictures
@@ -55,7 +55,7 @@ def main() -> None:
             print(f"parsing {words}: {seconds:.2f} s, {rows / seconds / 1e6:.2f} million rows/s")
         begun = time.perf_counter()
         dataset = FaceDataset(label, 64)
-        print(f"dataset, with a look for each image: {time.perf_counter() - begun:.2f} s")
+        print(f"dataset, with a check of each image: {time.perf_counter() - begun:.2f} s")
         begun = time.perf_counter()
         dataset.fingerprint()
         print(f"fingerprint: {time.perf_counter() - begun:.2f} s")
@@ -94,14 +94,14 @@ def draw_dataset(folder: Path, images: int) -> Path:
 
 
 def memory(process: int) -> str:
-    """Return what a process has for itself and what it shares, as text."""
+    """Return the private and shared memory of a process, as text."""
     try:
         text = Path(f"/proc/{process}/smaps_rollup").read_text()
     except OSError:
-        return "not known on this system"
+        return "unknown on this system"
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
     own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-    return f"{own / 1000:.0f} MB its own, {(kilobytes['Rss'] - own) / 1000:.0f} MB shared"
+    return f"{own / 1000:.0f} MB private, {(kilobytes['Rss'] - own) / 1000:.0f} MB shared"
 
 
 if __name__ == "__main__":

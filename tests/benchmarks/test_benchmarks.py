@@ -1,4 +1,4 @@
-"""The benchmarks run: what they measure is for people to look at."""
+"""The benchmarks run; no assertion is about times."""
 
 import cv2
 import pytest
@@ -17,7 +17,7 @@ def test_training_is_timed_beside_its_bare_network(script, dataset):
 
 
 def test_samples_are_timed_by_stage_and_by_workers(script, dataset, monkeypatch):
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # which the other tests would keep
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # it would last for the other tests
     monkeypatch.setattr(cv2, "setNumThreads", lambda _: None)
     images = ("--pictures", dataset.parent / "images", "--limit", 1, "--samples", 1, "--sizes", 64)
     loader = ("--training_dataset", dataset, "--workers", 0, 1, "--batch_size", 2)
@@ -43,7 +43,7 @@ def test_detection_is_timed_beside_its_bare_network_and_the_usual_code(script):
         assert len(usual.split()) == 2
 
 
-def test_the_start_on_a_label_file_is_timed(script):
+def test_the_start_of_a_training_is_timed(script):
     outcome = script("benchmarks/startup.py", "--pictures", 50, "--workers", 1)
     assert outcome.status == 0, outcome.err
     names = [line.split(":")[0].split(",")[0] for line in outcome.out.splitlines()]
