@@ -52,7 +52,7 @@ def test_a_rotation_in_the_header_is_not_applied(tmp_path, suffix):
     assert image_size(path) == read_image(path).shape[:2] == (20, 30)
 
 
-def test_the_header_is_enough_even_of_a_huge_image(tmp_path):
+def test_the_size_needs_the_header_only(tmp_path):
     path = tmp_path / "a.png"
     Image.new("1", (20_000, 10_000)).save(path)
     path.write_bytes(path.read_bytes()[:60])
@@ -63,7 +63,7 @@ def test_the_header_is_enough_even_of_a_huge_image(tmp_path):
     "content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0\xff\xff\xff\xff", b"GIF89a"]
 )
 @pytest.mark.filterwarnings("error")
-def test_what_is_no_image_is_named(tmp_path, content):
+def test_an_invalid_image_is_named(tmp_path, content):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.jpg: is not an image"):

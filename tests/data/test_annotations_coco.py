@@ -1,4 +1,4 @@
-"""COCO JSON: what is read of it, and what is said of a record that is wrong."""
+"""Reading COCO JSON, and the errors of a malformed record."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ SAMPLE = {
     "annotations": [
         {"id": 1, "image_id": "x9", "category_id": 2, "bbox": [1, 2, 3.5, 4], "iscrowd": 1},
         {"id": 2, "image_id": 7, "category_id": 2, "bbox": [10, 20, 30, 40], "iscrowd": 0},
-        {"id": 3, "image_id": 7, "category_id": 1, "bbox": "no face, so nobody looks"},
+        {"id": 3, "image_id": 7, "category_id": 1, "bbox": "not read, since it is no face"},
         {"id": 4, "image_id": 7, "category_id": 2, "bbox": [5, 6, 0, 8], "ignore": 1},
     ],
     "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "Face"}],
@@ -33,7 +33,7 @@ def read(tmp_path, content: object, category: str | None = None) -> list[Annotat
 
 
 def changed(*where, value=None) -> dict:
-    """The sample with the value at a path of keys replaced, or removed where it is None."""
+    """Return the sample with the value at a path of keys replaced, or removed where it is None."""
     content = copy.deepcopy(SAMPLE)
     *parents, last = where
     place = content
@@ -46,7 +46,7 @@ def changed(*where, value=None) -> dict:
     return content
 
 
-def test_names_sizes_ids_and_boxes(tmp_path):
+def test_names_sizes_ids_and_boxes_are_read(tmp_path):
     first, second, third = read(tmp_path, SAMPLE)
     assert [first.name, second.name, third.name] == ["a/1.jpg", "b/2.jpg", "3.jpg"]
     assert [first.identity, second.identity, third.identity] == [7, "x9", 3]
@@ -56,14 +56,14 @@ def test_names_sizes_ids_and_boxes(tmp_path):
     assert third.boxes.shape == (0, 4) and third.landmarks.shape == (0, 5, 2)
 
 
-def test_crowds_and_ignored_faces(tmp_path):
+def test_crowds_and_ignored_faces_are_read(tmp_path):
     first, second, third = read(tmp_path, SAMPLE)
     assert first.attributes["crowd"].tolist() == [0, 0] and second.attributes["crowd"].tolist() == [1]
     assert first.attributes["ignore"].tolist() == [0, 1]
     assert [first.ignored.tolist(), second.ignored.tolist(), third.ignored.tolist()] == [[False, True], [True], []]
 
 
-def test_attributes_of_every_face_and_of_some(tmp_path):
+def test_attributes_of_all_and_of_some_faces_are_read(tmp_path):
     content = changed("annotations", 2)
     own = [
         {"occluded": True, "pose": "left", "age": 20, "mixed": "old", "parts": [1]},
@@ -93,7 +93,7 @@ def test_five_keypoints_are_landmarks(tmp_path):
     assert not second.landmark_mask.any()
 
 
-def test_which_class_is_the_face(tmp_path):
+def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
     assert sum(len(a.boxes) for a in read(tmp_path, SAMPLE, category="face")) == 3
     one = changed("categories", value=[{"id": 1, "name": "head"}, {"id": 2, "name": "head"}])
     one["annotations"][2]["bbox"] = [1, 1, 1, 1]
@@ -141,7 +141,7 @@ def test_which_class_is_the_face(tmp_path):
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_a_wrong_record_is_named(tmp_path, content, expected):
+def test_a_malformed_record_is_named(tmp_path, content, expected):
     with pytest.raises(UserError) as error:
         read(tmp_path, content)
     assert str(error.value).startswith(f"{tmp_path / 'truth.json'}: ")
@@ -149,7 +149,7 @@ def test_a_wrong_record_is_named(tmp_path, content, expected):
     assert len(str(error.value)) < 300 and "\n" not in str(error.value)
 
 
-def test_json_that_does_not_parse_is_named_with_its_line(tmp_path):
+def test_invalid_json_is_named_with_its_line(tmp_path):
     with pytest.raises(UserError, match=r"truth\.json:2: is not JSON"):
         read(tmp_path, '{"images": [],\n"annotations": [')
 
@@ -159,15 +159,15 @@ side = st.floats(0, 1e4) | st.integers(0, 10_000)
 
 
 @given(st.lists(st.lists(st.tuples(number, number, side, side), max_size=4), max_size=5), st.randoms())
-def test_boxes_come_back(tmp_path_factory, pictures, random):
+def test_boxes_are_read_as_written(tmp_path_factory, faces_by_image, random):
     annotations = [
         {"image_id": i, "category_id": 1, "bbox": face, "attributes": {"order": j}}
-        for i, faces in enumerate(pictures)
+        for i, faces in enumerate(faces_by_image)
         for j, face in enumerate(faces)
     ]
     random.shuffle(annotations)
-    images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(len(pictures))]
+    images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(len(faces_by_image))]
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "face"}]}
-    for annotation, faces in zip(read(tmp_path_factory.mktemp("coco"), content), pictures, strict=True):
+    for annotation, faces in zip(read(tmp_path_factory.mktemp("coco"), content), faces_by_image, strict=True):
         order = annotation.attributes["order"].argsort() if len(faces) else []
         assert annotation.boxes[order].tolist() == [[x, y, x + w, y + h] for x, y, w, h in faces]

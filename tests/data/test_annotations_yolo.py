@@ -1,4 +1,4 @@
-"""YOLO labels: what is read of them and their images, and what is said of a bad row."""
+"""Reading YOLO labels, and the errors of a malformed row."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
+from tests.helpers.annotations import write_files
 from utils.errors import UserError
 
 
 def make(root, labels: dict[str, str], images: dict[str, tuple[int, int]]):
     """Write label files and black images of (height, width)."""
-    for name, text in labels.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    write_files(root, labels)
     for name, size in images.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         assert cv2.imwrite(str(root / name), np.zeros((*size, 3), np.uint8))
@@ -32,7 +31,7 @@ def one(tmp_path):
     return call
 
 
-def test_the_folder_of_a_whole_dataset_is_read_too(tmp_path):
+def test_the_folder_of_a_whole_dataset_is_read(tmp_path):
     labels = {"labels/val/a.txt": "0 0.5 0.5 0.25 0.5\n", "classes.txt": "face\n"}
     make(tmp_path, labels, {"images/val/a.jpg": (100, 200)})
     for images in (None, tmp_path / "images"):
@@ -40,7 +39,7 @@ def test_the_folder_of_a_whole_dataset_is_read_too(tmp_path):
         assert (annotation.name, annotation.boxes.tolist()) == ("val/a.jpg", [[75, 25, 125, 75]])
 
 
-def test_parts_of_the_image_become_pixels(tmp_path):
+def test_fractions_of_the_image_become_pixels(tmp_path):
     labels = {
         "labels/val/a.txt": "0 0.5 0.5 0.25 0.5\n\n0 0.1 0.2 0 0.1\n",
         "labels/val/b.txt": "",
@@ -71,7 +70,7 @@ def test_parts_of_the_image_become_pixels(tmp_path):
         ("set", "set"),
     ],
 )
-def test_usual_places_of_the_images(tmp_path, monkeypatch, labels, images):
+def test_images_are_found_in_the_usual_places(tmp_path, monkeypatch, labels, images):
     make(tmp_path, {f"{labels}/a.txt": "0 0.5 0.5 1 1\n"}, {f"{images}/a.png": (10, 20)})
     expected = [[0, 0, 20, 10]]
     assert read_annotations(tmp_path / labels)[0].boxes.tolist() == expected
@@ -79,14 +78,14 @@ def test_usual_places_of_the_images(tmp_path, monkeypatch, labels, images):
     assert read_annotations(".")[0].boxes.tolist() == expected
 
 
-def test_another_place_of_the_images(tmp_path):
+def test_images_in_another_place_are_named(tmp_path):
     make(tmp_path, {"labels/a.txt": "0 0.5 0.5 1 1\n"}, {"images/a.png": (10, 20), "elsewhere/a.png": (30, 40)})
     assert read_annotations(tmp_path / "labels", images=tmp_path / "elsewhere")[0].boxes.tolist() == [[0, 0, 40, 30]]
     with pytest.raises(UserError, match=r"nowhere: no such folder of images; name it with --images"):
         read_annotations(tmp_path / "labels", images=tmp_path / "nowhere")
 
 
-def test_five_landmarks(one):
+def test_five_landmarks_are_read(one):
     points = "0.1 0.2 2 0.3 0.2 2 0.2 0.3 1 0.1 0.4 2 0.3 0.4 2"
     hidden = "0.1 0.2 2 0 0 0 0.2 0.3 1 0.1 0.4 2 0.3 0.4 2"
     annotation = one(f"0 0.5 0.5 0.25 0.5 {points}\n0 0.5 0.5 0.25 0.5 {hidden}\n0 0.5 0.5 0.25 0.5\n")
@@ -95,7 +94,7 @@ def test_five_landmarks(one):
     assert annotation.landmarks[1, 1].tolist() == [-1, -1]
 
 
-def test_which_class_is_the_face(tmp_path, one):
+def test_the_face_is_the_only_class_or_the_named_one(tmp_path, one):
     rows = "0 0.5 0.5 1 1\n1 0.5 0.5 0.5 0.5\n1 0.25 0.25 0.5 0.5\n"
     with pytest.raises(UserError, match=r"labels: has the classes 0, 1; name that of the faces .*--category"):
         one(rows)
@@ -111,7 +110,7 @@ def test_which_class_is_the_face(tmp_path, one):
         one("2 0.5 0.5 1 1\n")
 
 
-def test_rounding_beyond_the_edge_is_no_mistake(one):
+def test_rounding_beyond_the_edge_is_accepted(one):
     assert one("0 1.0005 0.5 0.1 1.001\n").boxes == pytest.approx(np.array([[190.1, -0.05, 210.1, 100.05]]))
 
 
@@ -132,7 +131,7 @@ def test_rounding_beyond_the_edge_is_no_mistake(one):
         ("0 0.5 -0.1 0.1 0.1", "expected parts of the image, from 0 to 1"),
     ],
 )
-def test_a_bad_row_is_named_with_its_line(tmp_path, one, row, expected):
+def test_a_malformed_row_is_named_with_its_line(tmp_path, one, row, expected):
     with pytest.raises(UserError) as error:
         one(f"0 0.5 0.5 0.1 0.1\n\n{row}\n")
     assert str(error.value).startswith(f"{tmp_path / 'labels' / 'a.txt'}:3: found {row.strip()[:80]!r}; ")
@@ -150,7 +149,7 @@ def test_a_bad_row_is_named_with_its_line(tmp_path, one, row, expected):
         ("labels/val", "labels/val"),
     ],
 )
-def test_the_names_of_the_classes_are_beside_the_labels_or_above_them(tmp_path, place, named):
+def test_classes_txt_is_found_beside_the_labels_or_above_them(tmp_path, place, named):
     images = {"images/val/a.png": (10, 20)}
     root = make(tmp_path / "labels" / "set", {"labels/val/a.txt": "1 0.5 0.5 1 1\n"}, images)
     (tmp_path / "labels" / "classes.txt").write_text("no names of this set")
@@ -160,13 +159,13 @@ def test_the_names_of_the_classes_are_beside_the_labels_or_above_them(tmp_path, 
     assert len(read_annotations(root / named)[0].boxes) == 0
 
 
-def test_a_label_file_without_a_image_is_named(tmp_path):
+def test_a_label_file_without_an_image_is_named(tmp_path):
     make(tmp_path, {"labels/sub/a.txt": "0 0.5 0.5 1 1\n"}, {"images/a.png": (9, 9)})
     with pytest.raises(UserError, match=r"sub/a\.txt: found no image 'sub/a' below .*images; .*--images"):
         read_annotations(tmp_path / "labels")
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_an_invalid_image_is_named(tmp_path):
     make(tmp_path, {"labels/a.txt": "0 0.5 0.5 1 1\n", "images/a.jpg": "not an image"}, {})
     with pytest.raises(UserError, match=r"images/a\.jpg: is not an image"):
         read_annotations(tmp_path / "labels")
@@ -185,7 +184,7 @@ faces_of_a_image = st.lists(st.tuples(coordinate, coordinate, coordinate, coordi
 
 
 @given(st.lists(st.tuples(st.integers(60, 90), st.integers(60, 90), faces_of_a_image), min_size=1, max_size=3))
-def test_boxes_come_back_but_for_rounding(tmp_path_factory, images):
+def test_boxes_are_read_as_written_but_for_rounding(tmp_path_factory, images):
     labels, boxes = {}, []
     for i, (height, width, faces) in enumerate(images):
         boxes.append([(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in faces])

@@ -1,4 +1,4 @@
-"""Label files of the usual kind are read without a loop, to the same records, and large ones take little memory."""
+"""The fast readers return the same records as the readers line by line, and take little memory."""
 
 import tracemalloc
 from pathlib import Path
@@ -46,12 +46,12 @@ def assert_equal(found, expected) -> None:
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=label_files())
-def test_usual_files_are_read_at_once_to_what_is_read_line_by_line(tmp_path_factory, monkeypatch, content):
-    monkeypatch.setattr(fast_text, "_BLOCK", 64)  # bytes, so that files of a few rows are cut up, too
+def test_usual_labels_are_read_fast_and_equal_those_read_line_by_line(tmp_path_factory, monkeypatch, content):
+    monkeypatch.setattr(fast_text, "_BLOCK", 64)  # bytes, so that files of a few rows have several blocks
     path = tmp_path_factory.getbasetemp() / "label.txt"
     path.write_bytes(content)
     expected, found = read_label_by_line(path), read_label_fast(path, content)
-    if found is None:  # a line begins with a letter that Python takes for a blank
+    if found is None:  # a line begins with a letter that Python strips as a blank
         assert any(line[:1].isspace() for line in content.decode("utf-8-sig").split("\n") if line.strip())
     else:
         assert_equal(found, expected)
@@ -94,7 +94,7 @@ def test_unusual_files_are_read_line_by_line(tmp_path, text):
     assert first.name == "a.jpg" and first.boxes[0].tolist() == [1, 2, 4, 6]
 
 
-def test_names_are_packed_and_come_back():
+def test_names_are_packed_and_unpacked():
     names = ["a.jpg", "日本/語.png", "with blank.jpg", "\udce9.jpg", "back\\slash.jpg", "/root.jpg"]
     packed = Names.pack(names)
     assert list(packed) == [*names[:4], "back/slash.jpg", "root.jpg"]
@@ -113,7 +113,7 @@ def test_a_large_label_file_takes_little_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert annotations[count - 1].name == f"programme/{count - 1:08}.jpg" and len(annotations[7].boxes) == 3
-    assert held < 300 * count  # the text, three boxes and where the name lies; an array object alone takes 112
+    assert held < 300 * count  # the text, three boxes and the place of the name; an array object alone takes 112
     assert peak < 1200 * count
 
 
@@ -123,7 +123,7 @@ ODD = st.sampled_from(BLANKS + PARTS)
 
 
 def outcome(reader, *arguments) -> list | str:
-    """Return the records that a reader makes, as lists, or the words of its refusal."""
+    """Return the records of a reader as lists, or its error message."""
     try:
         found = reader(*arguments)
     except UserError as error:
@@ -145,7 +145,7 @@ def outcome(reader, *arguments) -> list | str:
 @given(parts=st.lists(ODD, max_size=25), start=st.sampled_from(["", "# a.jpg\n", "# a.jpg\r10 10 30 30\n"]))
 @example(parts=["#", "\x85"], start="")
 @example(parts=["20 20 30 30 ", "99999999999999999999 " * 15, "1"], start="# a.jpg\n")
-def test_odd_letters_mean_the_same_to_both_readers(tmp_path_factory, parts, start):
+def test_both_readers_of_labels_agree_on_unusual_characters(tmp_path_factory, parts, start):
     path = tmp_path_factory.getbasetemp() / "odd.txt"
     path.write_bytes((start + "".join(parts)).encode())
     expected = outcome(read_label_by_line, path)
@@ -176,8 +176,8 @@ ODD_LINES = (
 
 
 @st.composite
-def counted_texts(draw) -> str:
-    """Images with their rows, most of them as counted, and between them lines of all kinds."""
+def wider_texts(draw) -> str:
+    """Draw images with rows, mostly as many as counted, with other lines between them."""
     columns, separator = draw(st.sampled_from([(10, " "), (8, ", ")]))
     lines = []
     for _ in range(draw(st.integers(1, 4))):
@@ -195,14 +195,14 @@ def counted_texts(draw) -> str:
 
 
 @settings(deadline=None, max_examples=300)
-@given(text=counted_texts(), attributes=st.sampled_from([WIDER_ATTRIBUTES, LABORO_ATTRIBUTES]))
-def test_counted_texts_mean_the_same_to_both_readers(tmp_path_factory, text, attributes):
-    path = tmp_path_factory.getbasetemp() / "counted.txt"
+@given(text=wider_texts(), attributes=st.sampled_from([WIDER_ATTRIBUTES, LABORO_ATTRIBUTES]))
+def test_both_readers_of_wider_text_agree(tmp_path_factory, text, attributes):
+    path = tmp_path_factory.getbasetemp() / "wider.txt"
     path.write_bytes(text.encode())
     assert outcome(read_wider_text, path, attributes) == outcome(read_wider_text_by_line, path, attributes)
 
 
-def test_usual_counted_texts_are_read_at_once(tmp_path):
+def test_usual_wider_text_is_read_fast(tmp_path):
     text = "a.jpg\n1\n1 2 3 4 0 0 0 0 1 0 \nb.jpg\n0\n0 0 0 0 0 0 0 0 0 0 \nc.jpg\n0\nd.jpg\n1\n5 6 7 8.5 2 0 0 0 1 0\n"
     found = read_wider_text_fast(tmp_path / "a.txt", text.encode(), WIDER_ATTRIBUTES)
     (tmp_path / "a.txt").write_text(text)
@@ -210,7 +210,7 @@ def test_usual_counted_texts_are_read_at_once(tmp_path):
     assert found[3].attributes["blur"].tolist() == [2] and found.places.faces[1].endswith("a.txt:11")
 
 
-def test_lone_carriage_returns_end_lines_as_in_old_mac_files(tmp_path):
+def test_lone_carriage_returns_end_lines(tmp_path):
     content = "# a.jpg\r10 10 30 30\r# b.jpg\r20 20 30 30\r"
     (tmp_path / "label.txt").write_bytes(content.encode())
     assert [one.name for one in read_annotations(tmp_path / "label.txt")] == ["a.jpg", "b.jpg"]

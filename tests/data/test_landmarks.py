@@ -1,4 +1,4 @@
-"""Annotated landmarks from the label file to the loss, through augmentation and training, to what is drawn."""
+"""Landmarks from the label file through augmentation, loss and training to the drawn detections."""
 
 import csv
 from pathlib import Path
@@ -18,12 +18,12 @@ from tests.helpers.detections import lines
 from utils.box_utils import point_form
 from utils.drawing import LANDMARK_COLORS, draw_boxes, draw_detections
 
-# In parts of a face: left and right eye, nose, corners of the mouth; not the mirror image of itself.
+# As fractions of a face: left and right eye, nose, corners of the mouth; not symmetric.
 PLACES = np.array([[0.3, 0.35], [0.72, 0.37], [0.55, 0.58], [0.36, 0.78], [0.68, 0.8]])
 
 
 def landmarks_of(boxes) -> np.ndarray:
-    """Return (N, 5, 2), where the drawn faces x y w h have their landmarks."""
+    """Return (N, 5, 2) landmarks of drawn faces x y w h."""
     boxes = np.array(boxes, float).reshape(-1, 4)
     return boxes[:, None, :2] + PLACES * boxes[:, None, 2:]
 
@@ -40,7 +40,7 @@ def draw_faces(size: tuple[int, int], boxes, seed: int) -> np.ndarray:
 
 
 def write_dataset(folder: Path, images: list[tuple[list, list]], size: tuple[int, int]) -> Path:
-    """Write images of faces x y w h, those that are annotated with landmarks and those that are not."""
+    """Write images of faces x y w h: (faces annotated with landmarks, faces annotated without) for each image."""
     (folder / "images").mkdir(parents=True)
     rows = []
     for number, (annotated, others) in enumerate(images):
@@ -67,8 +67,8 @@ def mixed(tmp_path) -> FaceDataset:
     return FaceDataset(write_dataset(tmp_path / "mixed", MIXED, (160, 240)), 128)
 
 
-def test_the_landmark_loss_is_that_of_the_faces_with_landmarks_alone(mixed):
-    """Against the coding in the design's words, a positive prior and a coordinate at a time."""
+def test_the_landmark_loss_has_only_faces_with_landmarks(mixed):
+    """The reference computes one positive prior and one coordinate at a time."""
     priors = PriorBox(cfg_mnet, (128, 128)).forward()
     generator = torch.Generator().manual_seed(0)
     predictions = [torch.randn(4, len(priors), n, generator=generator).requires_grad_() for n in (4, 2, 10)]
@@ -77,45 +77,45 @@ def test_the_landmark_loss_is_that_of_the_faces_with_landmarks_alone(mixed):
     loss = MultiBoxLoss()(tuple(predictions), priors, targets)[2]
     loss.backward()
 
-    total, learnt = 0.0, set()
+    total, supervised = 0.0, set()
     for image, target in enumerate(targets):
         positives, faces = match(target[:, :4], point_form(priors).T, 0.35)
         for prior, face in zip(positives.tolist(), faces.tolist(), strict=True):
             if target[face, 14] != 1:
                 continue
-            learnt.add((image, prior))
+            supervised.add((image, prior))
             center, size = priors[prior, :2].numpy(), priors[prior, 2:].numpy()
             for k in range(10):
                 wanted = (float(target[face, 4 + k]) - center[k % 2]) / (0.1 * size[k % 2])
                 distance = abs(predictions[2][image, prior, k].item() - wanted)
                 total += distance**2 / 2 if distance < 1 else distance - 0.5
-    assert loss.item() == pytest.approx(total / len(learnt), rel=1e-4)
+    assert loss.item() == pytest.approx(total / len(supervised), rel=1e-4)
     moved = {tuple(place) for place in predictions[2].grad.ne(0).any(dim=2).nonzero().tolist()}
-    assert moved == learnt and {image for image, _ in learnt} == {0, 1}
+    assert moved == supervised and {image for image, _ in supervised} == {0, 1}
 
 
-def test_landmarks_stay_on_what_they_mark_whatever_the_augmentation(mixed, monkeypatch):
+def test_augmentation_keeps_landmarks_on_their_pixels(mixed, monkeypatch):
     monkeypatch.setattr("data.augmentation.change_colors", lambda image, change: image)
     colors = np.array([*LANDMARK_COLORS, (150, 180, 220)], float)
-    counts = {"mirrored": 0, "whole": 0, "cut": 0}
+    counts = {"flipped": 0, "whole": 0, "cut": 0}
     for epoch in range(60):
         for index in (0, 1):
             image, target, _ = mixed[(epoch, index)]
             image = image.permute(1, 2, 0).numpy().astype(float)
             top = image[0, :, 0]
-            mirrored = np.median(top[:40]) > np.median(top[-40:])  # the images grow lighter to the right
-            counts["mirrored"] += mirrored
+            flipped = np.median(top[:40]) > np.median(top[-40:])  # the images grow lighter to the right
+            counts["flipped"] += flipped
             for row in target[target[:, 14] == 1].numpy():
                 points = row[4:14].reshape(5, 2) * 128
                 (left_eye, right_eye, _, left_mouth, right_mouth) = points
                 assert left_eye[0] <= right_eye[0] and left_mouth[0] <= right_mouth[0]
-                inside = ((points > 2) & (points < 126)).all(axis=1)  # a crop may cut others off
+                inside = ((points > 2) & (points < 126)).all(axis=1)  # a crop may cut landmarks off
                 counts["whole" if inside.all() else "cut"] += 1
                 for i in inside.nonzero()[0]:
                     x, y = points[i].astype(int)
                     nearest = np.abs(colors - image[y, x]).sum(axis=1).argmin()
-                    assert nearest == (FLIPPED_LANDMARKS[i] if mirrored else i), (epoch, index, i)
-    assert 30 < counts["mirrored"] < 90 and counts["whole"] > 60 and counts["cut"] > 0, counts
+                    assert nearest == (FLIPPED_LANDMARKS[i] if flipped else i), (epoch, index, i)
+    assert 30 < counts["flipped"] < 90 and counts["whole"] > 60 and counts["cut"] > 0, counts
 
 
 def random_faces(count: int, rng: np.random.Generator) -> list[tuple]:
@@ -129,10 +129,10 @@ def random_faces(count: int, rng: np.random.Generator) -> list[tuple]:
     return images
 
 
-def test_training_on_a_mixed_dataset_teaches_the_network_where_landmarks_are(script, tmp_path):
+def test_training_on_a_mixed_dataset_fits_landmarks(script, tmp_path):
     rng = np.random.default_rng(0)
     label = write_dataset(tmp_path / "train", random_faces(36, rng), (96, 96))
-    shown = [pair for pair in random_faces(12, rng) if pair[0]]  # faces that it has not seen
+    shown = [pair for pair in random_faces(12, rng) if pair[0]]  # not in the training set
     write_dataset(tmp_path / "shown", shown, (96, 96))
     weights = tmp_path / "weights"
     outcome = script("train.py", "--training_dataset", label, "--save_folder", weights, "--no_pretrain", "--device",
@@ -154,7 +154,7 @@ def test_training_on_a_mixed_dataset_teaches_the_network_where_landmarks_are(scr
         wanted, w = landmarks_of(annotated)[0], annotated[0][2]
         errors.append(np.linalg.norm(face["landmarks"] - wanted, axis=1).mean() / w)
         guesses.append(np.linalg.norm(wanted.mean(axis=0) - wanted, axis=1).mean() / w)
-    # A network that puts all five in their middle, having learnt the face's place alone, is as far off as the guesses.
+    # The guesses put all five landmarks in their mean, as a network that fits boxes only could do.
     assert np.mean(errors) < 0.5 * np.mean(guesses)
 
 
