@@ -1,4 +1,4 @@
-"""What becomes of an exception at the top of a script."""
+"""The exit status and message of an exception in a script."""
 
 import pytest
 
@@ -14,31 +14,31 @@ def outcome_of(error: BaseException, capsys) -> tuple[int, str]:
     return stop.value.code, capsys.readouterr().err
 
 
-def test_a_user_error_is_its_message_and_status_2(capsys):
+def test_a_user_error_exits_with_its_message_and_status_2(capsys):
     assert outcome_of(UserError("a.txt:3: found x"), capsys) == (2, "error: a.txt:3: found x\n")
 
 
-def test_a_user_error_of_a_worker_loses_the_workers_traceback(capsys):
+def test_a_user_error_in_a_worker_is_shown_without_traceback(capsys):
     message = "Caught UserError in DataLoader worker process 0.\nTraceback:\n  ...\nutils.errors.UserError: a.jpg: bad"
     assert outcome_of(UserError(message), capsys) == (2, "error: a.jpg: bad\n")
 
 
-def test_a_file_that_the_system_refuses_is_named(capsys):
+def test_an_os_error_names_its_file(capsys):
     assert outcome_of(PermissionError(13, "Permission denied", "a.txt"), capsys) == (
         2,
         "error: a.txt: Permission denied\n",
     )
 
 
-def test_ctrl_c_is_status_130(capsys):
+def test_ctrl_c_exits_with_status_130(capsys):
     assert outcome_of(KeyboardInterrupt(), capsys) == (130, "interrupted\n")
 
 
-def test_a_message_of_several_lines_becomes_one(capsys):
+def test_a_message_of_several_lines_is_joined(capsys):
     assert outcome_of(UserError("a\nb.txt: found x"), capsys) == (2, "error: a b.txt: found x\n")
 
 
-@pytest.mark.parametrize("error", [ValueError("a defect"), OSError(5, "of no file")])
-def test_a_defect_keeps_its_traceback(error):
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError(5, "of no file")])
+def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         run(lambda: (_ for _ in ()).throw(error))
