@@ -90,7 +90,7 @@ class FaceDataset(Dataset):
             )
 
     def _check_negatives(self) -> None:
-        """Raise UserError where the extra background images are none, or one of them has faces in the labels.
+        """Raise UserError if there are no extra background images, or one has faces in the labels.
 
         Files are compared, not names, since two paths may be links to one file.
         """
@@ -178,7 +178,7 @@ class FaceDataset(Dataset):
 
 
 def _existing_file(path: Path) -> Path:
-    """Return the path of a label file; raise UserError where there is none."""
+    """Return the path of a label file; raise UserError if it is not a file."""
     if path.is_dir():
         found = [folder / "label.txt" for folder in (path, path.parent)]
         likely = next((file for file in found if file.is_file()), "for example train/label.txt")

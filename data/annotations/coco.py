@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,25 @@ OF_FILES = {"images", "annotations", "categories"}
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
+class _Image(NamedTuple):
+    """A record of `images`: its name for error messages, what is read of it, and the record itself."""
+
+    where: str
+    name: str
+    size: tuple[int, int] | None
+    record: dict
+
+
+class _Face(NamedTuple):
+    """A record of `annotations` that is a face; as _Image."""
+
+    where: str
+    box: list[float]
+    landmarks: np.ndarray
+    attributes: dict[str, float | str]
+    record: dict
+
+
 def read_coco(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read the faces of a COCO ground truth; an image without annotations has none.
 
@@ -49,54 +69,68 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
     for where, record in _records(path, content, "categories", "category"):
         classes[_id(where, record, "id")] = _text(where, record, "name")
     chosen = face_category(path, classes.values(), category)
+    images = _read_images(path, content, problems)
+    by_image, others = _read_faces(path, content, classes, chosen, images, problems)
 
-    names, sizes, places, images, faces = [], [], [], [], {}
+    faces = [face for group in by_image.values() for face in group]
+    defaults = dict.fromkeys(FLAGS.values(), 0.0)
+    columns, without_column = attribute_columns([face.attributes for face in faces], defaults)
+    return make_annotations(
+        [image.name for image in images.values()],
+        [len(group) for group in by_image.values()],
+        [face.box for face in faces],
+        np.array([face.landmarks for face in faces]).reshape(-1, 5, 2),
+        columns,
+        sizes=[image.size for image in images.values()],
+        identities=list(images),
+        places=Places([image.where for image in images.values()], [face.where for face in faces]),
+        unread=[
+            *_unread_words([face.record for face in faces], [image.record for image in images.values()], content),
+            *count_each(
+                (without_column, "attribute", "{} that few faces have"), (others, "object", "{} of other classes")
+            ),
+        ],
+    )
+
+
+def _read_images(path: Path, content: dict, problems: list[Problem] | None) -> dict[int | str, _Image]:
+    """Return id -> image."""
+    images = {}
     for where, record in _records(path, content, "images", "image"):
         try:
             identity, name = _id(where, record, "id"), _text(where, record, "file_name")
-            if identity in faces:
+            if identity in images:
                 raise UserError(f"{where}: is there twice; expected an id of its own for each image")
         except UserError as error:
             skip_or_raise(error, problems)
             continue
-        faces[identity] = []
-        names.append(name)
-        sizes.append(_size(record))
-        places.append(where)
-        images.append(record)
+        images[identity] = _Image(where, name, _size(record), record)
+    return images
 
-    others = 0
-    numbers = {identity: number for number, identity in enumerate(faces)}
+
+def _read_faces(
+    path: Path,
+    content: dict,
+    classes: dict[int | str, str],
+    chosen: str | None,
+    images: dict[int | str, _Image],
+    problems: list[Problem] | None,
+) -> tuple[dict[int | str, list[_Face]], int]:
+    """Return id of an image -> its faces, the objects of the chosen class, and the number of other objects."""
+    faces, others = {identity: [] for identity in images}, 0
+    indices = {identity: index for index, identity in enumerate(images)}
     for where, record in _records(path, content, "annotations", "annotation"):
         image = None
         try:
-            image = _id(where, record, "image_id", faces, "images")
+            image = _id(where, record, "image_id", images, "images")
             if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
-                face = (where, record, _box(where, record), _landmarks(where, record), _attributes(where, record))
-                faces[image].append(face)
+                box, landmarks = _box(where, record), _landmarks(where, record)
+                faces[image].append(_Face(where, box, landmarks, _attributes(where, record), record))
             else:
                 others += 1
         except UserError as error:
-            skip_or_raise(error, problems, numbers.get(image))
-
-    every = [face for group in faces.values() for face in group]
-    defaults = dict.fromkeys(FLAGS.values(), 0.0)
-    columns, without_column = attribute_columns([attributes for *_, attributes in every], defaults)
-    words = [
-        *_unread_words([record for _, record, *_ in every], images, content),
-        *count_each((without_column, "attribute", "{} that few faces have"), (others, "object", "{} of other classes")),
-    ]
-    return make_annotations(
-        names,
-        [len(group) for group in faces.values()],
-        [box for _, _, box, _, _ in every],
-        np.array([landmarks for *_, landmarks, _ in every]).reshape(-1, 5, 2),
-        columns,
-        sizes=sizes,
-        identities=list(faces),
-        places=Places(places, [where for where, *_ in every]),
-        unread=words,
-    )
+            skip_or_raise(error, problems, indices.get(image))
+    return faces, others
 
 
 def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) -> list[str]:

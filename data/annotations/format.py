@@ -1,4 +1,4 @@
-"""What an annotation format consists of: a reader, a writer, a recogniser, and what the format can hold."""
+"""The parts of an annotation format: reader, writer, recogniser and capabilities."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Capabilities:
         boxes, landmarks: whether it has them.
         attributes: name -> default, of the type of the values; None: any attribute of any type.
         all_attributes: whether every face has all of them.
-        ignore_attributes: those that mark a face as ignored; the last one stands for marks of other formats.
+        ignore_attributes: attributes that mark a face as ignored; the last one is written for marks of other formats.
         subsets: the evaluation's subsets that it has.
         sizes: whether it has the sizes of the images; `needs_sizes`: whether it needs them.
         ids: whether it has the ids of the images.
@@ -76,20 +76,20 @@ class FileHead:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The first three lines that are not blank, stripped; none of a binary file."""
+        """The first three lines that are not blank, stripped; empty for a binary file."""
         text = self.text.replace("\r", "\n")
         lines = [stripped for line in text.split("\n") if (stripped := line.strip())][:3]
         return [] if any("\0" in line for line in lines) else lines
 
     def all_lines(self) -> Iterator[str]:
-        """All lines of the file, not only those of its head."""
+        """Yield all lines of the file, also after its head."""
         with open(self.path, encoding="utf-8-sig", errors="replace") as file:
             yield from file
 
 
 @dataclass(frozen=True)
 class Format:
-    """An annotation format. To add one, write a module that defines it and list it in registry.py.
+    """An annotation format. To add one, define it in a module of its own and list it in registry.py.
 
     Attributes:
         name: value of --to, --from and --gt_format.

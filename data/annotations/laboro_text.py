@@ -11,7 +11,7 @@ LABORO_ATTRIBUTES = ("blur", "shakiness", "occlusion", "pose")
 
 
 def _recognizes(head: FileHead) -> bool:
-    """The first row of numbers tells this text from WIDER FACE's; where there is none, the user's word does."""
+    """Decide by the first row of numbers. A text without rows is Laboro TV's only if the user says so."""
     if not starts_with_count(head.lines):
         return False
     row = find_row(head)

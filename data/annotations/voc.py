@@ -82,16 +82,16 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
 
 def _load(path: Path) -> Element:
     content = read_bytes(path)
-    # Entities of a few bytes can unfold to gigabytes, and they need a document type. With a zero byte it could hide
-    # in UTF-16; in any other encoding that the parser takes, these letters are these bytes.
+    # Entities, which need a document type, can expand a few bytes to gigabytes. Zero bytes are refused because UTF-16
+    # could hide a document type; in all other encodings of the parser, it has these bytes.
     if b"<!DOCTYPE" in content or b"\0" in content:
         raise UserError(f"{path}: found a document type or UTF-16; expected plain XML in UTF-8")
     try:
         root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # an encoding that does not exist for one
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
         raise UserError(f"{path}: is not XML ({error})") from error
     if root.tag != "annotation":
-        raise UserError(f"{path}: found <{root.tag[:40]}>; expected <annotation>, as Pascal VOC's files begin")
+        raise UserError(f"{path}: found <{root.tag[:40]}>; expected <annotation>, the root of a Pascal VOC file")
     return root
 
 

@@ -45,7 +45,7 @@ def read_wider_text(path: Path, attributes: Sequence[str], problems: list[Proble
 
 
 def read_wider_text_fast(path: Path, content: bytes, attributes: Sequence[str]) -> Annotations | None:
-    """Read such a text with a loop over its images alone; return None where it has anything unusual."""
+    """Read a text of this layout with a loop over its images only; return None where it has anything unusual."""
     columns = 4 + len(attributes)
     found = find_lines(content)
     if found is None:
@@ -84,7 +84,7 @@ def read_wider_text_fast(path: Path, content: bytes, attributes: Sequence[str]) 
 def read_wider_text_by_line(
     path: Path, attributes: Sequence[str], problems: list[Problem] | None = None
 ) -> Annotations:
-    """Read such a text line by line; after a wrong count, reading continues with the next image's name."""
+    """Read a text of this layout line by line; after a wrong count, reading continues with the next image's name."""
     columns = 4 + len(attributes)
     lines = [(number, line) for number, line in enumerate(read_lines(path), start=1) if line]
     names, titles, counts, rows, numbers = [], [], [], [], []

@@ -41,7 +41,7 @@ def write_at_exit(
 ) -> Iterator[list[str]]:
     """Write as `write_annotations` does, to a temporary place that becomes `path` when the block succeeds.
 
-    Several sets that are written in one block all appear at its end, or none of them does.
+    Several sets written in one block appear together at its end, or not at all.
     """
     path = Path(path)
     refuse_existing(path)

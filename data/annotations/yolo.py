@@ -38,7 +38,7 @@ def read_yolo(
     their names. An image without a label file has no faces.
 
     Args:
-        images: folder of the images, whose sizes are needed to compute pixels; None: that of `usual_images`.
+        images: folder of the images; their sizes are needed to compute pixels; None: that of `usual_images`.
         problems: as for `read_annotations`; an unreadable image then has no faces.
 
     Raises:
@@ -50,22 +50,23 @@ def read_yolo(
     images = images or usual_images(folder)
     if (folder / "labels").is_dir():  # the folder of a dataset with images/ and labels/
         folder = folder / "labels"
-    labels = _find_labels(folder)
-    files = find_images(images)
-    classes = _read_classes(folder)
-    rows, records = {}, {key: record for record, key in enumerate(files)}
+    labels, files, classes = _find_labels(folder), find_images(images), _read_classes(folder)
+    rows, indices = {key: [] for key in files}, {key: index for index, key in enumerate(files)}
     for key, path in labels.items():
         if key in files:
-            rows[key] = _read_rows(path, classes, problems, records[key])
+            rows[key] = _read_rows(path, classes, problems, indices[key])
         else:
             message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
             skip_or_raise(UserError(message), problems)
-    used = {int(row[0]) for group in rows.values() for _, row in group}
-    words = classes or {number: str(number) for number in sorted(used)}
-    chosen = face_category(folder, words.values(), category)
-    faces, sizes = {}, []
+    used = sorted({int(row[0]) for group in rows.values() for _, row in group})
+    classes = classes or {number: str(number) for number in used}
+    chosen = face_category(folder, classes.values(), category)
+    faces = {
+        key: [(place, row) for place, row in group if classes[int(row[0])] == chosen] for key, group in rows.items()
+    }
+    others = sum(map(len, rows.values())) - sum(map(len, faces.values()))
+    sizes = []
     for key, path in files.items():
-        faces[key] = [(place, row) for place, row in rows.get(key, []) if words[int(row[0])] == chosen]
         try:
             sizes.append(image_size(path))
         except UserError as error:
@@ -75,18 +76,32 @@ def read_yolo(
 
     counts = [len(group) for group in faces.values()]
     scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
-    every = [row for group in faces.values() for _, row in group]
-    boxes = np.array([row[1:5] for row in every]).reshape(-1, 2, 2) * scale[:, None]
-    boxes[:, 0] -= boxes[:, 1] / 2
-    landmarks = np.array([_landmarks(row) for row in every]).reshape(-1, 5, 3)
-    points = np.where(landmarks[:, :, 2:] == 0, -1.0, landmarks[:, :, :2] * scale[:, None])
-    names = [path.relative_to(images).as_posix() for path in files.values()]
+    face_rows = [row for group in faces.values() for _, row in group]
+    boxes, landmarks, hidden = _to_pixels(face_rows, scale)
     sources = [str(labels.get(key, path)) for key, path in files.items()]
-    places = Places(sources, [place for group in faces.values() for place, _ in group])
-    others = sum(words[int(row[0])] != chosen for group in rows.values() for _, row in group)
-    hidden = int((landmarks[:, :, 2] == 1).sum())
-    unread = count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}"))
-    return make_annotations(names, counts, boxes, points, sizes=sizes, places=places, unread=unread)
+    return make_annotations(
+        [path.relative_to(images).as_posix() for path in files.values()],
+        counts,
+        boxes,
+        landmarks,
+        sizes=sizes,
+        places=Places(sources, [place for group in faces.values() for place, _ in group]),
+        unread=count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}")),
+    )
+
+
+def _to_pixels(rows: list[list[float]], scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return boxes (F, 2, 2) x y w h and landmarks (F, 5, 2) in pixels, and the number of hidden landmarks.
+
+    Args:
+        rows: F rows of a label file.
+        scale: (F, 2), width and height of each face's image.
+    """
+    boxes = np.array([row[1:5] for row in rows]).reshape(-1, 2, 2) * scale[:, None]
+    boxes[:, 0] -= boxes[:, 1] / 2
+    points = np.array([row[5:] or [0.0] * 15 for row in rows]).reshape(-1, 5, 3)
+    landmarks = np.where(points[:, :, 2:] == 0, -1.0, points[:, :, :2] * scale[:, None])
+    return boxes, landmarks, int((points[:, :, 2] == 1).sum())
 
 
 def _find_labels(folder: Path) -> dict[str, Path]:
@@ -146,10 +161,6 @@ def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
     if not all(abs(value) <= FARTHEST for value in row[5:]):
         return "landmarks are parts of the image, too"
     return None
-
-
-def _landmarks(row: list[float]) -> list[float]:
-    return row[5:] or [0.0] * 15
 
 
 def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
