@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from data.image_files import find_images
 from tools.check.copies import find_copies
-from tools.check.image_checks import CHUNK, SIDE, Looks
+from tools.check.image_checks import CHUNK, SIDE, ImageChecks
 from tools.sample.image import draw_image
 from utils.files import read_image
 
@@ -93,10 +93,10 @@ def decode(path: Path) -> None:
 def time_comparison(count: int) -> float:
     rng = np.random.default_rng(0)
     thumbnails = rng.integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
-    looks = Looks({}, {}, np.zeros((count, 2), int), np.ones(count), [bytes(rng.bytes(16)) for _ in range(count)],
-                  thumbnails)  # fmt: skip
+    digests = [bytes(rng.bytes(16)) for _ in range(count)]
+    images = ImageChecks({}, {}, np.zeros((count, 2), int), np.ones(count), digests, thumbnails)
     begun = time.perf_counter()
-    find_copies([looks], [np.ones(count, bool)])
+    find_copies([images], [np.ones(count, bool)])
     return time.perf_counter() - begun
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 # A face whose best prior overlaps it less than this has no prior that could learn it.
 MIN_BEST_IOU = 0.2
+POSITIVE_IOU = 0.35  # of a positive prior with its face
 # A prior of which this part lies in a region that does not count cannot tell what it sees.
 IGNORE_IOA = 0.5
 

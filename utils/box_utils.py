@@ -60,3 +60,11 @@ def decode_landm(pre: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
 def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     """Move the corners of (N, 4) pixel boxes x1 y1 x2 y2 that are outside an image onto its edge."""
     return np.clip(boxes, 0, (width, height, width, height))
+
+
+def paired_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return (...) the IoU of (..., 4) boxes with others, x1 y1 x2 y2, none of them empty; the shapes broadcast."""
+    shared = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
+    intersection = shared.clip(0).prod(axis=-1)
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) + (others[..., 2:] - others[..., :2]).prod(axis=-1)
+    return intersection / (areas - intersection)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from layers.matching import ignored_priors, match
+from layers.matching import POSITIVE_IOU, ignored_priors, match
 from utils.box_utils import encode, encode_landm, point_form
 
 
@@ -55,7 +55,7 @@ class MultiBoxLoss(nn.Module):
 
     def __init__(
         self,
-        overlap_threshold: float = 0.35,
+        overlap_threshold: float = POSITIVE_IOU,
         negatives_per_positive: int = 7,
         faceless_negatives: int = 0,
         variances: tuple[float, float] = (0.1, 0.2),

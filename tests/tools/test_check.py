@@ -11,7 +11,7 @@ from data.annotations import read_annotations
 from tests.helpers.planted_faults import CHECK, assert_found, check, findings, labelled, plant
 from tools.check import summary
 from tools.check.copies import find_copies
-from tools.check.image_checks import Looks
+from tools.check.image_checks import ImageChecks
 from utils.errors import UserError
 
 
@@ -50,7 +50,7 @@ def test_report_for_people(script, tmp_path):
     )
     outcome = script(CHECK, label)
     assert outcome.status == 1 and outcome.err == ""
-    assert "error: boxes less than a pixel wide or high; expected pixels, not parts" in outcome.out
+    assert "error: boxes less than a pixel wide or high; expected pixels, not fractions" in outcome.out
     assert f" (1)\n  {label}:3: x y w h 10 10 0 5\n" in outcome.out
     counts = next(line for line in outcome.out.splitlines() if line.startswith("train "))
     assert counts.split() == ["train", "2", "17799", "2", "2", "0", "1"]
@@ -63,7 +63,7 @@ def test_a_long_list_of_places_is_cut_and_json_has_all(script, tmp_path):
     rows = "".join(f"{10 * i} 5 0 8\n" for i in range(25))
     label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (200, 300)})
     outcome = script(CHECK, label)
-    assert "  and 15 more, which --json has" in outcome.out
+    assert "  and 15 more; --json lists all" in outcome.out
     report, _ = check(script, label)
     assert [found["where"] for found in report["findings"]] == [f"{label}:{line}" for line in range(2, 27)]
 
@@ -105,8 +105,8 @@ def test_sizes_that_coco_records_are_compared(script, tmp_path):
         ("row", str(path), "image id 2: is there twice; expected an id of its own for each image"),
         ("row", str(path), 'annotation id 5: found bbox [1, 2, "three", 4]; expected four finite numbers, x y w h'),
         ("row", str(path), "annotation id 6: found image_id 9; expected the id of one of the images"),
-        ("size", f"{path}: image id 1", "200 x 300 is recorded, but the image has 300 x 200"),
-        ("beyond", f"{path}: annotation id 8", "x y w h 280 20 30 40 leaves an image of 300 x 200 by 10 px"),
+        ("size", f"{path}: image id 1", "the annotation says 200 x 300, but the image has 300 x 200"),
+        ("beyond", f"{path}: annotation id 8", "x y w h 280 20 30 40 exceeds an image of 300 x 200 by 10 px"),
     ]
 
 
@@ -168,10 +168,10 @@ def test_how_alike_copies_are(likeness, is_copy):
     other -= one * (one @ other) / (one @ one)
     second = likeness * one / np.linalg.norm(one) + np.sqrt(1 - likeness**2) * other / np.linalg.norm(other)
     thumbnails = np.stack([128 + 30 * values / values.std() for values in (one, second)]).round().clip(0, 255)
-    looks = Looks({}, {}, np.full((2, 2), 64), np.ones(2, int), [b"1", b"2"], thumbnails.astype(np.uint8))
+    looks = ImageChecks({}, {}, np.full((2, 2), 64), np.ones(2, int), [b"1", b"2"], thumbnails.astype(np.uint8))
     found = find_copies([looks], [np.ones(2, bool)])
     assert [(copy.image, copy.earlier) for copy in found] == ([(1, 0)] if is_copy else [])
-    assert all(abs(copy.likeness - likeness) < 0.01 for copy in found)
+    assert all(abs(copy.similarity - likeness) < 0.01 for copy in found)
 
 
 def test_where_kinds_of_faults_begin(script, tmp_path):
@@ -207,7 +207,7 @@ def test_landmarks_that_cannot_be_those_of_their_face(script, tmp_path, point, i
     label = labelled(tmp_path, text, {"a.jpg": (200, 300)})
     report, status = check(script, label, "--fix")
     x, y = point.split()
-    message = f"landmark 5 of 5 is at {x} {y}, and its box x y w h 10 70 30 40 in an image of 300 x 200"
+    message = f"landmark 5 of 5 is at {x} {y}, its box is x y w h 10 70 30 40 in an image of 300 x 200"
     found = [(one["kind"], one["where"], one["message"]) for one in report["findings"]]
     assert found == ([("landmark", f"{label}:2", message)] if is_found else [])
     assert status == 0 and not (tmp_path / "label_fixed.txt").exists()  # people have to decide
@@ -219,7 +219,7 @@ def test_landmarks_are_compared_with_their_own_image_alone(script, tmp_path):
     text = f"# gone.jpg\n10 380 30 40 {points}\n10 70 30 40\n# a.jpg\n10 70 0 40 {points}\n900 70 30 40 {points}\n"
     label = labelled(tmp_path, text, {"a.jpg": (200, 300)})
     found = [(one["kind"], one["where"], one["message"]) for one in check(script, label)[0]["findings"]]
-    message = "landmark 1 of 5 is at 15 75, and its box x y w h 10 380 30 40"
+    message = "landmark 1 of 5 is at 15 75, its box is x y w h 10 380 30 40"
     assert [one for one in found if one[0] == "landmark"] == [("landmark", f"{label}:2", message)]
 
 
@@ -274,7 +274,7 @@ def test_prior_boxes_are_tried_on_faces_of_all_images(monkeypatch, script, tmp_p
     text = "".join(f"# {name}\n{rows(45 if i else 24)}" for i, name in enumerate(names))
     label = labelled(tmp_path, text, dict.fromkeys(names, (600, 600)))
     all_of_them = check(script, label)[0]["priors"]
-    monkeypatch.setattr(summary, "MOST", 60)
+    monkeypatch.setattr(summary, "MAX_FACES", 60)
     some = check(script, label)[0]["priors"]
     assert 40 <= some["faces"] <= 60 < all_of_them["faces"]
     assert some["median_size"] == pytest.approx(all_of_them["median_size"], rel=0.1)

@@ -216,9 +216,9 @@ def test_processes_end_with_the_program_however_it_ends():
     program = (
         "import multiprocessing, os, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
-        "from tools.check.image_checks import _begin\n"
+        "from tools.check.image_checks import _start_worker\n"
         "if __name__ == '__main__':\n"
-        "    with ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), _begin) as pool:\n"
+        "    with ProcessPoolExecutor(2, multiprocessing.get_context('spawn'), _start_worker) as pool:\n"
         "        print(*pool.map(time.sleep, [0, 0]), *pool._processes, flush=True)\n"
         "        time.sleep(60)\n"
     )

@@ -11,7 +11,7 @@ from data.dataset import FaceDataset
 from data.image_files import image_size
 from layers.functions.prior_box import PriorBox
 from layers.matching import pairwise_iou
-from tools.check.priors import faces_in_samples, overlaps_of, suggest_min_sizes
+from tools.check.priors import best_iou, faces_in_samples, suggest_min_sizes
 from utils.box_utils import point_form
 
 SIZES, STEPS = cfg_mnet["min_sizes"], cfg_mnet["steps"]
@@ -29,7 +29,7 @@ def test_best_overlap_is_that_of_all_prior_boxes(image_size, boxes):
     boxes[:, 2:] = np.minimum(boxes[:, :2] + boxes[:, 2:], image_size)
     priors = point_form(PriorBox(cfg_mnet, (image_size, image_size)).forward().double() * image_size)
     expected = pairwise_iou(torch.from_numpy(boxes), priors.T).amax(dim=1)
-    np.testing.assert_allclose(overlaps_of(boxes, image_size, SIZES, STEPS), expected, atol=1e-5)
+    np.testing.assert_allclose(best_iou(boxes, image_size, SIZES, STEPS), expected, atol=1e-5)
 
 
 def test_faces_are_those_of_the_first_epoch(dataset):
@@ -54,9 +54,9 @@ def test_suggested_sizes_fit_the_faces():
     corners = rng.uniform(0, 600, (400, 2))
     sides = rng.choice([7.0, 9.0, 40.0], 400)
     boxes = np.hstack([corners, corners + sides[:, None]])
-    before = (overlaps_of(boxes, 640, SIZES, STEPS) >= 0.35).mean()
+    before = (best_iou(boxes, 640, SIZES, STEPS) >= 0.35).mean()
     suggested = suggest_min_sizes(boxes, 640, STEPS, 0.35)
-    after = (overlaps_of(boxes, 640, suggested, STEPS) >= 0.35).mean()
+    after = (best_iou(boxes, 640, suggested, STEPS) >= 0.35).mean()
     assert before < 0.4 and after > 0.75
     every = [size for sizes in suggested for size in sizes]
     assert every == sorted(every) and [len(sizes) for sizes in suggested] == [2, 2, 2]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.annotations import read_annotations
 from tests.helpers.planted_faults import CHECK, check, labelled
-from tools.check.labels import SAME_FACE, find_repeats
+from tools.check.label_checks import DUPLICATE_IOU, find_duplicates
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> float:
@@ -21,7 +21,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 def repeats_by_loops(boxes, image, has_place, worth) -> list[int]:
     repeats, kept = [-1] * len(boxes), []
     for face in sorted(np.flatnonzero(has_place).tolist(), key=lambda face: (-worth[face], face)):
-        same = [one for one in kept if image[one] == image[face] and iou(boxes[one], boxes[face]) >= SAME_FACE]
+        same = [one for one in kept if image[one] == image[face] and iou(boxes[one], boxes[face]) >= DUPLICATE_IOU]
         if same:
             repeats[face] = same[0]
         else:
@@ -43,7 +43,7 @@ def test_repeats_are_those_of_plain_loops(faces, scale):
     boxes = np.hstack([corners, corners + scale * rows[:, 3:5]])
     image, worth, has_place = rows[:, 5], rows[:, 6], np.array([place for _, place in faces], bool)
     expected = repeats_by_loops(boxes, image, has_place, worth)
-    assert find_repeats(boxes, image, has_place, worth).tolist() == expected
+    assert find_duplicates(boxes, image, has_place, worth).tolist() == expected
 
 
 def test_a_face_repeats_only_one_that_is_kept(script, tmp_path):
@@ -65,7 +65,7 @@ def test_a_image_may_have_very_many_faces():
     boxes[-1] = boxes[0]
     same = np.zeros(len(rows), np.int64)
     tracemalloc.start()
-    repeats = find_repeats(boxes, same, same == 0, same)
+    repeats = find_duplicates(boxes, same, same == 0, same)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert repeats[-1] == 0 and (repeats[:-1] == -1).all() and peak < 20e6

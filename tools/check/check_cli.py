@@ -1,4 +1,4 @@
-"""The command: flags, then calls."""
+"""The command line of python -m tools.check."""
 
 import argparse
 import os
@@ -6,88 +6,88 @@ import sys
 
 from models.registry import NETWORKS
 from tools.check.copies import find_copies
-from tools.check.findings import KINDS, find, find_copies_between
-from tools.check.fix import refuse_fixed, write_fixed
-from tools.check.image_checks import look_at
-from tools.check.labels import Seen, examine
-from tools.check.parts import find_parts
-from tools.check.report import to_json, to_text
-from tools.check.summary import describe, learnable
+from tools.check.dataset_splits import find_splits
+from tools.check.findings import FINDING_KINDS, find_copied_images, find_problems
+from tools.check.findings_report import to_json, to_text
+from tools.check.fixed_copies import refuse_existing_copies, write_fixed_copies
+from tools.check.image_checks import check_images
+from tools.check.label_checks import CheckedSplit, check_labels
+from tools.check.summary import describe_split, measure_priors
 from utils.flags import image_side, positive_int
 
 DESCRIPTION = """\
-Read every image and every label of a dataset and say, with file and line, what is wrong with it:
+Read every image and every label of a dataset and report, with file and line, what is wrong:
 
-  errors      rows that cannot be read, labels without an image, images that cannot be read, are listed twice or have
-              another size than recorded, boxes without a size or outside their image, lists that do not fit the
-              labels, and the same image in two parts (what a training has seen is no test)
-  to look at  damaged, unlisted, turned (EXIF) and nearly equal images, boxes that reach beyond the edge, faces
-              labelled twice, landmarks outside their image or far from their box
+  errors   rows that cannot be read; labels without an image; images that cannot be read, are listed twice or do not
+           have the recorded size; boxes that are empty or outside their image; lists that do not match the labels;
+           and images in two splits (training images must not appear in the test set)
+  look at  damaged, unlisted, rotated (EXIF) and nearly equal images; boxes that exceed their image; faces labelled
+           twice; landmarks outside their image or far from their box
 
-and how large its images and faces are, how many of them the prior boxes can learn, and which would learn more.
+Then print the distributions of image and face sizes, the share of augmented faces that a prior box matches, and prior
+box sizes that would match more.
 """
 EPILOG = """\
-The status is 0 without errors, 1 with some, and 2 where nothing could be checked. Nothing is changed.
+Exit status: 0 without errors, 1 with errors, 2 if nothing could be checked. The dataset is not changed.
 
   python -m tools.check data/tvface
   python -m tools.check data/tvface --fix
-  python -m tools.check my_labels.json --images my_pictures --json > check.json
+  python -m tools.check my_labels.json --images my_images --json > check.json
 """
 
 
 def main() -> None:
+    args = _parse_flags()
+    cfg = NETWORKS[args.network].cfg
+    splits = find_splits(args.dataset, args.images, args.category)
+    if args.fix:
+        refuse_existing_copies(splits)  # before the long part
+    images = check_images([split.paths for split in splits], args.num_workers)
+    checked = [CheckedSplit(*pair, check_labels(pair[0], pair[1].sizes)) for pair in zip(splits, images, strict=True)]
+    copies = find_copies(images, [one.labels.listed(len(one.split.files)) for one in checked])
+    findings = [finding for one in checked for finding in find_problems(one)]
+    findings += find_copied_images(splits, copies)
+    described = {one.split.name: describe_split(one) for one in checked}
+    measured = (measure_priors(one, cfg, args.image_size or cfg["image_size"]) for one in checked)
+    priors = next((found for found in measured if found), None)  # of the first split with enough faces
+    print((to_json if args.json else to_text)(described, findings, priors))
+    if args.fix:
+        for sentence in write_fixed_copies(checked, copies):
+            print(sentence, file=sys.stderr if args.json else sys.stdout)
+    if any(FINDING_KINDS[finding.kind].is_error for finding in findings):
+        sys.exit(1)
+
+
+def _parse_flags() -> argparse.Namespace:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser = argparse.ArgumentParser(
         prog="python -m tools.check",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "dataset",
-        nargs="+",
-        metavar="DATASET",
-        help="a folder with train/, val/ and test/ in it, one with images/, or an annotation in any format; of several,"
-        " images that are in two are found, too",
-    )
-    parser.add_argument("--images", metavar="FOLDER", help="of the images (default: images/ beside the annotation)")
-    parser.add_argument("--category", metavar="NAME", help='the class of objects that is the face (default: "face")')
-    parser.add_argument(
-        "--network", choices=NETWORKS, default="mobile0.25", help="whose prior boxes are tried (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--image_size", type=image_side, metavar="PX", help="of the training's samples (default: the network's)"
-    )
-    parser.add_argument(
-        "--num_workers",
-        type=positive_int,
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        metavar="N",
-        help="processes that decode images (default: the cores, %(default)s)",
-    )
-    parser.add_argument(
-        "--fix",
-        action="store_true",
-        help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without what cannot be"
-        " read, without empty, outside and repeated boxes and images that have no others, and with the rest clipped;"
-        " of faces alone",
-    )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON, with all places")
-    args = parser.parse_args()
-
-    cfg = NETWORKS[args.network].cfg
-    parts = find_parts(args.dataset, args.images, args.category)
-    if args.fix:
-        refuse_fixed(parts)  # so that nobody waits for a copy that cannot be written
-    looks = look_at([part.paths for part in parts], args.num_workers)
-    every = [Seen(part, look, examine(part, look.sizes)) for part, look in zip(parts, looks, strict=True)]
-    copies = find_copies(looks, [one.labels.used(len(one.part.files)) for one in every])
-    findings = [finding for one in every for finding in find(one)] + list(find_copies_between(parts, copies))
-    described = {one.part.name: describe(one) for one in every}
-    learnt = (learnable(one, cfg, args.image_size or cfg["image_size"]) for one in every)
-    trained = next((found for found in learnt if found), None)
-    print((to_json if args.json else to_text)(described, findings, trained))
-    if args.fix:
-        for sentence in write_fixed(every, copies):
-            print(sentence, file=sys.stderr if args.json else sys.stdout)
-    if any(KINDS[finding.kind].is_error for finding in findings):
-        sys.exit(1)
+    add = parser.add_argument
+    add(
+        "dataset", nargs="+", metavar="DATASET",
+        help="a folder with train/, val/ and test/, a folder with images/, or an annotation in any format; several"
+        " are compared for images in two of them",
+    )  # fmt: skip
+    add("--images", metavar="FOLDER", help="folder of the images (default: images/ beside the annotation)")
+    add("--category", metavar="NAME", help='object class of faces (default: "face")')
+    add(
+        "--network", choices=list(NETWORKS), default="mobile0.25",
+        help="network with the prior boxes to test (default: %(default)s)",
+    )  # fmt: skip
+    add("--image_size", type=image_side, metavar="PX", help="side of training samples (default: the network's)")
+    add(
+        "--num_workers", type=positive_int, default=cores, metavar="N",
+        help="processes that decode images (default: the number of cores, %(default)s)",
+    )  # fmt: skip
+    add(
+        "--fix", action="store_true",
+        help="write a cleaned copy of each annotation beside it, label_fixed.txt for label.txt: without unreadable"
+        " rows, without empty, outside and duplicate boxes, without images that lose all their faces, and with other"
+        " boxes clipped",
+    )  # fmt: skip
+    add("--json", action="store_true", help="print everything as JSON, with all places")
+    return parser.parse_args()

@@ -1,4 +1,4 @@
-"""A look at every image of a dataset, in processes on all cores."""
+"""Checks of the image files of a dataset, in processes on all cores."""
 
 import hashlib
 import multiprocessing
@@ -20,27 +20,27 @@ from data.image_files import check_pixels, read_header
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
 
-SIDE = 16  # of a thumbnail
-# A JPEG decoder leaves out the fine detail for a fraction of the time, and still reads every byte.
+SIDE = 16  # of a thumbnail in pixels
+# Decoding a JPEG at reduced size takes a fraction of the time, and still reads every byte.
 REDUCTIONS = (
     (256, cv2.IMREAD_REDUCED_GRAYSCALE_8),
     (128, cv2.IMREAD_REDUCED_GRAYSCALE_4),
     (64, cv2.IMREAD_REDUCED_GRAYSCALE_2),
     (0, cv2.IMREAD_GRAYSCALE),
 )
-CHUNK = 16  # images that a process takes at a time
-ENDS_EARLY = "premature end"  # libjpeg's words: the rest of the image is grey, though the file has its end
+CHUNK = 16  # images that a worker takes at a time
+ENDS_EARLY = "premature end"  # in libjpeg's message: the rest of the image is grey, whatever the file's end
 
 
-class Look(NamedTuple):
-    """What was seen of one image.
+class ImageCheck(NamedTuple):
+    """The result for one image.
 
     Attributes:
-        problem: why it cannot be read; the rest is then empty.
-        warning: what the decoder said of it.
+        problem: why it cannot be read; the other fields are then empty.
+        warning: message of the decoder.
         size: (height, width) in stored pixels.
-        orientation: EXIF's, from 2 to 8 where it is shown otherwise than stored.
-        digest: equal for equal files.
+        orientation: of EXIF, 2 to 8 if the image is displayed rotated or flipped.
+        digest: hash of the file.
         thumbnail: (SIDE, SIDE) uint8, grey.
     """
 
@@ -53,11 +53,11 @@ class Look(NamedTuple):
 
 
 @dataclass
-class Looks:
-    """What was seen of P images; of those with a problem, the rest is zero.
+class ImageChecks:
+    """The results for P images; those of unreadable images are zero.
 
     Attributes:
-        problems, warnings: index of the image -> words.
+        problems, warnings: index of the image -> message.
         sizes: (P, 2) int64, height and width in stored pixels.
         orientations: (P,) int64.
         digests: (P,) bytes.
@@ -72,49 +72,49 @@ class Looks:
     thumbnails: np.ndarray
 
 
-def look_at(groups: Sequence[Sequence[Path]], workers: int) -> list[Looks]:
-    """Read and decode groups of images, and return what was seen of each group.
+def check_images(groups: Sequence[Sequence[Path]], workers: int) -> list[ImageChecks]:
+    """Read and decode groups of images; return the results of each group.
 
     Raises:
-        UserError: a process was killed, for want of memory as a rule.
+        UserError: a worker was killed, usually for lack of memory.
     """
     try:
         with (
-            # Fresh processes: one forked from a program whose libraries have threads can wait for them for ever.
-            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin) as pool,
+            # Spawned, not forked: a fork of a process with threads can deadlock.
+            ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker) as pool,
             tqdm(total=sum(map(len, groups)), desc="checking", unit="image", disable=None) as progress,
         ):
-            found = [pool.map(look, paths, chunksize=CHUNK) for paths in groups]
-            return [_gather(looks, progress) for looks in found]
+            found = [pool.map(check_image, paths, chunksize=CHUNK) for paths in groups]
+            return [_gather(results, progress) for results in found]
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that decodes images was killed, as a system without memory does; try --num_workers 1"
+            "a worker that decodes images was killed, probably for lack of memory; try --num_workers 1"
         ) from error
 
 
-def _gather(found: Iterable[Look], progress: tqdm) -> Looks:
-    looks = []
-    for one in found:
-        looks.append(one)
+def _gather(results: Iterable[ImageCheck], progress: tqdm) -> ImageChecks:
+    checks = []
+    for check in results:
+        checks.append(check)
         progress.update()
-    return Looks(
-        problems={i: look.problem for i, look in enumerate(looks) if look.problem},
-        warnings={i: look.warning for i, look in enumerate(looks) if look.warning},
-        sizes=np.array([look.size for look in looks], np.int64).reshape(-1, 2),
-        orientations=np.array([look.orientation for look in looks], np.int64),
-        digests=[look.digest for look in looks],
-        thumbnails=np.array([look.thumbnail for look in looks], np.uint8).reshape(-1, SIDE, SIDE),
+    return ImageChecks(
+        problems={i: check.problem for i, check in enumerate(checks) if check.problem},
+        warnings={i: check.warning for i, check in enumerate(checks) if check.warning},
+        sizes=np.array([check.size for check in checks], np.int64).reshape(-1, 2),
+        orientations=np.array([check.orientation for check in checks], np.int64),
+        digests=[check.digest for check in checks],
+        thumbnails=np.array([check.thumbnail for check in checks], np.uint8).reshape(-1, SIDE, SIDE),
     )
 
 
-def _begin() -> None:
-    """Prepare a process: one thread, and stderr in a file, since libjpeg tells of damage nowhere else.
+def _start_worker() -> None:
+    """Prepare a worker: one thread, and stderr redirected to a file, since libjpeg reports damage only there.
 
-    It ends with the program that began it, however that ends.
+    The worker ends with the process that started it, however that ends.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    file = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the process lives
+    file = tempfile.TemporaryFile()  # noqa: SIM115, open until the worker ends
     os.dup2(file.fileno(), 2)
 
 
@@ -124,15 +124,15 @@ def _end_with_parent() -> None:
 
 
 def _header(path: Path, content: bytes) -> tuple[tuple[int, int], int]:
-    """Return size and orientation by the header, or by decoding kinds of images that OpenCV alone knows."""
+    """Return size and orientation from the header, or by decoding formats that only OpenCV knows."""
     try:
         return read_header(path, content)
     except UserError:
         return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION).shape[:2], 1
 
 
-def look(path: Path) -> Look:
-    """Look at one image, in a process that `_begin` has prepared."""
+def check_image(path: Path) -> ImageCheck:
+    """Check one image, in a worker that `_start_worker` has prepared."""
     try:
         content = read_bytes(path)
         if not content:
@@ -148,7 +148,7 @@ def look(path: Path) -> Look:
         if ENDS_EARLY in words:
             raise UserError(f"{path}: the image ends early inside ({words.splitlines()[0]}); fetch it again")
     except UserError as error:
-        return Look(str(error))
+        return ImageCheck(str(error))
     thumbnail = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     digest = hashlib.blake2b(content, digest_size=16).digest()
-    return Look(None, f"{path}: {words.splitlines()[0]}" if words else None, size, orientation, digest, thumbnail)
+    return ImageCheck(None, f"{path}: {words.splitlines()[0]}" if words else None, size, orientation, digest, thumbnail)

@@ -1,90 +1,78 @@
-"""What a dataset is like, in numbers that go into JSON as they are."""
+"""The numbers of the report, as they are written to JSON."""
 
 import numpy as np
 
 from data.annotations.record import Annotations, have_landmarks, make_annotations
-from tools.check.labels import Seen
-from tools.check.priors import faces_in_samples, overlaps_of, suggest_min_sizes
-from tools.statistics.measures import distributions, face_sizes
+from layers.matching import MIN_BEST_IOU, POSITIVE_IOU
+from tools.check.label_checks import CheckedSplit
+from tools.check.priors import best_iou, faces_in_samples, suggest_min_sizes
+from tools.statistics.measures import distributions, face_sizes, quantiles
 
-PUBLISHED = {"train": 17_799, "val": 1_263, "test": 3_749}  # images of TV Face
-QUANTILES = (0, 5, 25, 50, 75, 95, 100)  # per cent
-MEASURES = {
-    "width": "image width, px",
-    "height": "image height, px",
-    "faces": "faces in an image",
-    "size": "face size, px",
-    "relative_size": "face size, parts of the short side",
-    "aspect": "face width / height",
-}
-THRESHOLDS = (0.35, 0.2)  # IoU from which a prior box is positive, and from which a face takes its best one
-ENOUGH = 50  # faces, by which prior boxes can be chosen
-MOST = 20_000  # faces that they are chosen by
-GAIN = 0.01  # of the faces, from which other prior boxes are worth a new training
+TV_FACE_IMAGES = {"train": 17_799, "val": 1_263, "test": 3_749}
+IOU_LEVELS = (POSITIVE_IOU, MIN_BEST_IOU)
+MIN_FACES = 50  # fewer faces do not tell which prior boxes fit
+MAX_FACES = 20_000  # more faces are sampled evenly
+MIN_GAIN = 0.01  # share of faces by which other prior box sizes must match more to be suggested
 
 
-def describe(seen: Seen) -> dict:
-    """Return the counts of a part and the quantiles of its images' and faces' measures."""
-    part, annotations, sizes = seen.part, good_faces(seen), sizes_of(seen)
-    values = distributions(annotations, np.where(sizes > 0, sizes, np.nan))
-    quantiles = {}
-    for name in MEASURES:
-        known = values[name][np.isfinite(values[name])]
-        if len(known):
-            quantiles[name] = [round(float(value), 4) for value in np.percentile(known, QUANTILES)]
+def describe_split(checked: CheckedSplit) -> dict:
+    """Return the counts of a split and the quantiles of its images and faces."""
+    split, sizes = checked.split, record_sizes(checked)
+    annotations = split.annotations
     return {
-        "annotation": str(part.path),
-        "format": part.kind,
-        "records": len(part.annotations),
-        "faces": len(part.annotations.boxes),
-        "faces_with_landmarks": int(have_landmarks(part.annotations.landmarks).sum()),
-        "records_without_faces": int((np.diff(part.annotations.ends, prepend=0) == 0).sum()),
-        "pictures": len(part.files),
-        "pictures_of_tv_face": PUBLISHED.get(part.name),
-        "quantiles": quantiles,
+        "annotation": str(split.path),
+        "format": split.kind,
+        "records": len(annotations),
+        "faces": len(annotations.boxes),
+        "faces_with_landmarks": int(have_landmarks(annotations.landmarks).sum()),
+        "records_without_faces": int((np.diff(annotations.ends, prepend=0) == 0).sum()),
+        "pictures": len(split.files),
+        "pictures_of_tv_face": TV_FACE_IMAGES.get(split.name),
+        "quantiles": quantiles(distributions(valid_faces(checked), np.where(sizes > 0, sizes, np.nan))),
     }
 
 
-def learnable(seen: Seen, cfg: dict, image_size: int) -> dict | None:
-    """Return what of a part's faces the prior boxes of a configuration can learn; None if there are too few."""
-    boxes = faces_in_samples(good_faces(seen), sizes_of(seen), image_size)
-    if len(boxes) < ENOUGH:
+def measure_priors(checked: CheckedSplit, cfg: dict, image_size: int) -> dict | None:
+    """Return which share of a split's augmented faces the prior boxes match; None if there are too few faces."""
+    boxes = faces_in_samples(valid_faces(checked), record_sizes(checked), image_size)
+    if len(boxes) < MIN_FACES:
         return None
-    boxes = boxes[:: -(-len(boxes) // MOST)]
-    overlaps = overlaps_of(boxes, image_size, cfg["min_sizes"], cfg["steps"])
-    suggested = suggest_min_sizes(boxes, image_size, cfg["steps"], THRESHOLDS[0])
-    shares = _shares(overlaps)
-    better = _shares(overlaps_of(boxes, image_size, suggested, cfg["steps"]))
-    unlearnt = face_sizes(boxes[overlaps < THRESHOLDS[1]])
+    boxes = boxes[:: -(-len(boxes) // MAX_FACES)]
+    iou = best_iou(boxes, image_size, cfg["min_sizes"], cfg["steps"])
+    suggested = suggest_min_sizes(boxes, image_size, cfg["steps"], POSITIVE_IOU)
+    shares = _matched_shares(iou)
+    better = _matched_shares(best_iou(boxes, image_size, suggested, cfg["steps"]))
+    unmatched = face_sizes(boxes[iou < MIN_BEST_IOU])
+    is_worth = better[0] - shares[0] >= MIN_GAIN
     return {
-        "part": seen.part.name,
+        "part": checked.split.name,
         "image_size": image_size,
         "faces": len(boxes),
         "min_sizes": cfg["min_sizes"],
         "shares": shares,
         "median_size": round(float(np.median(face_sizes(boxes))), 1),
-        "median_size_of_unlearnt": round(float(np.median(unlearnt)), 1) if len(unlearnt) else None,
-        "suggested_min_sizes": suggested if better[0] - shares[0] >= GAIN else None,
-        "suggested_shares": better if better[0] - shares[0] >= GAIN else None,
+        "median_size_of_unlearnt": round(float(np.median(unmatched)), 1) if len(unmatched) else None,
+        "suggested_min_sizes": suggested if is_worth else None,
+        "suggested_shares": better if is_worth else None,
     }
 
 
-def good_faces(seen: Seen) -> Annotations:
-    """Return a part's records with the faces that a training would learn, clipped."""
-    labels, records = seen.labels, seen.part.annotations
-    good = labels.counted & labels.whole
-    boxes = labels.clipped[good]
+def valid_faces(checked: CheckedSplit) -> Annotations:
+    """Return a split's records with their valid faces that are not ignored, clipped."""
+    labels, records = checked.labels, checked.split.annotations
+    valid = labels.valid & ~labels.ignored
+    boxes = labels.clipped[valid]
     return make_annotations(
         records.names,
-        np.bincount(labels.record[good], minlength=len(records)),
+        np.bincount(labels.record[valid], minlength=len(records)),
         np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]),
     )
 
 
-def sizes_of(seen: Seen) -> np.ndarray:
-    """Return (P, 2) int64 the height and width of each record's image, 0 where not known."""
-    return np.vstack([seen.looks.sizes, [[0, 0]]])[seen.labels.file]
+def record_sizes(checked: CheckedSplit) -> np.ndarray:
+    """Return (P, 2) int64 height and width of each record's image, 0 if unknown."""
+    return np.vstack([checked.images.sizes, [[0, 0]]])[checked.labels.file]
 
 
-def _shares(overlaps: np.ndarray) -> list[float]:
-    return [round(float((overlaps >= threshold).mean()), 4) for threshold in THRESHOLDS]
+def _matched_shares(iou: np.ndarray) -> list[float]:
+    return [round(float((iou >= level).mean()), 4) for level in IOU_LEVELS]

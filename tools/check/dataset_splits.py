@@ -1,4 +1,4 @@
-"""The parts of a dataset: an annotation and the images that it is about."""
+"""The splits of a dataset: an annotation with its images each."""
 
 import os
 import posixpath
@@ -18,23 +18,23 @@ from data.splits import FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
 
-# What the names of parts begin with that are trained on, tuned with and scored, in the order of the parts: copies are
-# looked for in a part and in those before it, so that they are named where scores are measured.
+# Beginnings of the names of training, validation and test splits. Splits are checked in this order, and an image is
+# compared with earlier ones, so that a leak is reported in the split on which scores are measured.
 SPLIT_WORDS = (("train",), ("val", "dev"), ("test", "eval"))
 LISTS = "*_list.txt"
 
 
 @dataclass
-class Part:
+class DatasetSplit:
     """One annotation with its images.
 
     Attributes:
-        name: what people call it, "train" for one.
-        rank: the index in SPLIT_WORDS of what it is for, None where its folder's name does not tell.
+        name: for people, as "train".
+        rank: index of its purpose in SPLIT_WORDS, None if its folder's name does not tell.
         path, kind: the annotation and its format; a list of names has no faces.
-        annotations: its P records with F faces, without what could not be read.
-        problems: what could not be read, with its place, and whose it is.
-        lists: the lists of names beside an annotation with faces, with (name, place) of what is in each.
+        annotations: its P records with F faces, without rows that cannot be read.
+        problems: the rows and records that cannot be read.
+        lists: the lists of names beside the annotation -> (name, place) of each entry.
         images: folder of the images.
     """
 
@@ -49,21 +49,21 @@ class Part:
 
     @property
     def list_names(self) -> list[tuple[str, str]]:
-        """(name, place) of what is in all the lists."""
+        """(name, place) of the entries of all lists."""
         return [named for names in self.lists.values() for named in names]
 
     @cached_property
     def files(self) -> list[str]:
-        """Paths below `images` of all images there, and of those that are named and no image by their suffix."""
+        """Paths below `images` of all image files there, and of named files without an image's suffix."""
         found = files_below(self.images, IMAGE_SUFFIXES)
         named = set(map(self._plain, self.annotations.names)) - {*found, ""}
         return found + sorted(name for name in named if os.path.isfile(self.images / name))
 
     @cached_property
     def file_of(self) -> np.ndarray:
-        """(P,) int64: the index in `files` of each record's image, -1 where it is missing.
+        """(P,) int64: index in `files` of each record's image, -1 if it is missing.
 
-        A name without a suffix, as Laboro TV's IDs, means the image of any suffix, if there is only one.
+        A name without a suffix, as Laboro TV's IDs, matches an image of any suffix if there is only one.
         """
         by_name = images_by_name(self.files)
         found = [by_name.get(self._plain(name), []) for name in self.annotations.names]
@@ -75,7 +75,7 @@ class Part:
         return [self.images / name for name in self.files]
 
     def _plain(self, name: str) -> str:
-        """Return a name without "./" and "//" in it, and "" for one that leads outside the folder."""
+        """Return a name without "./" and "//", or "" if it leads outside the folder."""
         try:
             path_inside(self.images, name)
         except UserError:
@@ -84,56 +84,54 @@ class Part:
 
 
 def rank_of(name: str) -> int | None:
-    """Return the index in SPLIT_WORDS of what a part is for by the name of its folder, None where that is not clear."""
+    """Return the index in SPLIT_WORDS that fits the name of a split's folder, None if no words fit."""
     return next((rank for rank, words in enumerate(SPLIT_WORDS) if name.lower().startswith(words)), None)
 
 
 def fixed_name(name: str) -> str:
-    """Return what a cleaned copy is called: label_fixed.txt for label.txt."""
+    """Return the name of a cleaned copy: label_fixed.txt for label.txt."""
     path = PurePath(name)
     return f"{path.stem}{FIXED}{path.suffix}"
 
 
-def find_parts(
+def find_splits(
     paths: Sequence[str | Path], images: str | Path | None = None, category: str | None = None
-) -> list[Part]:
-    """Read the parts of datasets, in the order train, val, test and then the others, each as they are named.
-
-    Parts of the same name are called by their paths.
+) -> list[DatasetSplit]:
+    """Read the splits of datasets, ordered as train, val, test, rest. Splits of the same name are named by their paths.
 
     Args:
-        paths: each an annotation, a folder with one and `images/`, or a folder of such folders.
-        images: folder of the images, where there is a single annotation; None: that of `usual_images`.
+        paths: each an annotation, a folder with an annotation and `images/`, or a folder of these folders.
+        images: folder of the images of a single annotation; None: as `usual_images`.
         category: as for `read_annotations`.
 
     Raises:
-        UserError: nothing to check, an annotation that cannot be read at all, that is named twice, that has no
-            images, or whose images are not there.
+        UserError: nothing to check; an annotation that cannot be read at all, is named twice, names no images, or
+            names images that are all missing.
     """
     found = [part for path in map(Path, paths) for part in _look_into(path, images)]
     if images is not None and len(found) > 1:
         raise UserError(f"{images}: --images is for one annotation, but {len(found)} were found; name one of them")
-    is_clear = len({name for name, _, _ in found}) == len(found)
-    parts = [
-        _read(name if is_clear else str(path), rank_of(name), path, folder, category) for name, path, folder in found
+    is_unique = len({name for name, _, _ in found}) == len(found)
+    splits = [
+        _read(name if is_unique else str(path), rank_of(name), path, folder, category) for name, path, folder in found
     ]
     seen = set()
-    for part in parts:
-        if part.path.resolve() in seen:
-            raise UserError(f"{part.path}: is named twice; all of its images would be copies")
-        seen.add(part.path.resolve())
-        if len(part.annotations) == 0 and not part.problems:
-            raise UserError(f"{part.path}: has no images; expected an annotation that names some")
-        if len(part.file_of) and (part.file_of < 0).all():
+    for split in splits:
+        if split.path.resolve() in seen:
+            raise UserError(f"{split.path}: is named twice; name it once")
+        seen.add(split.path.resolve())
+        if len(split.annotations) == 0 and not split.problems:
+            raise UserError(f"{split.path}: has no images; expected an annotation that names some")
+        if len(split.file_of) and (split.file_of < 0).all():
             raise UserError(
-                f"{part.path}: none of its {len(part.annotations)} images is in {part.images}; name their folder with"
-                " --images, or is this the annotation of another dataset?"
+                f"{split.path}: none of its {len(split.annotations)} images is in {split.images}; name their folder"
+                " with --images, or is this the annotation of another dataset?"
             )
-    return sorted(parts, key=lambda part: len(SPLIT_WORDS) if part.rank is None else part.rank)
+    return sorted(splits, key=lambda split: len(SPLIT_WORDS) if split.rank is None else split.rank)
 
 
 def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
-    """Return the name, the annotation (file or folder) and the images' folder of each part."""
+    """Return the name, the annotation (file or folder) and the folder of images of each split."""
     if path.is_file():
         return [(path.resolve().parent.name, path, Path(images or usual_images(path)))]
     if not path.is_dir():
@@ -142,19 +140,19 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
     usual = usual_images(path)
-    if not folders and usual.is_dir():  # of labels/ beside images/, or of labels that are among their images
+    if not folders and usual.is_dir():  # labels/ beside images/, or labels among their images
         is_beside = usual.parent == Path(os.path.abspath(path)).parent
         return [((path.resolve().parent if is_beside else path.resolve()).name, _annotation_in(path), usual)]
     if not folders:
         raise UserError(
-            f"{path}: has no images/ and no folders that have it, as train/images/ is; name a label file or a folder"
-            " with one, and the images with --images"
+            f"{path}: has no images/ and no folder like train/images/; name a label file or its folder, and the images"
+            " with --images"
         )
     return [(folder.name, _annotation_in(folder), folder / "images") for folder in folders]
 
 
 def _annotation_in(folder: Path) -> Path:
-    """Return the annotation in a part's folder: one of the usual names, the only one with faces, or else the list."""
+    """Return the annotation in a split's folder: the one of a usual name, the only one with faces, or else the list."""
     for name in (*LABELS.values(), *ANNOTATION_NAMES.values()):
         if (folder / name).exists():
             return folder / name
@@ -167,7 +165,7 @@ def _annotation_in(folder: Path) -> Path:
         return lists[0]
 
 
-def _read(name: str, rank: int | None, path: Path, images: Path, category: str | None) -> Part:
+def _read(name: str, rank: int | None, path: Path, images: Path, category: str | None) -> DatasetSplit:
     if not images.is_dir():
         raise UserError(f"{images}: no such folder of images; name it with --images")
     problems = []
@@ -175,7 +173,7 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
     annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
     lists = {}
     if kind != "list":
-        # Of a cleaned copy, the lists that belong to it are cleaned, too.
+        # A cleaned copy goes with the cleaned lists.
         is_fixed = (path.name if path.is_dir() else path.stem).endswith(FIXED)
         for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
             lists[file] = []
@@ -184,4 +182,4 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
                 lists[file] += zip(listed.names, listed.places.images, strict=True)
             except UserError as error:
                 problems.append(Problem(str(error), None))
-    return Part(name, rank, path, kind, annotations, problems, lists, images)
+    return DatasetSplit(name, rank, path, kind, annotations, problems, lists, images)
