@@ -238,15 +238,15 @@ def make_annotations(
     with np.errstate(over="ignore"):
         corners[:, 2:] += corners[:, :2]
     ends = np.cumsum(counts, dtype=np.int64)
-    beyond = np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))
-    if len(beyond):
-        face = int(beyond[0])
-        image = names[np.searchsorted(ends, face, side="right")]
-        check_extent(places.faces[face] if places else repr(image), np.asarray(boxes, np.float64)[face])
+
+    def place(face: int) -> str:
+        return places.faces[face] if places else repr(names[np.searchsorted(ends, face, side="right")])
+
+    for face in np.flatnonzero(~(np.abs(corners) <= LARGEST).all(axis=1))[:1]:
+        check_extent(place(face), np.asarray(boxes, np.float64)[face])
     if landmarks is not None:
-        for face in np.flatnonzero(~(np.abs(landmarks) <= LARGEST).all(axis=(1, 2)))[:1].tolist():
-            image = names[np.searchsorted(ends, face, side="right")]
-            check_landmarks(places.faces[face] if places else repr(image), landmarks[face].tolist())
+        for face in np.flatnonzero(~(np.abs(landmarks) <= LARGEST).all(axis=(1, 2)))[:1]:
+            check_landmarks(place(face), landmarks[face].tolist())
     else:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # one number in memory
     attributes, subsets = attributes or {}, subsets or {}

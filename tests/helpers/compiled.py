@@ -1,4 +1,4 @@
-"""Running as where the compiled modules are not built."""
+"""Run code as if the compiled modules were not built."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from utils import compiled
 
 @contextmanager
 def without_compiled(*modules: str) -> Iterator[None]:
-    """Make compiled modules impossible to import within the block, as where they are not built."""
+    """Make compiled modules impossible to import within the block."""
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
             patch.setitem(sys.modules, module, None)

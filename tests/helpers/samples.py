@@ -6,10 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
-from data.augmentation import (
-    Faces,
-    clip_faces,
-)
+from data.augmentation import Faces, clip_faces
 from utils.files import read_image
 
 dimension = st.integers(1, 250)
