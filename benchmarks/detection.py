@@ -36,7 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from data.image_files import find_images
-from engine.detect.image_list import Output, detect_listed, format_detections
+from engine.detect.image_list import detect_listed
+from engine.detect.prediction_writer import PredictionWriter, format_prediction
 from models import detector as detector_module
 from models.detector import Detector
 from models.registry import NETWORKS
@@ -161,7 +162,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
             found = detector(images)
             mark("write")
             for path, detections in zip(some, found, strict=True):
-                write_text(path.with_suffix(".txt"), format_detections(path.stem, detections))
+                write_text(path.with_suffix(".txt"), format_prediction(path.stem, detections))
             mark("end")
             names = ("read", "prepare", "network", "choose", "write", "end")
             taken = [marks[later] - marks[name] for name, later in itertools.pairwise(names)]
@@ -189,8 +190,8 @@ def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int
         synchronize(detector.device)
 
     def loop() -> None:
-        output = Output(folder / "txt", time.time_ns())
-        detect_listed(detector, names, folder, output, batch_size=batch, ranks=Ranks(), stop=lambda: False)
+        writer = PredictionWriter(folder / "txt", time.time_ns())
+        detect_listed(detector, names, folder, writer, batch_size=batch, ranks=Ranks(), stop=lambda: False)
 
     times = {bare: [], loop: []}
     for round_ in range(rounds + 1):
@@ -199,8 +200,8 @@ def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int
             function()
             if round_:  # the first finds algorithms and memory
                 times[function].append(time.perf_counter() - begun)
-    pictures = ceil(len(names) / batch) * batch
-    return 1000 * statistics.median(times[bare]) / pictures, 1000 * statistics.median(times[loop]) / len(names)
+    bare_images = ceil(len(names) / batch) * batch
+    return 1000 * statistics.median(times[bare]) / bare_images, 1000 * statistics.median(times[loop]) / len(names)
 
 
 def time_usual(model: RetinaFace, cfg: dict, paths: Sequence[Path], device: torch.device) -> float:
@@ -222,7 +223,7 @@ def time_usual(model: RetinaFace, cfg: dict, paths: Sequence[Path], device: torc
         chosen = chosen[scores[chosen].argsort()[::-1]]
         kept = chosen[suppress_in_numpy(boxes[chosen], 0.4)]
         found = detector_module.Detections(boxes[kept], scores[kept], landmarks[kept])
-        write_text(path.with_suffix(".txt"), format_detections(path.stem, found))
+        write_text(path.with_suffix(".txt"), format_prediction(path.stem, found))
         times.append(time.perf_counter() - begun)
     return 1000 * statistics.median(times)
 

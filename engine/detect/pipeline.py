@@ -1,9 +1,9 @@
-"""Detecting many images: reading, decoding and the network at the same time, and a bad image stops no other."""
+"""The detection pipeline: images are read, detected and written at the same time, and an error ends one image only."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,129 +16,128 @@ from utils.errors import ImageError, UserError
 from utils.files import read_image
 from utils.threads import batch_by_key, map_in_threads
 
-LARGE = 10**9  # bytes, from which on the free memory is looked at
-READERS = 8  # threads at most: more decode faster than any network detects
-
-Source = TypeVar("Source")
-
-
-class File(Protocol):
-    """An image file."""
-
-    path: Path
+MAX_READERS = 8  # threads; more decode faster than any network detects
+MEMORY_CHECK_FROM = 10**9  # bytes of decoded images; less is not compared with the free memory
 
 
 @dataclass
-class ImageJob(Generic[Source]):
-    """An image on its way: read, then detected, or given up with an error.
+class ImageJob:
+    """An image on its way through the pipeline.
 
     Attributes:
-        source: what it was asked for by; a frame's or a file's name where it is shown as text.
-        image: (H, W, 3) uint8 BGR; None where it cannot be read.
-        found: its faces, once it is detected.
-        error: one line that names it and says what is wrong with it; None where nothing is.
+        source: the file or video frame; str(source) names it in messages.
+        image: (H, W, 3) uint8 BGR; None if it cannot be read.
+        detections: its faces; None before detection.
+        error: one line that names the image and the problem, or None.
     """
 
-    source: Source
+    source: Any
     image: np.ndarray | None = None
-    found: Detections | None = None
+    detections: Detections | None = None
     error: str | None = None
 
 
-def read_each(files: Iterable[File], detector: Detector, upright: bool = False) -> Iterator[ImageJob[File]]:
-    """Read image files in threads, in order and only a few ahead, however many there are.
+@dataclass
+class DetectionSummary:
+    """Counts of written images and faces, and one line for each error."""
+
+    images: int = 0
+    faces: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def add(self, other: "DetectionSummary") -> None:
+        self.images += other.images
+        self.faces += other.faces
+        self.errors += other.errors
+
+
+def read_images(sources: Iterable[Any], detector: Detector, upright: bool = False) -> Iterator[ImageJob]:
+    """Yield a job for each image file, in order, read in threads a few files ahead.
 
     Args:
-        detector: an image for which it has not the memory is given up before it is decoded.
-        upright: turn images as their EXIF tag says; otherwise they stay as stored.
+        sources: objects with the `path` of an image file.
+        detector: an image that needs more memory than is free gets an error before it is decoded.
+        upright: apply the EXIF rotation; otherwise images keep their stored orientation.
     """
 
-    def read(file: File) -> ImageJob[File]:
+    def read(source: Any) -> ImageJob:
         try:
-            _refuse_too_large(file.path, detector)
-            return ImageJob(file, read_image(file.path, upright))
+            _check_memory(source.path, detector)
+            return ImageJob(source, read_image(source.path, upright))
         except UserError as error:
-            return ImageJob(file, error=str(error))
+            return ImageJob(source, error=str(error))
 
-    threads = min(READERS, usable_cores())
-    return map_in_threads(read, files, threads=threads, ahead=threads)
+    threads = min(MAX_READERS, usable_cores())
+    return map_in_threads(read, sources, threads=threads, ahead=threads)
 
 
-def _refuse_too_large(path: Path, detector: Detector) -> None:
+def _check_memory(path: Path, detector: Detector) -> None:
+    """Raise UserError if an image is too large to be decoded and detected."""
     try:
         height, width = image_size(path)
     except UserError:
-        return  # OpenCV may know it, or has better words
+        return  # OpenCV reads more formats, and its reader explains errors better
     try:
         detector.images_at_once(height, width)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    decoded = 3 * height * width * 2 * READERS  # as many may wait at once
-    if decoded > LARGE and decoded > (available_memory(torch.device("cpu")) or decoded):
-        raise UserError(f"{path}: {width} x {height} pixels are more than the memory takes; cut the image up")
+    decoded = 3 * height * width * 2 * MAX_READERS  # bytes, if every image that is read ahead has this size
+    if decoded > MEMORY_CHECK_FROM and decoded > (available_memory(torch.device("cpu")) or decoded):
+        raise UserError(f"{path}: {width} x {height} pixels need more memory than is free; cut the image up")
 
 
-def detect_each(detector: Detector, images: Iterable[ImageJob[Source]], batch_size: int) -> Iterator[ImageJob[Source]]:
-    """Detect the faces of images, in order; neighbours of one size go through the network together.
+def detect_jobs(detector: Detector, jobs: Iterable[ImageJob], batch_size: int) -> Iterator[ImageJob]:
+    """Yield the jobs with their detections, in order; successive images of one size form a batch."""
 
-    Args:
-        images: as they are read; they are taken while others are detected.
-    """
-
-    def detect(batch: list[ImageJob[Source]]) -> list[ImageJob[Source]]:
+    def detect(batch: list[ImageJob]) -> list[ImageJob]:
         if batch[0].image is None:
             return batch
         try:
-            found = detector([picture.image for picture in batch])
-        except UserError as error:  # it takes too much memory
-            return [replace(picture, image=None, error=f"{picture.source}: {error}") for picture in batch]
-        return [replace(picture, found=detections) for picture, detections in zip(batch, found, strict=True)]
+            found = detector([job.image for job in batch])
+        except UserError as error:  # not enough memory
+            return [replace(job, image=None, error=f"{job.source}: {error}") for job in batch]
+        return [replace(job, detections=detections) for job, detections in zip(batch, found, strict=True)]
 
-    together = batch_by_key(images, batch_size, lambda picture: picture.image is not None and picture.image.shape)
-    if detector.device.type == "cpu":  # its threads are PyTorch's, which are those of the program's first thread
-        detected = map(detect, together)
-    else:  # a second thread gives a GPU its next batch while the boxes of the one before are sorted out
-        detected = map_in_threads(detect, together, threads=2, ahead=2)
+    batches = batch_by_key(jobs, batch_size, lambda job: job.image is not None and job.image.shape)
+    if detector.device.type == "cpu":  # PyTorch's CPU threads belong to the main thread
+        detected = map(detect, batches)
+    else:  # two threads: one keeps the GPU busy while the other runs NMS
+        detected = map_in_threads(detect, batches, threads=2, ahead=2)
     for batch in detected:
         yield from batch
 
 
-def write_each(
+def detect_and_write(
     detector: Detector,
-    images: Iterable[ImageJob[Source]],
-    write: Callable[[ImageJob[Source]], None],
+    jobs: Iterable[ImageJob],
+    write: Callable[[ImageJob], int],
     batch_size: int,
     progress: tqdm,
-    give_up: Callable[[ImageJob[Source]], None] | None = None,
-) -> tuple[int, list[str]]:
-    """Detect images and hand each to a function that writes its faces, while the next ones are detected.
+    on_error: Callable[[ImageJob], None] | None = None,
+) -> DetectionSummary:
+    """Detect images and write their faces while the next images are detected.
 
     Args:
-        give_up: called with each image that has an error.
-
-    Returns:
-        how many were written, and the error of each other.
+        write: writes the faces of an image and returns their number.
+        on_error: called with each job that has an error.
 
     Raises:
-        UserError: of the function.
+        UserError: raised by `write`; an ImageError counts as an error of that image.
     """
 
-    def write_or_not(image: ImageJob[Source]) -> str | None:
-        if image.error is None:
+    def write_one(job: ImageJob) -> DetectionSummary:
+        if job.error is None:
             try:
-                write(image)
+                return DetectionSummary(images=1, faces=write(job))
             except ImageError as error:
-                return str(error)
-        elif give_up is not None:
-            give_up(image)
-        return image.error
+                return DetectionSummary(errors=[str(error)])
+        if on_error is not None:
+            on_error(job)
+        return DetectionSummary(errors=[job.error])
 
-    detected = detect_each(detector, images, batch_size)
-    written, errors = 0, []
-    for error in map_in_threads(write_or_not, detected, threads=1, ahead=2 * batch_size):
-        if error is None:
-            written += 1
-        else:
-            errors.append(error)
+    summary = DetectionSummary()
+    detected = detect_jobs(detector, jobs, batch_size)
+    for outcome in map_in_threads(write_one, detected, threads=1, ahead=2 * batch_size):
+        summary.add(outcome)
         progress.update()
-    return written, errors
+    return summary

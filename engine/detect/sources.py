@@ -1,8 +1,9 @@
-"""What detect.py is asked to look at: images, folders and patterns of them, videos, cameras."""
+"""Inputs of detect.py: images, videos, folders, patterns and cameras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
+from itertools import takewhile
 from pathlib import Path
 
 from data.image_files import IMAGE_SUFFIXES, files_below
@@ -11,13 +12,13 @@ from utils.errors import UserError
 
 
 @dataclass(frozen=True)
-class Source:
-    """An image or a video.
+class MediaSource:
+    """An image, a video or a camera.
 
     Attributes:
-        name: by which its outputs are called: a path below the output folder.
-        path: its file; None: a camera.
-        camera: its number.
+        name: path of its outputs below the output folder.
+        path: its file; None for a camera.
+        camera: number of the camera.
     """
 
     name: str
@@ -26,27 +27,28 @@ class Source:
 
     @property
     def is_image(self) -> bool:
-        return self.path is not None and not _is_video(self.path)
+        return self.path is not None and self.path.suffix.lower() not in VIDEO_SUFFIXES
 
     def __str__(self) -> str:
         return self.name if self.path is None else str(self.path)
 
 
-def find_sources(arguments: Sequence[str], ignored_priors: Sequence[Path]) -> list[Source]:
-    """Return what the arguments name, in their order and sorted within a folder or a pattern.
+def find_sources(arguments: Sequence[str], output_folders: Sequence[Path]) -> list[MediaSource]:
+    """Return the sources that the arguments name, each once: in the order of the arguments, sorted within each.
 
     Args:
-        leave_out: folders whose files are not taken, for they are outputs.
+        arguments: files, folders, patterns or camera numbers.
+        output_folders: files in these folders are skipped, unless an argument names them one by one.
 
     Raises:
-        UserError: something that does not exist, or a folder or pattern without images and videos.
+        UserError: a source does not exist, or a folder or pattern has no images or videos.
     """
-    outputs = [folder.resolve() for folder in ignored_priors]
+    outputs = [folder.resolve() for folder in output_folders]
 
-    def is_output(source: Source) -> bool:
+    def is_output(source: MediaSource) -> bool:
         return any(source.path.resolve().is_relative_to(folder) for folder in outputs)
 
-    sources = {}  # each once
+    sources = {}
     for argument in arguments:
         found = _find(argument)
         if not found:
@@ -54,34 +56,22 @@ def find_sources(arguments: Sequence[str], ignored_priors: Sequence[Path]) -> li
         if not Path(argument).is_file() and found[0].path is not None:
             found = [source for source in found if not is_output(source)]
         if not found:
-            raise UserError(f"{argument}: all that is there belongs to the output; name another folder for that")
+            raise UserError(f"{argument}: all files there are in the output folders; name other output folders")
         sources |= dict.fromkeys(found)
     return list(sources)
 
 
-def _find(argument: str) -> list[Source]:
-    path = Path(argument)
+def _find(argument: str) -> list[MediaSource]:
+    path, suffixes = Path(argument), IMAGE_SUFFIXES | VIDEO_SUFFIXES
     if path.is_file():
-        return [Source(path.name, path)]
+        return [MediaSource(path.name, path)]
     if path.is_dir():
-        return [Source(name, path / name) for name in files_below(path, IMAGE_SUFFIXES | VIDEO_SUFFIXES)]
+        return [MediaSource(name, path / name) for name in files_below(path, suffixes)]
     if argument.isdecimal():
-        return [Source(f"camera_{argument}", camera=int(argument))]
+        return [MediaSource(f"camera_{argument}", camera=int(argument))]
     if has_magic(argument):
-        plain = []  # the folders before the first that is a pattern
-        for part in path.parts[:-1]:
-            if has_magic(part):
-                break
-            plain.append(part)
-        below = Path(*plain)
-        matches = sorted(match for match in map(Path, glob(argument, recursive=True)) if match.is_file())
-        return [Source(match.relative_to(below).as_posix(), match) for match in matches if _is_known(match)]
+        root = Path(*takewhile(lambda part: not has_magic(part), path.parts[:-1]))
+        files = sorted(Path(match) for match in glob(argument, recursive=True))
+        files = [file for file in files if file.suffix.lower() in suffixes and file.is_file()]
+        return [MediaSource(file.relative_to(root).as_posix(), file) for file in files]
     raise UserError(f"{argument}: no such image, video or folder; a number is a camera, a pattern needs quotes")
-
-
-def _is_known(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or _is_video(path)
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES

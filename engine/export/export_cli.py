@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from engine.detect.flags import add_threshold_flags, add_weights_flags, weights_file
+from engine.detect.detector_flags import add_threshold_flags, add_weights_flags, weights_file
 from engine.export.formats import compare_faces, compare_heads, export_onnx, export_torch, output_names
 from models.deployment import ImagesToFaces, RawHeads, nms_by_one_operator, nms_by_torchvision
 from models.detector import Detector
@@ -72,7 +72,7 @@ def _parse_flags(description: str) -> argparse.Namespace:
         default="onnx",
         help="onnx, or torch for torch.export.load (default: %(default)s)",
     )
-    add_threshold_flags(parser, 0.5, "the file keeps no others")
+    add_threshold_flags(parser, confidence_threshold=0.5, reason="the file returns no others")
     add("--no_nms", action="store_true", help="write the three raw heads: no decoding, no thresholds, no suppression")
     add(
         "--check",

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from data.annotations import Annotation, read_annotations
-from engine.detect.image_list import check_images, locate_images, written_rows
+from engine.detect.image_list import check_images, locate_images
+from engine.detect.prediction_writer import rounded_rows
 from evaluation.protocol import evaluate
 from models.detector import Detector
 from utils.console import progress_bar, say
@@ -120,7 +121,7 @@ def _detect(
             say(f"warning: {error}; excluded from the dev AP", sys.stderr)
             continue
         detections = detector(image)
-        found[key] = written_rows(detections)
+        found[key] = rounded_rows(detections)
         if is_main and len(drawn) < DRAWN_IMAGES:
             seen = detections.where(detections.scores >= DRAWN_SCORE)
             drawn.append(draw_detections(image, seen.boxes, seen.scores, seen.landmarks))

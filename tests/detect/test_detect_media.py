@@ -133,7 +133,7 @@ def test_no_output_overwrites_an_input_or_another_output(detect, tmp_path):
     outcome = detect(tmp_path / "crop.jpg", tmp_path / "crop.jpg_00.jpg", "--crops", tmp_path)
     assert outcome.status == 2 and "crop.jpg_00.jpg: is an input" in outcome.err
     assert (tmp_path / "crop.jpg_00.jpg").read_bytes() == before
-    detect(tmp_path / "out").refuses("out: all that is there belongs to the output")
+    detect(tmp_path / "out").refuses("out: all files there are in the output folders")
     detect(tmp_path / "in", "--crops", tmp_path / "out").refuses("crops need a folder of their own")
 
 

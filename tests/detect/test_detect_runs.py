@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from data.annotations import ImageNames
-from engine.detect import image_list as listed
-from engine.detect import pipeline as detection
+from engine.detect import image_list, pipeline, prediction_writer
 from engine.detect.image_list import check_images
 from models import detector
 from tests.helpers.detections import read_detections
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import ROOT, shown_in_terminal
 from tests.helpers.training import environments
+from utils.errors import UserError
 
 NAMES = [f"{i % 3}/{i}.jpg" for i in range(40)]
 
@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(script, flags, tmp_path
     assert len(written) < len(NAMES), "the run was over before it could be interrupted"
     outcome = script("val_tvface.py", *flags, "--resume")
     assert outcome.status == 0, outcome.err
-    assert f"40 detection files: {tmp_path / 'out'} ({len(written)} of them before)" in outcome.out
+    assert f"40 prediction files: {tmp_path / 'out'} ({len(written)} of them before)" in outcome.out
     assert texts(tmp_path / "out") == undisturbed
 
 
@@ -125,8 +125,8 @@ def test_resume_with_other_settings_is_refused(script, flags, tmp_path, random_w
     resume("--save_image").refuses("--save_image False, not True")
     resume("--network", "resnet50", "-m", random_weights["resnet50"]).refuses("weights of hash", "--network mobile0.25")
     resume("--dataset_folder", folder, "--list_file", folder / "tvval_list.txt").refuses("0/0.jpg: no such image")
-    (tmp_path / "out" / listed.RECORD).write_text("[]")
-    resume().refuses(f"{listed.RECORD}: is no record of a detection")
+    (tmp_path / "out" / prediction_writer.SETTINGS_FILE).write_text("[]")
+    resume().refuses(f"{prediction_writer.SETTINGS_FILE}: not a record of detection settings")
     assert texts(tmp_path / "out") == before
 
 
@@ -140,9 +140,9 @@ def test_unreadable_images_are_named_at_the_end_and_stop_no_other(script, flags,
     finally:
         damaged.write_bytes(whole)
     assert [run.returncode for run in runs] == [3, 3], err
-    assert "39 detection files" in out
+    assert "39 prediction files" in out
     assert f"error: {damaged}: the image ends early" in err
-    assert err.splitlines()[-1].startswith("1 of 40 images could not be read and have no detection file")
+    assert err.splitlines()[-1].startswith("1 of 40 images could not be read and have no prediction file")
     assert other == ("", "")
     found = texts(tmp_path / "out")
     assert found.keys() == undisturbed.keys() - {"1/1.txt"}
@@ -165,8 +165,8 @@ def test_what_an_older_run_found_in_a_image_that_cannot_be_read_now_is_removed(s
 
 
 def test_a_image_is_not_decoded_where_those_that_wait_would_fill_the_memory(script, flags, tmp_path, monkeypatch):
-    monkeypatch.setattr(detection, "LARGE", 10**5)
-    monkeypatch.setattr(detection, "available_memory", lambda _: 10**6)
+    monkeypatch.setattr(pipeline, "MEMORY_CHECK_FROM", 10**5)
+    monkeypatch.setattr(pipeline, "available_memory", lambda _: 10**6)
     for name, size in (("small.jpg", (64, 64)), ("large.jpg", (300, 400))):
         draw_image(tmp_path / "images" / name, [], size=size)
     (tmp_path / "list.txt").write_text("large.jpg\nsmall.jpg\n")
@@ -174,7 +174,7 @@ def test_a_image_is_not_decoded_where_those_that_wait_would_fill_the_memory(scri
         "val_tvface.py", *flags, "--dataset_folder", tmp_path / "images", "--list_file", tmp_path / "list.txt"
     )
     assert outcome.status == 3
-    assert "large.jpg: 400 x 300 pixels are more than the memory takes; cut the image up" in outcome.err
+    assert "large.jpg: 400 x 300 pixels need more memory than is free; cut the image up" in outcome.err
     assert list(texts(tmp_path / "out")) == ["small.txt"]
 
 
@@ -233,14 +233,14 @@ def test_a_image_beyond_the_memory_is_named_before_it_is_decoded(script, flags, 
 
 
 def test_a_full_disk_ends_the_run_in_one_line(script, flags, tmp_path, monkeypatch):
-    write = listed.write_text
+    write = prediction_writer.write_text
 
     def full(path, text):
         if path.stem == "7":
-            raise listed.UserError(f"{path}: cannot be written (No space left on device)")
+            raise UserError(f"{path}: cannot be written (No space left on device)")
         write(path, text)
 
-    monkeypatch.setattr(listed, "write_text", full)
+    monkeypatch.setattr(prediction_writer, "write_text", full)
     script("val_tvface.py", *flags).refuses("7.txt: cannot be written (No space left on device)")
     assert 0 < len(texts(tmp_path / "out")) < len(NAMES)
 
@@ -262,9 +262,9 @@ def test_a_long_list_takes_eight_bytes_a_name(tmp_path, monkeypatch):
 
 def test_names_that_hash_alike_are_no_twins(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: True)
-    monkeypatch.setattr(listed, "hash", len, raising=False)
+    monkeypatch.setattr(image_list, "hash", len, raising=False)
     assert check_images(["a.jpg", "b.jpg", "cc.jpg"], tmp_path) == 3
-    with pytest.raises(listed.UserError, match=r"b\.png: the list has this image twice, or another .*b\.jpg"):
+    with pytest.raises(UserError, match=r"b\.png: the list has this image twice, or another .*b\.jpg"):
         check_images(["a.jpg", "b.jpg", "b.png"], tmp_path)
 
 

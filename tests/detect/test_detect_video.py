@@ -66,11 +66,11 @@ def test_what_cannot_be_read_is_named_at_the_end_and_stops_nothing(detect, tmp_p
         f"error: {folder / 'huge.png'}: 20000 x 20000 pixels take 32 GB of memory, of which 24 GB"
     )
     assert errors[1].startswith(f"error: {folder / 'text.jpg'}: is not an image")
-    assert errors[2].startswith(f"error: {folder / 'early.mp4'}: is no video that can be read")
+    assert errors[2].startswith(f"error: {folder / 'early.mp4'}: is not a video that can be read")
     assert len(lines(tmp_path / "out" / "detections.jsonl")) == 1
     detect(folder / "text.jpg").refuses("text.jpg: is not an image")
     assert len(lines(tmp_path / "out" / "detections.jsonl")) == 1  # as before
-    detect(folder / "early.mp4").refuses("early.mp4: is no video that can be read")
+    detect(folder / "early.mp4").refuses("early.mp4: is not a video that can be read")
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -129,7 +129,7 @@ def test_videos_of_odd_sizes_and_turned_ones_are_shown_upright(detect, tmp_path)
     ("damage", "problem"),
     [
         ("cut", r"ends early, after 0\.\d\d of 0\.67 s"),
-        ("broken", "some of its frames are broken, and left out or damaged"),
+        ("broken", "some frames are broken; they are missing or damaged in the output"),
     ],
 )
 def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, problem):

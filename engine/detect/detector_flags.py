@@ -1,4 +1,4 @@
-"""The flags of every script that detects: which detector, and where it computes."""
+"""Flags of the scripts that detect, and the detector that they describe."""
 
 import argparse
 import sys
@@ -24,97 +24,98 @@ def add_weights_flags(parser: argparse.ArgumentParser) -> None:
         "--network",
         choices=list(NETWORKS),
         default="resnet50",
-        help="the network that they belong to (default: %(default)s)",
+        help="network of the weights (default: %(default)s)",
     )
 
 
-def add_threshold_flags(parser: argparse.ArgumentParser, confidence_threshold: float, why: str) -> None:
-    """Add those that decide which boxes are kept, with a default threshold and the reason for it."""
+def add_threshold_flags(parser: argparse.ArgumentParser, confidence_threshold: float, reason: str) -> None:
+    """Add --confidence_threshold, with a default and a reason for it, and --nms_threshold."""
     add = parser.add_argument
     add(
         "--confidence_threshold",
         type=fraction,
         default=confidence_threshold,
         metavar="S",
-        help=f"only faces of a higher score are kept; {why} (default: %(default)s)",
+        help=f"keep faces with a higher score; {reason} (default: %(default)s)",
     )
     add(
         "--nms_threshold",
         type=fraction,
         default=0.4,
         metavar="IOU",
-        help="of two boxes that overlap more than this the worse one goes (default: %(default)s)",
+        help="IoU threshold of NMS (default: %(default)s)",
     )
 
 
-def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: float, why: str) -> None:
+def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: float, reason: str) -> None:
     """Add all flags that `load_detector` reads."""
     add = parser.add_argument
     add_weights_flags(parser)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--cpu", action="store_true", help="compute on the CPU even where there is a GPU")
-    where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
+    where.add_argument("--cpu", action="store_true", help="use the CPU even if there is a GPU")
+    where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     add(
         "--amp",
         choices=("float32", "bf16", "fp16"),
         default="float32",
-        help="precision of the network: half of it is faster on GPUs, bf16 also on CPUs that have instructions for it,"
-        " and moves boxes and scores a little (default: %(default)s)",
+        help="precision of the network; half precision is faster on GPUs (bf16 also on CPUs with instructions for it)"
+        " and changes boxes and scores slightly (default: %(default)s)",
     )
     add(
         "--batch_size",
         type=positive_int,
         metavar="N",
-        help="how many images of one size go through the network together (default: 1 on the CPU, 8 on a GPU)",
+        help="images of one size in a batch (default: 1 on the CPU, 8 on a GPU)",
     )
     add(
         "--origin_size",
         type=boolean,
         default=True,
         metavar="BOOL",
-        help="true: every image at its own size; false: scaled to --target_size (default: true)",
+        help="true: detect at the size of the image; false: scale it to --target_size (default: true)",
     )
     add(
         "--target_size",
         type=positive_int,
         metavar="PX",
-        help=f"short side of an image with --origin_size false (default: {Scaling.target_size})",
+        help=f"short side with --origin_size false (default: {Scaling.target_size})",
     )
     add(
         "--max_size",
         type=positive_int,
         metavar="PX",
-        help=f"longest long side of an image with --origin_size false (default: {Scaling.max_size})",
+        help=f"largest long side with --origin_size false (default: {Scaling.max_size})",
     )
-    add_threshold_flags(parser, confidence_threshold, why)
+    add_threshold_flags(parser, confidence_threshold, reason)
     add(
         "--top_k",
         type=natural_int,
         default=0,
         metavar="N",
-        help="how many of an image's best candidates reach NMS, 0: all (default: %(default)s)",
+        help="candidates of an image that reach NMS, best first; 0: all (default: %(default)s)",
     )
     add(
         "--keep_top_k",
         type=natural_int,
         default=0,
         metavar="N",
-        help="how many faces of an image are kept, 0: all (default: %(default)s)",
+        help="faces of an image that are kept, best first; 0: all (default: %(default)s)",
     )
 
 
 def weights_file(flags: argparse.Namespace) -> Path:
-    """Return the file of the weights that the flags name."""
+    """Return the file of the weights."""
     return Path(flags.trained_model or f"weights/{NETWORKS[flags.network].cfg['name']}_Final.pth")
 
 
 def load_detector(flags: argparse.Namespace) -> Detector:
-    """Build the detector of the flags of `add_detector_flags`, and fill in flags.batch_size where it is not given.
+    """Build the detector that the flags of `add_detector_flags` describe.
 
-    On the CPU the process keeps the memory that it frees, see utils.devices.keep_freed_memory.
+    Sets flags.batch_size if it is not given. On the CPU the process keeps freed memory, see
+    utils.devices.keep_freed_memory.
 
     Raises:
-        UserError: weights that cannot be read or are another network's, or no such device.
+        UserError: unreadable weights, weights of another network, or an unknown device.
     """
     device = device_of_rank("cpu" if flags.cpu else flags.device)
     if device.type == "cpu":
