@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from torch import nn
-from torchvision import models
 
 from data.config import cfg_mnet, cfg_re50
 from models.backbones import MobileNetV1
 from utils.errors import UserError
+
+TORCHVISION = "https://download.pytorch.org/models"  # its weights IMAGENET1K_V1
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def _derive(cfg: dict, **changes) -> dict:
     return {key: value for key, value in {**cfg, **changes}.items() if key != "in_channel"}
 
 
+def _torchvision(name: str) -> nn.Module:
+    from torchvision.models import get_model  # takes a second to import, which tools that read `cfg` alone do without
+
+    return get_model(name, weights=None)
+
+
 NETWORKS = {
     network.flag: network
     for network in (
@@ -73,30 +80,30 @@ NETWORKS = {
         Network(
             flag="mobilenetv2",
             cfg=_derive(cfg_mnet, name="mobilenetv2", return_layers={"6": 1, "13": 2, "18": 3}, out_channel=128),
-            build=lambda: models.mobilenet_v2(weights=None).features,
+            build=lambda: _torchvision("mobilenet_v2").features,
             channels=(32, 96, 1280),
-            pretrained=BackboneWeights(models.MobileNet_V2_Weights.IMAGENET1K_V1.url),
+            pretrained=BackboneWeights(f"{TORCHVISION}/mobilenet_v2-b0353104.pth"),
         ),
         Network(
             flag="resnet18",
             cfg=_derive(cfg_re50, name="resnet18", batch_size=32, out_channel=128),
-            build=partial(models.resnet18, weights=None),
+            build=partial(_torchvision, "resnet18"),
             channels=(128, 256, 512),
-            pretrained=BackboneWeights(models.ResNet18_Weights.IMAGENET1K_V1.url),
+            pretrained=BackboneWeights(f"{TORCHVISION}/resnet18-f37072fd.pth"),
         ),
         Network(
             flag="resnet34",
             cfg=_derive(cfg_re50, name="resnet34", batch_size=16, out_channel=128),
-            build=partial(models.resnet34, weights=None),
+            build=partial(_torchvision, "resnet34"),
             channels=(128, 256, 512),
-            pretrained=BackboneWeights(models.ResNet34_Weights.IMAGENET1K_V1.url),
+            pretrained=BackboneWeights(f"{TORCHVISION}/resnet34-b627a593.pth"),
         ),
         Network(
             flag="resnet50",
             cfg=cfg_re50,
-            build=partial(models.resnet50, weights=None),
+            build=partial(_torchvision, "resnet50"),
             channels=(512, 1024, 2048),
-            pretrained=BackboneWeights(models.ResNet50_Weights.IMAGENET1K_V1.url),
+            pretrained=BackboneWeights(f"{TORCHVISION}/resnet50-0676ba61.pth"),
         ),
     )
 }
