@@ -1,4 +1,4 @@
-# make demo   environment, extension, a small labelled sample, training in both phases, detection, scores, pictures
+# make demo   environment, extension, a small labelled sample, training in both phases, detection, scores, images
 # make test   environment, extension, style, the whole test suite
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ PY := .venv/bin/python
 DEMO := demo
 TRAIN := --network mobile0.25 --training_dataset $(DEMO)/tvface/train/label.txt --save_folder $(DEMO)/weights \
 	--image_size 256 --batch_size 8 --val_dataset $(DEMO)/tvface/val/tvval_label.txt
-DETECT := --network mobile0.25 --trained_model $(DEMO)/weights/mobilenet0.25_Final.pth --save_image
+DETECT := --trained_model $(DEMO)/weights/mobilenet0.25_Final.pth --save_image
 
 .PHONY: setup test demo clean
 
@@ -20,13 +20,13 @@ setup: .venv/installed
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# Two processes with one thread each: threads of two would wait for each other.
+# Two test processes with one thread each; several threads each would compete for the cores.
 test: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
-# Everything of the demo stays below demo/: the sample, the weights, the detections and the results.
+# The demo writes below demo/ only: sample, weights, detections, and results.
 demo: setup
 	$(PY) -m tools.sample --out $(DEMO)/tvface
 	$(PY) train.py $(TRAIN) --no_pretrain --lr 1e-2 --epochs 25 --decay_epochs 20 --finetune_epochs 2 --finetune_lr 1e-4
@@ -34,9 +34,9 @@ demo: setup
 	$(PY) test_tvface.py $(DETECT) --dataset_folder $(DEMO)/tvface/test/images --save_folder $(DEMO)/test_txt
 	$(PY) val_dataset_evaluate/eval.py -p $(DEMO)/val_txt -g $(DEMO)/tvface/val --result $(DEMO)/val_result
 	$(PY) test_dataset_evaluate/eval.py -p $(DEMO)/test_txt -g $(DEMO)/tvface/test --result $(DEMO)/test_result
-	@echo "how it learnt:         $(DEMO)/weights/mobilenet0.25_curves.png"
-	@echo "where it fails:        $(DEMO)/val_result/report.html $(DEMO)/test_result/report.html"
-	@echo "pictures with faces:  " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
+	@echo "training curves:        $(DEMO)/weights/mobilenet0.25_curves.png"
+	@echo "reports of the errors:  $(DEMO)/val_result/report.html $(DEMO)/test_result/report.html"
+	@echo "drawn detections:      " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:
-	rm -rf .venv build $(DEMO) data/*.c data/*.so evaluation/*.c evaluation/*.so utils/*.c utils/*.so
+	rm -rf .venv build $(DEMO) evaluation/*.c evaluation/*.so utils/*.c utils/*.so

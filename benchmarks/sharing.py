@@ -3,8 +3,8 @@
     python benchmarks/sharing.py --training_dataset data/tvface/train/label.txt --no_pretrain --image_size 320
 
 All options of train.py but --epochs and --save_folder are taken; all trainings run on the CPU. Idle threads spin for
-milliseconds by default of GNU OpenMP, sleep at once with OMP_WAIT_POLICY=PASSIVE, and sleep after a short spin by default
-of train.py (utils/openmp.py).
+milliseconds by default of GNU OpenMP, sleep at once with OMP_WAIT_POLICY=PASSIVE, and sleep after a short spin by the
+default of train.py (utils/openmp.py).
 """
 
 import argparse

@@ -10,11 +10,10 @@ import torch
 
 from layers.functions.prior_box import PriorBox
 from models.folding import fold_batch_norm
-from models.registry import find_network
 from models.retinaface import RetinaFace
+from models.weights import load_network
 from utils.box_utils import decode, decode_landm
-from utils.checkpoint import load_into, read_state_dict
-from utils.devices import HALF_PRECISION, available_memory
+from utils.devices import HALF_PRECISION, available_memory, choose_device
 from utils.errors import UserError
 from utils.nms import suppress
 from utils.pixels import normalize
@@ -102,20 +101,21 @@ class Detector:
         self._at_once: dict[tuple[int, int], int] = {}
 
     @classmethod
-    def load(cls, weights: str | Path, network: str, device: torch.device | str, **options) -> "Detector":
-        """Build a detector from a checkpoint.
+    def load(
+        cls, weights: str | Path, network: str | None = None, device: torch.device | str | None = None, **options
+    ) -> "Detector":
+        """Build a detector from a weight file.
 
         Args:
-            network: a key of models.registry.NETWORKS.
-            options: those of the class.
+            network: name that the weights must have; None: the network is recognized from them.
+            device: None: a GPU if there is one, else the CPU.
+            options: of the constructor.
 
         Raises:
-            UserError: a file that cannot be read, or the weights of another network.
+            UserError: the file cannot be read, or its weights are of another or an unknown network.
         """
-        cfg = find_network(network).cfg
-        model = RetinaFace(cfg)
-        load_into(model, read_state_dict(weights), weights)
-        return cls(model, cfg, device, **options)
+        model, found = load_network(weights, network)
+        return cls(model, found.cfg, choose_device() if device is None else device, **options)
 
     def __call__(self, images: np.ndarray | list[np.ndarray] | tuple[np.ndarray, ...]) -> Detections | list[Detections]:
         """Detect the faces of one image, or of a list of images; those of the same size go through together.

@@ -1,16 +1,97 @@
-"""Weights of whole networks and of their backbones."""
+"""Weights of networks and of their backbones, and the network that weights belong to."""
 
+import re
 import sys
+from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.hub import download_url_to_file
 
-from models.registry import Network, find_network
-from utils.checkpoint import load_into, read_state_dict
+from models.registry import NETWORKS, Network, find_network
+from models.retinaface import RetinaFace
+from utils.checkpoint import load_into, mismatch, read_state_dict
 from utils.errors import UserError
+
+# Keys of yakhyo/retinaface-pytorch, and those of the same tensors here. Its depthwise convolutions are nested.
+OTHER_LAYOUT = (
+    (re.compile(r"^fx\.(features\.)?"), "body."),
+    (re.compile(r"^class_head\.class_head\.(\d+)"), r"ClassHead.\1.conv1x1"),
+    (re.compile(r"^bbox_head\.bbox_head\.(\d+)"), r"BboxHead.\1.conv1x1"),
+    (re.compile(r"^landmark_head\.landmark_head\.(\d+)"), r"LandmarkHead.\1.conv1x1"),
+    (re.compile(r"^(body\.stage\d\.\d+)\.0\.([01])\."), r"\1.\2."),
+    (re.compile(r"^(body\.stage\d\.\d+)\.1\.0\."), r"\1.3."),
+    (re.compile(r"^(body\.stage\d\.\d+)\.1\.1\."), r"\1.4."),
+)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the state dict of a RetinaFace, in this repository's layout or that of yakhyo/retinaface-pytorch.
+
+    Raises:
+        UserError: the file is missing, truncated, or holds no state dict.
+    """
+    state = read_state_dict(path)
+    if not any(key.startswith("fx.") for key in state):
+        return state
+    return {_key_here(key): value for key, value in state.items()}
+
+
+def _key_here(key: str) -> str:
+    for pattern, replacement in OTHER_LAYOUT:
+        key = pattern.sub(replacement, key)
+    return key
+
+
+def load_network(path: str | Path, network: str | None = None) -> tuple[RetinaFace, Network]:
+    """Build the network that a weight file belongs to, and load the weights.
+
+    Args:
+        network: name that the weights must have, as for `find_network`; None: any known network.
+
+    Raises:
+        UserError: the file cannot be read, or its weights are of an unknown network or not of the given one.
+    """
+    state = read_weights(path)
+    found = recognize_network(state, path)
+    if network is not None and find_network(network) != found:
+        raise UserError(f"{path}: has weights of {found.flag}, not of {network}; omit --network, or use {found.flag}")
+    model = RetinaFace(found.cfg)
+    load_into(model, state, path, found.flag)
+    return model, found
+
+
+def recognize_network(state: dict[str, Tensor], source: str | Path) -> Network:
+    """Return the network whose keys and shapes a state dict has.
+
+    Args:
+        source: its file, for the message.
+
+    Raises:
+        UserError: no known network has them; the message compares the most similar one.
+    """
+    problems = {flag: mismatch(_expected_state(flag), state) for flag in NETWORKS}
+    for flag, problem in problems.items():
+        if not problem:
+            return NETWORKS[flag]
+    classes, landmarks = (state.get(f"{head}.0.conv1x1.weight") for head in ("ClassHead", "LandmarkHead"))
+    if classes is not None and landmarks is not None and (len(classes), len(landmarks)) != (2 * 2, 2 * 10):
+        priors = max(1, len(classes) // 2)
+        raise UserError(
+            f"{source}: the heads predict {len(landmarks) // (2 * priors)} landmarks for each of {priors} priors;"
+            " expected 5 landmarks for each of 2 priors"
+        )
+    closest = max(NETWORKS, key=lambda flag: len(state.keys() & _expected_state(flag).keys()))
+    raise UserError(f"{source}: state dict matches no known network; {closest} differs by {problems[closest]}")
+
+
+@cache
+def _expected_state(flag: str) -> dict[str, Tensor]:
+    """Return a network's state dict without data: on PyTorch's meta device."""
+    with torch.device("meta"):
+        return RetinaFace(NETWORKS[flag].cfg).state_dict()
 
 
 def load_backbone_weights(model: nn.Module, cfg: dict, path: str | Path | None = None) -> None:

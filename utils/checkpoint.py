@@ -1,4 +1,4 @@
-"""Checkpoint files: plain state dicts, written whole or not at all, read without running what is in them."""
+"""Reading and writing of state dicts and checkpoints: atomic writes, and reads that cannot run code."""
 
 import io
 import os
@@ -14,16 +14,16 @@ from utils.files import atomic_path
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict: plain, or under the key `state_dict`; the prefix `module.` of DataParallel is taken off.
+    """Read a state dict: plain, or nested under `state_dict` or `model`; the prefix `module.` is removed.
 
     Raises:
-        UserError: no such file, a truncated one, one that holds more than tensors, or no state dict in it.
+        UserError: the file is missing, truncated, or holds no state dict.
     """
     content = read_checkpoint(path)
-    if isinstance(content, dict) and {"model", "optimizer"} <= content.keys():
-        raise UserError(f"{path}: is the checkpoint of a run, which --resume goes on with; name weights, a .pth file")
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    if isinstance(content, dict):
+        if {"format", "state", "model", "optimizer"} <= content.keys():
+            raise UserError(f"{path}: is the checkpoint of a run, for --resume; name weights, a .pth file")
+        content = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), dict)), content)
     named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
     if not named or not content or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
@@ -31,47 +31,50 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: str | Path) -> object:
-    """Read what torch.save wrote, on the CPU: tensors and plain values, nothing that could run code.
+    """Read a file of torch.save on the CPU: tensors and plain values, nothing that can run code.
 
     Raises:
-        UserError: no such file, a truncated one, or one that holds other objects.
+        UserError: the file is missing, truncated, or holds other objects.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such weights file; train it first, or name another file") from error
+        raise UserError(f"{path}: no such weights file; train first, or name another file") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"
             " expected a state dict of tensors"
         ) from error
-    except Exception as error:  # whatever PyTorch meets in a file that is cut off or not its own
+    except Exception as error:  # PyTorch raises many kinds for a truncated or foreign file
         reason = str(error).partition(". ")[0].splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{path}: is truncated or not a PyTorch checkpoint ({reason}); fetch it again, or name another"
+            f"{path}: is truncated or not a PyTorch checkpoint ({reason}); download it again, or name another file"
         ) from error
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path, name: str = "this network") -> None:
-    """Load a state dict that must fit exactly.
+    """Load a state dict that must match exactly.
 
     Args:
-        source: the file that it came from, for the error.
-        name: of the network, for the error.
+        source: its file, for the message.
+        name: name of the network, for the message.
 
     Raises:
-        UserError: keys that are missing, unexpected or of another shape, all of them counted, the first named.
+        UserError: keys are missing, unexpected, or of another shape.
     """
-    own = model.state_dict()
-    # Files from before PyTorch 0.4.1 lack this counter, which is not used where momentum is given.
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in own]
-    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
-    if missing or unexpected or reshaped:
-        kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-        found = ", ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
-        raise UserError(f"{source}: state dict does not match {name}: keys {found}")
+    if problem := mismatch(model.state_dict(), state):
+        raise UserError(f"{source}: state dict does not match {name}: {problem}")
     model.load_state_dict(state, strict=False)
+
+
+def mismatch(expected: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """Describe how a state dict differs from the expected one in keys and shapes; empty if it does not."""
+    # Files from before PyTorch 0.4.1 lack this counter, which is unused with a fixed momentum.
+    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in expected]
+    reshaped = [key for key in expected if key in state and expected[key].shape != state[key].shape]
+    kinds = {"missing keys": missing, "unexpected": unexpected, "of another shape": reshaped}
+    return ", ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
 
 
 def _first(keys: list[str]) -> str:
@@ -79,15 +82,15 @@ def _first(keys: list[str]) -> str:
 
 
 def save_state_dict(model: nn.Module, path: str | Path) -> None:
-    """Write the plain state dict of a network, on the CPU, without DataParallel's prefix."""
+    """Write the plain state dict of a network, on the CPU and without the prefix of DataParallel."""
     save_checkpoint({key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}, path)
 
 
 def save_checkpoint(content: object, path: str | Path) -> None:
-    """Write tensors and plain values with torch.save, the whole file or none of it.
+    """Write tensors and plain values with torch.save, atomically.
 
     Raises:
-        UserError: the file cannot be written; what it held before is whole.
+        UserError: the file cannot be written; its old content is unchanged.
     """
     buffer = io.BytesIO()  # torch.save to a full disk raises no OSError
     torch.save(content, buffer)
@@ -96,11 +99,11 @@ def save_checkpoint(content: object, path: str | Path) -> None:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             write_all(file, buffer.getbuffer())
     except UserError as error:
-        raise UserError(f"{error}; what it held before is whole" if existed else str(error)) from error
+        raise UserError(f"{error}; its old content is unchanged" if existed else str(error)) from error
 
 
 def write_all(file: BinaryIO, content: memoryview) -> None:
-    """Write to the disk itself: else a power cut could leave a new name without its content."""
+    """Write and sync to the disk, so that a power cut cannot leave a new name without its content."""
     file.write(content)
     file.flush()
     os.fsync(file.fileno())

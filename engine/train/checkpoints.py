@@ -97,9 +97,9 @@ def restore(run: Run, checkpoint: Checkpoint, checkpoints: "Checkpoints") -> Non
         UserError: they do not fit, or phase two needs weights that are gone.
     """
     path = checkpoints.last
-    load_into(run.network, checkpoint.model, path)
+    load_into(run.network, checkpoint.model, path, run.config.network)
     if run.ema is not None:
-        load_into(run.ema.network, checkpoint.ema or checkpoint.model, path)
+        load_into(run.ema.network, checkpoint.ema or checkpoint.model, path, run.config.network)
     before = checkpoint.config.get("optimizer", "sgd")
     if before != run.config.optimizer:
         raise UserError(

@@ -111,7 +111,10 @@ class TrainConfig:
     )
 
     network: str | None = network_option(
-        None, list(NETWORKS), f"backbone (default: {DEFAULT_NETWORK}; with --resume the checkpoint's)", resumed=False
+        None,
+        list(NETWORKS),
+        f"backbone (default: that of --resume or --resume_net, else {DEFAULT_NETWORK})",
+        resumed=False,
     )
     backbone_weights: str | None = network_option(
         None, str, "ImageNet weights of the backbone (default: see weights/README.md)", exclusive="start"

@@ -28,8 +28,8 @@ from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
 from models.registry import NETWORKS, Network, find_network
 from models.retinaface import RetinaFace
-from models.weights import load_backbone_weights
-from utils.checkpoint import load_into, read_state_dict
+from models.weights import load_backbone_weights, read_weights, recognize_network
+from utils.checkpoint import load_into
 from utils.console import say
 from utils.devices import describe_computer, keep_freed_memory, usable_cores, visible_cards
 from utils.distributed import Ranks, device_of_rank, init_distributed
@@ -58,7 +58,7 @@ def main(description: str) -> None:
         checkpoint = ranks.run_on_main(lambda: checkpoint_to_resume(given))
         if checkpoint is not None:
             given = parse_config(description, checkpoint.config)
-        chosen = find_network(given.network or (checkpoint.name if checkpoint else DEFAULT_NETWORK))
+        chosen = ranks.raise_together(lambda: choose_network(given, checkpoint))
         config = ranks.raise_together(lambda: check_devices(_resolve(given, chosen, ranks, device), ranks, device))
         cfg = {**chosen.cfg, "image_size": config.image_size}
         dataset, dev_set = ranks.raise_together(lambda: read_data(config))
@@ -113,6 +113,15 @@ def checkpoint_to_resume(given: TrainConfig) -> Checkpoint | None:
     return checkpoint
 
 
+def choose_network(given: TrainConfig, checkpoint: Checkpoint | None) -> Network:
+    """Return the network of --network, of the checkpoint, or of the --resume_net weights."""
+    if checkpoint is not None:
+        return find_network(checkpoint.name)
+    if given.network is None and given.resume_net:
+        return recognize_network(read_weights(given.resume_net), given.resume_net)
+    return find_network(given.network or DEFAULT_NETWORK)
+
+
 def check_devices(config: TrainConfig, ranks: Ranks, device: torch.device) -> TrainConfig:
     """Refuse options that this number of ranks or GPUs cannot have."""
     gpus = len(visible_cards(device))
@@ -136,7 +145,7 @@ def build_network(config: TrainConfig, cfg: dict, is_new: bool) -> RetinaFace:
     torch.manual_seed(config.seed)
     network = RetinaFace(cfg)
     if is_new and config.resume_net:
-        load_into(network, read_state_dict(config.resume_net), config.resume_net)
+        load_into(network, read_weights(config.resume_net), config.resume_net, config.network)
     elif is_new and cfg["pretrain"] and not config.no_pretrain:
         load_backbone_weights(network, cfg, config.backbone_weights)
     return network

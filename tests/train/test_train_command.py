@@ -257,7 +257,9 @@ def test_what_is_no_image_is_named(train, dataset):
 
 def test_bad_weights_are_refused(train, tmp_path, random_weights):
     train("--resume_net", tmp_path / "none.pth").refuses("none.pth: no such weights file")
-    train("--resume_net", random_weights["resnet50"]).refuses("resnet50.pth: state dict does not match this network")
+    train("--network", "mobile0.25", "--resume_net", random_weights["resnet50"]).refuses(
+        "resnet50.pth: state dict does not match mobile0.25"
+    )
     flags = [flag for flag in FAST if flag != "--no_pretrain"]
     train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses(
         "resnet50.pth: state dict does not match the backbone"

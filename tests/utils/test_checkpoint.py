@@ -103,7 +103,7 @@ def test_missing_unexpected_and_misshapen_keys_are_named_in_one_error(model):
         load_into(RetinaFace(cfg_mnet), state, "x.pth")
     for part in (
         "x.pth: ",
-        "1 missing (fpn.merge1.0.weight)",
+        "1 missing keys (fpn.merge1.0.weight)",
         "1 unexpected (extra)",
         "1 of another shape (ClassHead.0.conv1x1.bias)",
     ):

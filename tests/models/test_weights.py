@@ -1,0 +1,90 @@
+"""Weight files of known layouts are loaded, and the network is recognized from them."""
+
+import pytest
+import torch
+
+from models.registry import NETWORKS
+from models.retinaface import RetinaFace
+from models.weights import load_network, read_weights
+from utils.checkpoint import save_state_dict
+from utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A weight file of each network, by flag."""
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {flag: folder / f"{flag}.pth" for flag in NETWORKS}
+    for flag, path in paths.items():
+        save_state_dict(RetinaFace(NETWORKS[flag].cfg), path)
+    return paths
+
+
+def other_key(key: str) -> str:
+    """Rename a key of MobileNetV1 as yakhyo/retinaface-pytorch names it."""
+    head, _, rest = key.partition(".conv1x1.")
+    if rest:
+        name, level = head.split(".")
+        name = {"ClassHead": "class_head", "BboxHead": "bbox_head", "LandmarkHead": "landmark_head"}[name]
+        return f"{name}.{name}.{level}.{rest}"
+    parts = key.split(".")
+    if parts[0] != "body":
+        return key
+    if len(parts) == 5 and parts[1:3] != ["stage1", "0"]:  # a depthwise convolution: 0 and 1, then 3 and 4
+        part = int(parts[3])
+        parts[3:4] = [str(part // 3), str(part % 3)]
+    return ".".join(["fx", *parts[1:]])
+
+
+@pytest.mark.parametrize("flag", NETWORKS)
+def test_each_network_is_recognized_from_its_weights(weights, flag):
+    model, network = load_network(weights[flag])
+    assert network.flag == flag
+    state = torch.load(weights[flag], weights_only=True)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("wrap", [lambda s: {"model": s, "optimizer": {}, "epoch": 3}, lambda s: {"state_dict": s}])
+def test_nested_state_dicts_are_found(weights, tmp_path, wrap):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    torch.save(wrap({f"module.{key}": value for key, value in state.items()}), tmp_path / "nested.pth")
+    assert load_network(tmp_path / "nested.pth")[1].flag == "mobile0.25"
+
+
+def test_the_other_layout_has_the_same_tensors_under_other_keys(weights, tmp_path):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    torch.save({"model": {other_key(key): value for key, value in state.items()}}, tmp_path / "other.pth")
+    read = read_weights(tmp_path / "other.pth")
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[key], state[key]) for key in state)
+
+
+def test_a_published_file_of_the_other_layout_loads(shared):
+    model, network = load_network(shared / "weights" / "other_layout.pth")
+    assert network.flag == "mobile0.25"
+    assert model.has_learnt_landmarks()
+
+
+def test_a_wrong_network_is_refused_by_both_names(weights):
+    with pytest.raises(UserError, match=r"has weights of resnet18, not of resnet50; omit --network, or use resnet18"):
+        load_network(weights["resnet18"], "resnet50")
+
+
+def test_heads_of_68_landmarks_are_refused(weights, tmp_path):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    for level in range(3):
+        for key, values in (("ClassHead", 6), ("BboxHead", 12), ("LandmarkHead", 408)):
+            state[f"{key}.{level}.conv1x1.weight"] = torch.zeros(values, 64, 1, 1)
+    torch.save(state, tmp_path / "heads.pt")
+    with pytest.raises(UserError, match="predict 68 landmarks for each of 3 priors; expected 5 landmarks"):
+        load_network(tmp_path / "heads.pt")
+
+
+def test_unknown_weights_are_compared_with_the_most_similar_network(weights, tmp_path):
+    state = torch.load(weights["resnet34"], weights_only=True)
+    del state["fpn.merge1.0.weight"]
+    torch.save(state, tmp_path / "cut.pth")
+    with pytest.raises(UserError) as error:
+        load_network(tmp_path / "cut.pth")
+    message = str(error.value)
+    assert "matches no known network; resnet34 differs by 1 missing keys (fpn.merge1.0.weight)" in message
