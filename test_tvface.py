@@ -1,4 +1,4 @@
-"""Detect the faces in the tv-test images; test_dataset_evaluate/eval.py scores what this writes."""
+"""Detect the faces in the tv-test images; test_dataset_evaluate/eval.py scores the prediction files."""
 
 from utils.openmp import configure_openmp
 

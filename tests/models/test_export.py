@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from engine.export import export_cli as export_command
+from engine.export import export_cli
 from models.detector import Detector
 from tests.helpers.images import draw_image
 from utils.files import read_image
@@ -108,14 +108,14 @@ def test_a_file_that_finds_something_else_is_not_kept(script, small, tmp_path, m
         path.write_bytes(b"whatever")
         return run
 
-    monkeypatch.setitem(export_command.FORMATS, "onnx", (".onnx", export, None))
-    monkeypatch.setattr(export_command, "Detector", lambda *_, **__: detect)
+    monkeypatch.setitem(export_cli.FORMATS, "onnx", (".onnx", export, None))
+    monkeypatch.setattr(export_cli, "Detector", lambda *_, **__: detect)
     outcome = script("export_onnx.py", *small, "-o", tmp_path / "m.onnx")
     if fault in ("none", "nothing"):
         assert outcome.status == 0 and complaint in outcome.out and (tmp_path / "m.onnx").exists()
         assert ("no face was found to compare" in outcome.err) == (fault == "nothing")
     else:
-        outcome.refuses(complaint, "it is not kept")
+        outcome.refuses(complaint, "the file is not kept")
         assert not list(tmp_path.iterdir())
 
 
@@ -125,9 +125,9 @@ def test_raw_heads_that_differ_are_not_kept(script, small, tmp_path, monkeypatch
         path.write_bytes(b"whatever")
         return lambda images: [value * output.numpy() for output in network(torch.from_numpy(images))]
 
-    monkeypatch.setitem(export_command.FORMATS, "onnx", (".onnx", export, None))
+    monkeypatch.setitem(export_cli.FORMATS, "onnx", (".onnx", export, None))
     outcome = script("export_onnx.py", *small, "--no_nms", "-o", tmp_path / "m.onnx")
-    outcome.refuses("the exported heads are up to", "it is not kept")
+    outcome.refuses("the exported heads are up to", "the file is not kept")
     assert not list(tmp_path.iterdir())
 
 
