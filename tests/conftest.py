@@ -14,7 +14,7 @@ from models.retinaface import RetinaFace
 from tests.helpers.detections import DETECT_FLAGS
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import ROOT, SHARED, Outcome
-from tools.sample.dataset import make_sample
+from tools.sample.folder import make_sample
 from utils.checkpoint import save_state_dict
 
 

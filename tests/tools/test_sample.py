@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.scripts import ROOT
 from tools.sample import make_sample
-from tools.sample.__main__ import main
+from tools.sample.sample_cli import main
 from tools.sample.image import draw_image
 from utils.errors import UserError, run
 
@@ -130,7 +130,7 @@ def test_a_stopped_run_keeps_the_earlier_sample(tmp_path, monkeypatch):
     def stop(rng, size):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tools.sample.dataset.draw_image", stop)
+    monkeypatch.setattr("tools.sample.folder.draw_image", stop)
     with pytest.raises(KeyboardInterrupt):
         make_sample(folder, COUNTS, SIZE)
     assert files(folder) == before

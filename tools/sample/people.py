@@ -1,129 +1,128 @@
-"""People as layers: from the front with a face, or from behind without one; and what hides part of a face."""
+"""People as layers: from the front with a face, or from behind without one; and a microphone before a face."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tools.sample.bodies import LENGTH, Body, draw_body
-from tools.sample.canvas import Surface, ellipse, mix, rectangle, smooth
+from tools.sample.canvas import BLACK, BRIGHT, WHITE, Surface, curve, ellipse, mix, pick, read_points
 from tools.sample.faces import Head, draw_face, draw_head
 from tools.sample.hair import draw_back_hair, draw_hair, draw_skull
 from tools.sample.looks import Look, Pose
 
+# In face coordinates; a head is 2.8 high.
+HIPS, FEET, LENGTH = 6.4, 13.2, 13.6  # below the eyes
+LEG = read_points("0 5.8, 1.35 6.4, 1.5 9.6, 1.25 13.2, 0.5 13.2, 0.25 9.4")
+ARM = curve("1.75 2.2, 2.3 2.9, 2.75 4.6, 2.3 6.4, 1.9 6.4, 1.8 4.6")
+TORSO = curve("0.5 1.72, 1.2 1.95, 2 2.3, 2.25 3, 2 4.6, 1.5 6.4", mirrored=True)
+NECK = curve("0.56 0.6, 0.54 1.5, 0.72 1.84, 0.4 2.05, 0 2.15", mirrored=True)
+NECKLINE = curve("-0.74 1.8, -0.4 2.1, 0 2.2, 0.4 2.1, 0.74 1.8", closed=False)
+V_NECK = read_points("-0.72 1.8, -0.4 2.1, 0 3, 0.4 2.1, 0.72 1.8")
+SHIRT_FRONT = read_points("-0.62 1.75, 0 2.25, 0.62 1.75, 0.72 2.1, 0.05 4.6, -0.05 4.6, -0.72 2.1")
+TIE = read_points("-0.17 2.12, 0.17 2.12, 0.12 2.4, 0.26 4.2, 0 4.5, -0.26 4.2, -0.12 2.4")
+LAPEL = read_points("0.6 1.74, 1 1.95, 1.12 2.8, 0.86 2.9, 0.92 3.05, 0.03 4.7, 0.45 2.9")
+COLLAR = read_points("0.58 1.62, 0.86 1.9, 0.5 2.62, 0.12 2.5")
+TURTLENECK = curve("0 1.6, 0.58 1.42, 0.76 2, 0 2.25", mirrored=True)
+STRIPE = read_points("-0.18 2.2, 0.18 2.2, 0.18 6.4, -0.18 6.4")
 
-def person_layer(pose: Pose, size: tuple[int, int]) -> Surface | None:
-    """Return an empty layer for one person in an image of `size` (width, height), or None when outside of it."""
-    reach = 1.75 * pose.height
-    left, right = max(0, int(pose.x - reach)), min(size[0], int(pose.x + reach) + 1)
+
+class Body:
+    """Body coordinates to image pixels: upright, under the head, swung a little by its roll and yaw."""
+
+    def __init__(self, head: Head):
+        self.unit, self.look = head.unit, head.look
+        self._base = head.flat([-0.16 * head.turn, 1.0])
+
+    def place(self, points: ArrayLike) -> np.ndarray:
+        """Turn points (N, 2), x from the spine, y with the chin near 1.4, into image pixels."""
+        return (np.asarray(points) - (0, 1)) * self.unit + self._base
+
+
+def draw_body(s: Surface, body: Body, rng: np.random.Generator) -> None:
+    """Draw the body from neck to feet; most of it is usually outside the image."""
+    look, unit, place = body.look, body.unit, body.place
+    dark, light = mix(look.cloth, BLACK, 0.35), mix(look.cloth, WHITE, 0.25)
+    girth = rng.uniform(0.91, 1.09) * (0.9 if look.female else 1)
+    for side in (-1, 1):
+        s.polygon(place(LEG * (side * rng.uniform(0.8, 1.1), 1)), mix(look.accent, (40, 36, 34), 0.6))
+        s.polygon(place(ellipse(side, FEET, 0.65, 0.25)), (30, 28, 30))
+        s.polygon(place(ARM * (side * girth, 1)), mix(look.cloth, dark, 0.55))  # darker, to stand out from the torso
+        s.polygon(place(ellipse(side * 2.12 * girth, 6.6, 0.3, 0.36)), look.skin)
+    torso = place(TORSO * (girth, 1))
+    s.polygon(torso, look.cloth)
+    depth = {"vneck": 8, "suit": 4.5, "shirt": 3.5}.get(look.outfit, 0)
+    neck = place(NECK + np.outer((NECK[:, 1] - 2.05).clip(0), (0, depth)))
+    s.polygon(neck, mix(look.skin, (20, 20, 60), 0.1))
+    s.tint(place(ellipse(0.05, 1.35, 0.75, 0.36)), mix(look.skin, (10, 10, 40), 0.55), 0.7, 0.2 * unit, neck)
+    draw_clothes(s, body)
+    s.tint(place(ellipse(-1.5, 2.6, 0.7, 0.4)), light, 0.35, 0.5 * unit, torso)
+    s.tint(place(ellipse(1.9, 4, 0.5, 1.8)), dark, 0.5, 0.6 * unit, torso)
+
+
+def draw_clothes(s: Surface, body: Body) -> None:
+    """Draw the details that tell a suit from a jersey."""
+    look, unit, place = body.look, body.unit, body.place
+    dark, light, white = mix(look.cloth, BLACK, 0.3), mix(look.cloth, WHITE, 0.1), (232, 230, 226)
+    if look.outfit == "suit":
+        s.polygon(place(SHIRT_FRONT), white if sum(look.accent) < 420 else (214, 190, 170))
+        if not look.female:
+            s.polygon(place(TIE), look.accent)
+    if look.outfit in ("suit", "shirt"):
+        for side in (-1, 1):
+            part = place((LAPEL if look.outfit == "suit" else COLLAR) * (side, 1))
+            s.polygon(part, light)
+            s.line(part, dark, 0.03 * unit, closed=True)
+        s.line(place([[0.02, 4.6 if look.outfit == "suit" else 2.55], [0.02, HIPS]]), dark, 0.04 * unit)
+        for y in (3.0, 3.7, 4.4, 5.1) if look.outfit == "shirt" else ():
+            s.polygon(place(ellipse(0, y, 0.05, 0.05)), white)
+    elif look.outfit == "turtleneck":
+        s.polygon(place(TURTLENECK), light)
+    else:
+        for x in (-1.25, -0.42, 0.42, 1.25) if look.outfit == "jersey" else ():
+            s.polygon(place(np.add(STRIPE, (x, 0))), mix(look.cloth, look.accent, 0.75))
+        s.line(place(V_NECK if look.outfit == "vneck" else NECKLINE), dark, 0.1 * unit)
+
+
+def person_layer(pose: Pose, size: tuple[int, int]) -> Surface:
+    """Return an empty layer for one person in an image of `size` (width, height)."""
+    left, right = max(0, int(pose.x - 1.75 * pose.height)), min(size[0], int(pose.x + 1.75 * pose.height) + 1)
     top = max(0, int(pose.y - 1.2 * pose.height))
     bottom = min(size[1], int(pose.y + LENGTH / 2.37 * pose.height) + 2)
-    if right <= left or bottom <= top:
-        return None
-    # The smaller a face, the more stored pixels: eyes of two pixels need the averaging most.
-    scale = 1 if pose.height > 90 else 2 if pose.height > 32 else 3
-    return Surface(left, top, right - left, bottom - top, scale=scale)
+    scale = 1 if pose.height > 90 else 2 if pose.height > 32 else 3  # eyes of two pixels need averaging most
+    return Surface(left, top, right - left, bottom - top, scale)
 
 
-def draw_person(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> tuple[Surface, np.ndarray]:
-    """Draw one person.
-
-    Args:
-        look, pose: a `Look` and a `Pose`.
-        size: (width, height) of the image in pixels.
-        rng: places the small things, such as strands of hair.
-
-    Returns:
-        the layer, and the outline of the face (hairline to chin, ear to ear) in image pixels (N, 2).
-    """
-    head = Head(pose, look)
-    surface = person_layer(pose, size)
-    draw_back_hair(surface, head, look)
-    draw_body(surface, Body(head), look, rng)
-    draw_skull(surface, head, look)
-    draw_head(surface, head, look)
-    draw_face(surface, head, look)
-    draw_hair(surface, head, look, rng)
-    surface.reduce()
-    strength = rng.uniform(0.08, 0.3)
-    surface.shade(1 + strength * 0.5, 1 - strength, rng.uniform(0, 2 * np.pi))
-    return surface, head.face()
-
-
-def draw_back(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
-    """Draw the same person from behind: hair or a bare skull over shoulders, and no face. Returns the layer."""
-    head = Head(pose, look)
-    surface, unit = person_layer(pose, size), head.unit
-    bare = look.style in ("bald", "receding", "buzz")
-    hair = look.cloth if look.style in ("headscarf", "beanie", "helmet", "cap", "hat") else look.hair
-    draw_body(surface, Body(head), look, rng)
-    for side in (-1, 1):
-        surface.polygon(head.flat(ellipse((side * 1.02, 0.15), (0.14, 0.25))), mix(look.skin, (60, 60, 170), 0.12))
-    low = 2.2 if look.style in ("long", "waves", "fringe") else 0.95
-    skull = [
-        [0, -1.5],
-        [0.75, -1.25],
-        [1.08, -0.5],
-        [1.02, 0.3],
-        [0.85, low * 0.9],
-        [0, low + 0.1],
-        [-0.85, low * 0.9],
-        [-1.02, 0.3],
-        [-1.08, -0.5],
-        [-0.75, -1.25],
-    ]
-    skull = head.flat(smooth(skull))
-    surface.polygon(skull, look.skin if bare else hair)
-    surface.soft(
-        head.flat(ellipse((-0.3, -0.9), (0.4, 0.25))),
-        mix(look.skin if bare else hair, (225, 240, 255), 0.3),
-        0.5,
-        0.3 * unit,
-        skull,
-    )
-    surface.soft(head.flat(ellipse((0.5, 0.6), (0.6, 0.4))), (10, 10, 20), 0.35, 0.4 * unit, skull)
-    surface.reduce()
-    surface.shade(1.05, 0.8, rng.uniform(0, 2 * np.pi))
-    return surface
+def draw_person(
+    pose: Pose, look: Look, size: tuple[int, int], rng: np.random.Generator, faces_away: bool = False
+) -> tuple[Surface, np.ndarray]:
+    """Draw one person, from the front or from behind; return the layer, and the outline (N, 2) of the face."""
+    head, s = Head(pose, look), person_layer(pose, size)
+    if faces_away:
+        draw_body(s, Body(head), rng)
+        draw_skull(s, head)
+        draw_back_hair(s, head)
+        s.tint(head.flat(ellipse(-0.3, -0.9, 0.4, 0.25)), WHITE, 0.15, 0.3 * head.unit, head.edge)
+        s.tint(head.flat(ellipse(0.4, 0.6, 0.6, 0.4)), (10, 10, 20), 0.35, 0.4 * head.unit, head.edge)
+    else:
+        draw_back_hair(s, head)
+        draw_body(s, Body(head), rng)
+        draw_skull(s, head)
+        draw_head(s, head)
+        draw_face(s, head)
+        draw_hair(s, head, rng)
+    s.reduce()
+    gains = np.linspace(*(1 + rng.uniform(0.1, 0.25) * rng.permutation([0.5, -1])), s.width)  # light from a side
+    s.pixels[..., :3] = np.minimum(s.pixels[..., :3] * gains[:, None], s.pixels[..., 3:])  # premultiplied
+    return s, head.face()
 
 
 def draw_microphone(pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
     """Draw a microphone that reaches from below to the chin, sometimes to the mouth. Returns the layer."""
-    surface, h = person_layer(pose, size), pose.height
-    lean = rng.uniform(-0.35, 0.35)
-    x, y = pose.x + h * (0.5 * np.sin(pose.yaw) * 0.5 + rng.normal(0, 0.06)), pose.y + h * rng.uniform(0.36, 0.62)
-    foot = (x + lean * 1.6 * h, y + 1.6 * h)
-    across = np.array([np.cos(lean), -np.sin(lean)]) * 0.05 * h
-    top = np.array([x, y])
-    surface.polygon([top - across, top + across, foot + across, foot - across], (44, 42, 42))
-    colour = [(60, 60, 64), (40, 40, 190), (180, 90, 30), (40, 150, 60), (30, 150, 220)][rng.integers(5)]
-    ball = ellipse((x, y), (0.11 * h, 0.13 * h), lean)
-    surface.polygon(ball, mix(colour, (70, 70, 70), 0.3))
-    surface.soft(ellipse((x - 0.03 * h, y - 0.04 * h), (0.04 * h, 0.04 * h)), (255, 255, 255), 0.5, 0.05 * h, ball)
-    if rng.random() < 0.6:  # the station's cube
-        cube = top + np.array([np.sin(lean), np.cos(lean)]) * 0.24 * h
-        surface.polygon(rectangle(cube[0] - 0.1 * h, cube[1] - 0.09 * h, 0.2 * h, 0.18 * h), colour)
-        surface.ellipse(cube, (0.05 * h, 0.05 * h), (240, 240, 240))
-    surface.reduce()
-    return surface
-
-
-def draw_hand(look: Look, pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
-    """Draw the person's own hand at the chin or the cheek, with a sleeve. Returns the layer."""
-    surface, h = person_layer(pose, size), pose.height
-    side = rng.choice([-1, 1])
-    x, y = pose.x + side * h * rng.uniform(0.16, 0.34), pose.y + h * rng.uniform(0.3, 0.48)
-    shade = mix(look.skin, (20, 20, 60), 0.35)
-    wrist, elbow = np.array([x + side * 0.08 * h, y + 0.34 * h]), np.array([x + side * 0.5 * h, y + 1.5 * h])
-    surface.line([wrist, wrist + (elbow - wrist) * 0.4], mix(look.skin, shade, 0.3), 0.2 * h)
-    surface.line([wrist + (elbow - wrist) * 0.22, elbow], look.cloth, 0.32 * h)
-    palm = smooth(
-        np.array([[-0.13, 0.05], [-0.11, -0.08], [0.11, -0.1], [0.16, 0.05], [0.12, 0.32], [-0.05, 0.34]])
-        * (h * side, h)
-        + (x, y)
-    )
-    surface.polygon(palm, look.skin)
-    for finger in range(4):
-        base = np.array([x + side * h * (-0.09 + 0.065 * finger), y + 0.02 * h])
-        tip = base + np.array([-side * 0.03, -0.16 - 0.025 * (finger in (1, 2))]) * h
-        surface.line([base, tip], shade, 0.078 * h)
-        surface.line([base, tip], look.skin, 0.064 * h)
-    surface.reduce()
-    return surface
+    s, h, lean, colour = person_layer(pose, size), pose.height, rng.uniform(-0.35, 0.35), pick(rng, BRIGHT)
+    x, y = pose.x + h * (0.25 * np.sin(pose.yaw) + rng.normal(0, 0.06)), pose.y + h * rng.uniform(0.36, 0.62)
+    top, down = np.array([x, y]), h * np.array([np.sin(lean), np.cos(lean)])
+    s.line([top, top + 1.6 * down], (44, 42, 42), 0.1 * h)
+    s.line([top + 0.16 * down, top + 0.32 * down], colour, 0.2 * h)  # the station's cube
+    ball = ellipse(x, y, 0.11 * h, 0.13 * h, -lean)
+    s.polygon(ball, mix(colour, (50, 50, 50), 0.6))
+    s.tint(ellipse(x - 0.03 * h, y - 0.04 * h, 0.04 * h, 0.04 * h), WHITE, 0.5, 0.05 * h, ball)
+    s.reduce()
+    return s

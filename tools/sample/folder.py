@@ -14,8 +14,7 @@ from utils.errors import UserError
 from utils.files import unique_beside
 
 COUNTS = {"train": 160, "val": 40, "test": 40}  # the order also numbers the splits for the generator
-SIZE = (640, 360)
-SMALLEST_SIZE = (160, 90)
+SIZE, SMALLEST_SIZE = (640, 360), (160, 90)
 NOTE = "README.txt"
 MARK = "Drawn by `python -m tools.sample`"
 OURS = re.compile(
@@ -31,13 +30,12 @@ def make_sample(
 
     Args:
         out: the folder. One that holds an earlier sample is replaced; its parents are made.
-        counts: images of each split, as {"train": 160, "val": 40, "test": 40}, the default.
+        counts: images of each split (default: COUNTS).
         size: (width, height) of the images in pixels.
         seed: not negative; the same seed writes the same bytes.
 
     Raises:
-        UserError: a count, size or seed that makes no sense, or a folder that holds anything but a sample. The
-            folder is then as it was.
+        UserError: an invalid count, size or seed, or a folder that holds anything but a sample; it is left as it was.
     """
     counts = COUNTS if counts is None else counts
     if set(counts) != set(COUNTS) or min(counts.values()) < 1:
@@ -49,7 +47,7 @@ def make_sample(
         )
     if seed < 0:
         raise UserError(f"the seed must not be negative, but is {seed}")
-    out = Path(os.path.realpath(out))  # a link is followed, so that what it leads to is what is replaced
+    out = Path(os.path.realpath(out))  # follow a link and replace its target
     check_replaceable(out)
     fresh, old = (unique_beside(out, part) for part in ("new", "old"))
     try:
@@ -69,12 +67,10 @@ def make_sample(
 
 def check_replaceable(out: Path) -> None:
     """Raise UserError unless `out` is missing, empty, or holds a sample and nothing else."""
-    if not out.exists():
-        return
     advice = "move it away or give another folder"
-    if not out.is_dir():
+    if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file, not a folder; {advice}")
-    if not any(out.iterdir()):
+    if not out.exists() or not any(out.iterdir()):
         return
     note = out / NOTE
     if not note.is_file() or not note.read_text(encoding="utf-8", errors="replace").startswith(MARK):
@@ -89,34 +85,24 @@ def write_sample(folder: Path, counts: dict[str, int], size: tuple[int, int], se
     """Write all splits into an empty folder. Arguments as for `make_sample`."""
     with tqdm(total=sum(counts.values()), desc="drawing the sample", unit="image", disable=None) as progress:
         for number, split in enumerate(COUNTS):
-            images = folder / split / "images"
-            images.mkdir(parents=True)
-            names, rows = [], []
+            (folder / split / "images").mkdir(parents=True)
+            names, rows = "", ""
             for index in range(counts[split]):
-                rng = np.random.default_rng([seed, number, index])
+                rng, name = np.random.default_rng([seed, number, index]), f"{split}_{index:05d}.jpg"
                 image, boxes = draw_image(rng, size)
-                name = f"{split}_{index:05d}.jpg"
-                quality = int(rng.integers(72, 96))
-                _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-                (images / name).write_bytes(jpeg.tobytes())
-                names.append(f"{name}\n")
-                rows.append(f"# {name}\n" + "".join(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes.tolist()))
+                _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(72, 96))])
+                (folder / split / "images" / name).write_bytes(jpeg.tobytes())
+                names += f"{name}\n"
+                rows += f"# {name}\n" + "".join(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes.tolist())
                 progress.update()
-            if split == "train":
-                write(folder / split / "label.txt", rows)
-            else:
-                write(folder / split / f"tv{split}_list.txt", names)
-                write(folder / split / f"tv{split}_label.txt", rows)
+            if split != "train":
+                write_text(folder / split / f"tv{split}_list.txt", names)
+            write_text(folder / split / ("label.txt" if split == "train" else f"tv{split}_label.txt"), rows)
     flags = " ".join(f"--{split} {counts[split]}" for split in COUNTS)
-    write(
-        folder / NOTE,
-        [
-            f"{MARK} --seed {seed} {flags} --width {size[0]} --height {size[1]}\n",
-            "Running it again replaces this folder.\n",
-        ],
-    )
+    flags = f"--seed {seed} {flags} --width {size[0]} --height {size[1]}"
+    write_text(folder / NOTE, f"{MARK} {flags}\nRunning it again replaces this folder.\n")
 
 
-def write(path: Path, lines: list[str]) -> None:
-    """Write lines with plain newlines on every system, since the same seed promises the same bytes."""
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+def write_text(path: Path, text: str) -> None:
+    """Write text with plain newlines on every system, since the same seed promises the same bytes."""
+    path.write_text(text, encoding="utf-8", newline="\n")
