@@ -24,11 +24,8 @@ class Surface:
     """A rectangle of the image with an alpha channel.
 
     Colours are premultiplied by alpha, which is what antialiased drawing onto zeros gives, so a surface can be blurred
-    and reduced without dark edges.
-
-    Args:
-        left, top, width, height: the rectangle, in whole image pixels.
-        scale: stored pixels per image pixel; 2 draws at twice the size, for `reduce` to average.
+    and reduced without dark edges. `scale` is stored pixels per image pixel: 2 draws at twice the size, for `reduce` to
+    average.
     """
 
     def __init__(self, left: int, top: int, width: int, height: int, scale: int = 1):
