@@ -15,15 +15,14 @@ from utils.files import atomic_path, new_folder, refuse_existing
 def write_annotations(
     annotations: Sequence[Annotation], path: str | Path, kind: str, *, images: str | Path | None = None
 ) -> list[str]:
-    """Write a set of annotations to a new file, or to a new folder for "wider_mat", "voc" and "yolo".
+    """Write a set of annotations to a new file, or to a new folder where the format is one.
 
     Reading it again gives what was written, in all that the format holds. Where the format has a width and a height,
     x2 and y2 may differ by rounding of the last digit.
 
     Args:
         kind: the name of the format, one of FORMATS.
-        images: folder of the images. Unknown sizes are read from their headers for "yolo", which needs them, and for
-            "coco" and "voc" where the images exist.
+        images: folder of the images. Where the format has sizes, unknown ones are read from the images' headers.
 
     Returns:
         A sentence for each thing that the format cannot hold; see `fit_annotations`.
