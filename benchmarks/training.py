@@ -13,7 +13,6 @@ sample is drawn.
 import argparse
 import contextlib
 import io
-import os
 import platform
 import statistics
 import subprocess
@@ -24,13 +23,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as train.py
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from utils.openmp import configure_openmp
+
+configure_openmp()  # as train.py, before PyTorch is imported
 
 import numpy as np
 import torch
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from data.dataset import FaceDataset
 from engine.train.checkpoints import Checkpoints

@@ -1,4 +1,4 @@
-"""Several processes train one network together as a single one would, and none of them leaves the others waiting."""
+"""Several ranks train as one process does, and none leaves the others waiting."""
 
 import os
 import signal
@@ -15,57 +15,50 @@ from torch import nn
 from data import cfg_mnet
 from engine.train.checkpoints import read_last
 from models.retinaface import RetinaFace
-from tests.helpers.run_with_fault import NAME, SMALL, Run, assert_same, draw_dataset, history
 from tests.helpers.scripts import ROOT
-from tests.helpers.training import environments, weights
+from tests.helpers.train_process import SMALL, TrainProcess
+from tests.helpers.training import (
+    LAST,
+    assert_same_run,
+    draw_dataset,
+    environments,
+    final_weights,
+    history,
+)
 from utils.distributed import init_distributed
 from utils.errors import UserError
-
-LAST = f"{NAME}_last.ckpt"
-
-
-@pytest.fixture(scope="module")
-def label(tmp_path_factory) -> Path:
-    """22 images: with batches of 8, three steps an epoch, of 7, 7 and 8 images."""
-    return draw_dataset(tmp_path_factory.mktemp("faces"), 22)
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    return tmp_path / "weights"
 
 
 @pytest.fixture
 def start(label, folder):
-    """Start the ranks of a small training: start("--epochs", 1, ranks=2) -> [Run, Run]."""
-    runs = []
+    """Start the ranks of a small training: start("--epochs", 1, ranks=2) -> [TrainProcess] * 2."""
+    processes = []
 
-    def call(*arguments, ranks: int = 2, fault: str = "none=0", env=None, folder=folder) -> list[Run]:
-        flags = ("--training_dataset", label, *SMALL, *arguments)
+    def call(*options, ranks: int = 2, fault: str = "none=0", env=None, folder=folder) -> list[TrainProcess]:
+        arguments = ("--training_dataset", label, *SMALL, *options)
         each = environments(ranks) if ranks > 1 else [{}]
-        started = [Run(folder, fault, *flags, env={**own, **(env or {})}) for own in each]
-        runs.extend(started)
+        started = [TrainProcess(folder, fault, *arguments, env={**own, **(env or {})}) for own in each]
+        processes.extend(started)
         return started
 
     yield call
-    for run in runs:
-        if run.process.is_alive():
-            run.send(signal.SIGKILL)
+    for process in processes:
+        process.close()
 
 
 @pytest.fixture
 def train(start):
-    """Run the ranks of a small training to their end; returns the Outcome of each."""
-    return lambda *arguments, **options: [run.end() for run in start(*arguments, **options)]
+    """Run the ranks of a small training until they end; return the Outcome of each."""
+    return lambda *options, **settings: [process.end() for process in start(*options, **settings)]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(label, tmp_path_factory) -> Path:
-    """The folder of a run of two ranks that nothing disturbs."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    flags = ("--training_dataset", label, *SMALL)
-    for run in [Run(folder, "none=0", *flags, env=env) for env in environments(2)]:
-        outcome = run.end()
+def uninterrupted(label, tmp_path_factory) -> Path:
+    """The folder of an uninterrupted run of two ranks."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    arguments = ("--training_dataset", label, *SMALL)
+    for process in [TrainProcess(folder, "none=0", *arguments, env=env) for env in environments(2)]:
+        outcome = process.end()
         assert outcome.status == 0, outcome.err
     return folder
 
@@ -79,8 +72,8 @@ def undisturbed(label, tmp_path_factory) -> Path:
         (2, ("--batch_size", 12, "--accumulate", 2), ("--ema", 0.5)),
     ],
 )
-def test_neither_ranks_nor_accumulation_change_what_is_learnt(train, tmp_path, ranks, batch, flags):
-    """Each step learns all 22 images, with batch normalisation that does not depend on which are together."""
+def test_the_weights_depend_on_neither_ranks_nor_accumulation(train, tmp_path, ranks, batch, flags):
+    """Each step has all 22 images; batch normalization is fixed, so that it does not depend on their shares."""
     alone, together = tmp_path / "alone", tmp_path / "together"
     flags = ("--epochs", 3, "--lr", 0.01, *flags)
     for folder, size, number in ((alone, ("--batch_size", 24), 1), (together, batch, ranks)):
@@ -89,19 +82,19 @@ def test_neither_ranks_nor_accumulation_change_what_is_learnt(train, tmp_path, r
     for row, expected in zip(history(together), history(alone), strict=True):
         for name in ("box", "class", "total"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-5)
-    found, expected = (weights(folder / f"{NAME}_Final.pth") for folder in (together, alone))
+    found, expected = (final_weights(folder) for folder in (together, alone))
     for key in expected:
         torch.testing.assert_close(found[key], expected[key], rtol=1e-5, atol=1e-5)
 
 
 def test_two_ranks_have_the_gradients_of_one_process(train, tmp_path):
-    """One step at lr 1 without momentum and decay moves the weights by their gradients."""
+    """One step at lr 1, without momentum and weight decay, subtracts the gradients from the weights."""
     flags = ("--epochs", 1, "--batch_size", 24, "--momentum", 0, "--weight_decay", 0)
     runs = {"start": (1, 0), "alone": (1, 1), "together": (2, 1)}
     for name, (ranks, lr) in runs.items():
         outcomes = train(*flags, "--lr", lr, ranks=ranks, fault="frozen_bn=1", folder=tmp_path / name)
         assert {each.status for each in outcomes} == {0}, outcomes
-    start, alone, together = (weights(tmp_path / name / f"{NAME}_Final.pth") for name in runs)
+    start, alone, together = (final_weights(tmp_path / name) for name in runs)
     largest = 0.0
     for key in start:
         gradient = alone[key] - start[key]
@@ -110,10 +103,12 @@ def test_two_ranks_have_the_gradients_of_one_process(train, tmp_path):
     assert largest > 0.1
 
 
-def test_no_image_is_seen_twice_and_one_rank_speaks(train, tmp_path):
-    seen = tmp_path / "seen.txt"
-    first, second = train("--log_every", 1, env={"SEEN": str(seen)})
-    assert sorted(seen.read_text().splitlines()) == sorted(f"{epoch} {i}.jpg" for epoch in (1, 2) for i in range(22))
+def test_each_image_belongs_to_one_rank_and_only_the_main_rank_prints(train, tmp_path):
+    image_log = tmp_path / "images.txt"
+    first, second = train("--log_every", 1, env={"IMAGE_LOG": str(image_log)})
+    assert sorted(image_log.read_text().splitlines()) == sorted(
+        f"{epoch} {i}.jpg" for epoch in (1, 2) for i in range(22)
+    )
     assert [line.split(" box ")[0] for line in first.out.splitlines() if line.startswith("epoch 1/2")] == [
         *(f"epoch 1/2 step {step}/3" for step in (1, 2, 3)),
         "epoch 1/2 mean",
@@ -122,7 +117,7 @@ def test_no_image_is_seen_twice_and_one_rank_speaks(train, tmp_path):
     assert (first.err, second.out, second.err) == ("", "", "")
 
 
-def test_a_rank_that_hangs_is_given_up(start, folder):
+def test_a_rank_that_hangs_ends_the_run_after_the_timeout(start, folder):
     first, second = start("--rank_timeout", 0.1, "--log_every", 1, fault="hang_step=5@1")
     first.end(30).refuses("rank 0: another rank ended, or did not answer within 0.1 minutes", "--rank_timeout")
     assert second.process.is_alive()
@@ -139,60 +134,60 @@ def test_a_rank_that_hangs_is_given_up(start, folder):
         ("The size of tensor a (3) must match the size of tensor b (4)", RuntimeError),
     ],
 )
-def test_what_the_loss_of_a_rank_looks_like(monkeypatch, message, error):
+def test_errors_of_a_lost_rank_are_recognized(monkeypatch, message, error):
     for name, value in environments(2)[1].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("utils.distributed._connect", lambda *_: None)
-    said = "rank 1: another rank ended" if error is UserError else "size of tensor"
-    with pytest.raises(error, match=said), init_distributed(torch.device("cpu"), 1):
+    expected = "rank 1: another rank ended" if error is UserError else "size of tensor"
+    with pytest.raises(error, match=expected), init_distributed(torch.device("cpu"), 1):
         raise RuntimeError(message)
 
 
-def test_a_rank_that_is_killed_ends_the_others_and_the_run_goes_on(train, folder, undisturbed):
+def test_a_killed_rank_ends_the_others_and_the_run_resumes(train, folder, uninterrupted):
     first, second = train("--save_minutes", 0, fault="kill_step=5@1")
     assert second.status == -signal.SIGKILL
     first.refuses("rank 0: another rank ended", "--resume")
     assert {each.status for each in train("--resume")} == {0}
-    assert_same(folder, undisturbed)
+    assert_same_run(folder, uninterrupted)
 
 
-def test_three_ranks_go_on_as_if_nothing_had_happened(train, folder, tmp_path):
-    """Three numbers have two sums, and the order of the ranks' additions must not change over a restart."""
-    assert [each.status for each in train(ranks=3, folder=tmp_path / "undisturbed")] == [0, 0, 0]
+def test_three_ranks_resume_exactly(train, folder, tmp_path):
+    """The sum of three numbers depends on their order, which must not change when a run is resumed."""
+    assert [each.status for each in train(ranks=3, folder=tmp_path / "uninterrupted")] == [0, 0, 0]
     assert [each.status for each in train(ranks=3, fault="term_step=2@0")] == [143] * 3
     assert [each.status for each in train("--resume", ranks=3)] == [0, 0, 0]
-    assert_same(folder, tmp_path / "undisturbed")
+    assert_same_run(folder, tmp_path / "uninterrupted")
 
 
-def test_a_rank_that_waits_for_the_others_can_be_ended(label, folder):
-    first = Run(folder, "none=0", "--training_dataset", label, *SMALL, env=environments(2)[0])
-    time.sleep(1)  # it comes this far in a fifth of that; earlier, it must end as well
+def test_a_signal_ends_a_rank_that_waits_for_others(label, folder):
+    first = TrainProcess(folder, "none=0", "--training_dataset", label, *SMALL, env=environments(2)[0])
+    time.sleep(1)  # it starts to wait after a fifth of that; before, it must end as well
     first.send(signal.SIGTERM)
     assert first.end(5).status == -signal.SIGTERM
 
 
-def test_half_of_what_torchrun_says_is_refused(train):
+def test_missing_variables_of_torchrun_are_refused(train):
     (alone,) = train(ranks=1, env={"WORLD_SIZE": "2", "RANK": "0"})
     alone.refuses("WORLD_SIZE", "LOCAL_RANK and MASTER_ADDR and MASTER_PORT not", "start with torchrun")
 
 
 @pytest.mark.parametrize("fault", ["term_step=2@1", "term_step=2@0", "interrupt_step=5"])
-def test_a_stop_of_one_rank_stops_all_with_a_checkpoint(train, folder, undisturbed, fault):
+def test_a_signal_to_one_rank_ends_all_with_a_checkpoint(train, folder, uninterrupted, fault):
     outcomes = train(fault=fault)
     assert [each.status for each in outcomes] == [130 if "interrupt" in fault else 143] * 2, outcomes
     assert "Traceback" not in outcomes[0].err + outcomes[1].err
     assert {each.status for each in train("--resume")} == {0}
-    assert_same(folder, undisturbed)
+    assert_same_run(folder, uninterrupted)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_stop_of_one_rank_while_it_scores_stops_all(train, tmp_path, rank):
+def test_a_signal_to_one_rank_during_scoring_ends_all(train, tmp_path, rank):
     dev = draw_dataset(tmp_path / "dev", 4, first=50)
     outcomes = train("--val_dataset", dev, "--val_every", 1, fault=f"term_scoring=1@{rank}")
     assert [each.status for each in outcomes] == [143, 143], outcomes
 
 
-def test_a_full_disk_ends_all_ranks_in_one_line(train, folder):
+def test_a_full_disk_ends_all_ranks_with_one_line(train, folder):
     first, second = train(fault="full_disk=2@0")
     first.refuses(folder / LAST, "No space left on device")
     assert (second.status, second.err) == (2, "")
@@ -211,7 +206,7 @@ def test_another_number_of_ranks_is_named(train, folder):
     ("flags", "what"),
     [(("--batch_size", 1), "--batch_size 1 cannot be shared among 2 ranks"), ((), "1 images cannot be shared")],
 )
-def test_more_ranks_than_images_are_refused_in_one_line(train, tmp_path, flags, what):
+def test_more_ranks_than_images_are_refused(train, tmp_path, flags, what):
     if not flags:
         flags = ("--training_dataset", draw_dataset(tmp_path / "one", 1))
     first, second = train(*flags)
@@ -232,9 +227,6 @@ def test_sync_bn_keeps_the_names_of_the_weights():
     assert list(nn.SyncBatchNorm.convert_sync_batchnorm(network).state_dict()) == names
 
 
-# ---------------------------------------------------------------- started by torchrun
-
-
 ON_ONE_MACHINE = ("--standalone", "--nproc_per_node=2", "--max_restarts=1")
 
 
@@ -246,15 +238,16 @@ def torchrun(label: Path, folder: Path, fault: str, *flags, where=ON_ONE_MACHINE
     return subprocess.Popen([*map(str, (*command, *SMALL, *flags))], cwd=ROOT, env=environment, stdout=pipe, text=True)
 
 
-def test_a_killed_rank_is_started_again_by_torchrun_and_nothing_is_lost(label, folder, undisturbed):
-    out, _ = (process := torchrun(label, folder, "kill_step=5@1", "--save_minutes", 0)).communicate(timeout=60)
+def test_torchrun_restarts_a_killed_rank_and_the_run_resumes(label, folder, uninterrupted):
+    process = torchrun(label, folder, "kill_step=5@1", "--save_minutes", 0)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
     assert "resumed after epoch 1 and 7 images" in out
-    assert_same(folder, undisturbed)
+    assert_same_run(folder, uninterrupted)
 
 
-def test_a_killed_rank_of_two_machines_is_started_again_and_nothing_is_lost(label, folder, undisturbed):
-    """Each machine's torchrun counts the restarts of its own, and no two of these counts need be equal."""
+def test_torchrun_restarts_a_killed_rank_of_two_machines(label, folder, uninterrupted):
+    """The torchrun of each machine has its own count of restarts; the counts can differ."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"--rdzv_endpoint=localhost:{free.getsockname()[1]}"
@@ -265,10 +258,10 @@ def test_a_killed_rank_of_two_machines_is_started_again_and_nothing_is_lost(labe
     outs = [process.communicate(timeout=120)[0] for process in machines]
     assert [process.returncode for process in machines] == [0, 0], outs
     assert "resumed after epoch 1 and 7 images" in outs[0] + outs[1]
-    assert_same(folder, undisturbed)
+    assert_same_run(folder, uninterrupted)
 
 
-def test_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, undisturbed):
+def test_a_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, uninterrupted):
     process = torchrun(label, folder, "await_stop=2", "--log_every", 1)
     for line in process.stdout:
         if "step 1/3" in line:
@@ -279,4 +272,4 @@ def test_sigterm_to_torchrun_writes_a_checkpoint(train, label, folder, undisturb
     assert f"continue with --resume: {folder / LAST}" in out
     assert read_last(folder / LAST).state["epoch"] == 0
     assert {each.status for each in train("--resume")} == {0}
-    assert_same(folder, undisturbed)
+    assert_same_run(folder, uninterrupted)

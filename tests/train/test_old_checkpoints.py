@@ -1,10 +1,9 @@
 """Checkpoints of older versions of the program resume exactly.
 
-checkpoints/mobilenet0.25_v0.6.0_last.ckpt was written by version 0.6.0, which SIGTERM stopped in epoch 2 of 3, with
-phase two of one epoch to come. v0.6.0_final.json describes the weights that version 0.6.0 itself resumed it to.
+Version 0.6.0 wrote checkpoints/mobilenet0.25_v0.6.0_last.ckpt when SIGTERM stopped it in epoch 2 of 3, before a phase
+two of one epoch. v0.6.0_final.json describes the final weights after version 0.6.0 resumed that checkpoint.
 """
 
-import csv
 import hashlib
 import json
 import shutil
@@ -17,6 +16,7 @@ import torch
 
 from engine.train.checkpoints import read_last
 from engine.train.config import TrainConfig, from_saved, to_saved
+from tests.helpers.training import LAST, final_weights, history
 
 FOLDER = Path(__file__).parent / "checkpoints"
 EXPECTED = json.loads((FOLDER / "v0.6.0_final.json").read_text())
@@ -40,10 +40,10 @@ def label(tmp_path) -> Path:
 
 @pytest.fixture
 def resumed(script, label, tmp_path) -> Path:
-    """The folder of the run after train.py --resume, on one thread as at that time."""
+    """The folder of that run after train.py --resume, on one thread as the original."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    shutil.copy(FOLDER / "mobilenet0.25_v0.6.0_last.ckpt", folder / "mobilenet0.25_last.ckpt")
+    shutil.copy(FOLDER / "mobilenet0.25_v0.6.0_last.ckpt", folder / LAST)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -52,27 +52,26 @@ def resumed(script, label, tmp_path) -> Path:
         torch.set_num_threads(threads)
     assert outcome.status == 0, outcome.err
     (warning,) = outcome.err.strip().splitlines()
-    assert "--training_dataset" in warning and ";" not in warning, "only the place of the dataset has changed"
+    assert "--training_dataset" in warning and ";" not in warning, "only the path of the dataset has changed"
     return folder
 
 
-def test_a_run_of_version_0_6_0_ends_with_the_weights_that_it_gave_them(resumed):
-    state = torch.load(resumed / "mobilenet0.25_Final.pth", weights_only=True)
+def test_a_run_of_version_0_6_0_resumes_to_the_same_weights(resumed):
+    state = final_weights(resumed)
     digest = hashlib.sha256()
     for key, value in state.items():
         digest.update(key.encode() + value.numpy().tobytes())
     same_kernels = EXPECTED["cpu"] == torch.backends.cpu.get_cpu_capability() and EXPECTED["torch"] == torch.__version__
-    if same_kernels:  # elsewhere PyTorch rounds differently
+    if same_kernels:  # other kernels round differently
         assert digest.hexdigest() == EXPECTED["sha256"]
     means = {key: state[key].double().abs().mean().item() for key in EXPECTED["means"]}
     assert means == pytest.approx(EXPECTED["means"], rel=1e-3)
-    with open(resumed / "mobilenet0.25_log.csv", newline="") as file:
-        totals = [float(row["total"]) for row in csv.DictReader(file)]
+    totals = [float(row["total"]) for row in history(resumed)]
     assert totals == pytest.approx([float(total) for total in EXPECTED["total"]], rel=1e-3)
 
 
 def test_an_upgraded_checkpoint_keeps_every_value(tmp_path):
-    path = shutil.copy(FOLDER / "mobilenet0.25_v0.6.0_last.ckpt", tmp_path / "mobilenet0.25_last.ckpt")
+    path = shutil.copy(FOLDER / "mobilenet0.25_v0.6.0_last.ckpt", tmp_path / LAST)
     old, new = torch.load(path, weights_only=True), read_last(Path(path))
     assert new.config == old["flags"]
     assert (new.state["images_done"], new.state["evals_since_best"]) == (4, 0)
@@ -83,7 +82,7 @@ def test_an_upgraded_checkpoint_keeps_every_value(tmp_path):
         assert str(getattr(new, name)) == str(old[name])
 
 
-def test_options_newer_than_a_checkpoint_take_their_defaults_and_unknown_ones_are_dropped():
+def test_options_that_a_checkpoint_lacks_have_their_defaults_and_unknown_ones_are_dropped():
     saved = to_saved(TrainConfig(lr=0.5, network="resnet50"))
     del saved["ema"], saved["clip_norm"]
     config = from_saved({**saved, "of_a_later_version": 1})

@@ -1,14 +1,14 @@
-"""train.py as a user runs it."""
+"""train.py as users run it: options, files, output, and errors."""
 
-import multiprocessing
-import os
 import re
-import signal
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
+from engine.train.config import TrainConfig
+from models.registry import NETWORKS
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import shown_in_terminal
 from tests.helpers.training import FAST, equal, events, scalars, weights
@@ -46,7 +46,7 @@ def test_checkpoints_are_written_on_schedule(train, tmp_path):
     )
 
 
-def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
+def test_the_first_lines_describe_the_run(train, random_weights, dataset):
     start = random_weights["mobile0.25"]
     flags = ("--epochs", 2, "--lr", 0.01, "--finetune_epochs", 1, "--finetune_from", 1, "--val_dataset", dataset)
     flags += ("--accumulate", 2, "--seed", 7)
@@ -63,7 +63,7 @@ def test_the_first_lines_say_what_runs_where(train, random_weights, dataset):
     assert "\nepochs   2 to 3, lr 1e-05, seed 7\n" in resumed
 
 
-def test_an_epoch_in_which_no_face_is_learnt_is_said(train, dataset):
+def test_an_epoch_without_matched_priors_gives_a_warning(train, dataset):
     rows = [line if line.startswith("#") else "1 1 0.02 0.02" for line in dataset.read_text().splitlines()]
     dataset.write_text("\n".join(rows))
     outcome = train("--epochs", 1)
@@ -71,38 +71,38 @@ def test_an_epoch_in_which_no_face_is_learnt_is_said(train, dataset):
     assert "python -m tools.check" in outcome.err
 
 
-def test_images_without_faces_are_learnt_as_what_is_none(train, dataset, tmp_path):
+def test_background_images_add_hard_negatives_to_the_loss(train, dataset, tmp_path):
     for number in range(4):
         draw_image(tmp_path / "studio" / f"{number}.jpg", [], seed=40 + number)
     dataset.write_text(dataset.read_text() + "# 6.jpg\n")
     draw_image(dataset.parent / "images" / "6.jpg", [], seed=50)
     flags = ("--epochs", 1, "--batch_size", 11, "--negatives", tmp_path / "studio")
-    learnt = {}
+    losses = {}
     for count in (0, 1, 200):
         outcome = train(*flags, "--faceless_negatives", count)
         assert outcome.status == 0, outcome.err
         assert "data     11 images with 9 faces, 5 background images at 64 px" in outcome.out
         mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
-        learnt[count] = {name: float(mean[mean.index(name) + 1]) for name in ("box", "class")}
-    assert learnt[0]["box"] == learnt[1]["box"] == learnt[200]["box"]
-    assert learnt[0]["class"] < learnt[1]["class"] < learnt[200]["class"]
+        losses[count] = {name: float(mean[mean.index(name) + 1]) for name in ("box", "class")}
+    assert losses[0]["box"] == losses[1]["box"] == losses[200]["box"]
+    assert losses[0]["class"] < losses[1]["class"] < losses[200]["class"]
     train(*flags, "--negatives", tmp_path / "none").refuses("none: cannot be read")
     images = dataset.parent / "images"
     train(*flags, "--negatives", images).refuses(images / "0.jpg", "has faces in", "6 of the 7", "--negatives")
 
 
-def test_images_without_targets_that_may_show_faces_teach_nothing(train, dataset):
-    """One cannot be read, one has its only face outside: no face is known in them, but there may be one."""
+def test_images_that_may_have_faces_add_no_negatives(train, dataset):
+    """One image cannot be read, the only box of another is outside it: neither is known to have no face."""
     dataset.write_text(dataset.read_text() + "# 6.jpg\n10 10 30 30\n# 7.jpg\n-90 -90 20 20\n")
     (dataset.parent / "images" / "6.jpg").write_bytes(b"no image")
     draw_image(dataset.parent / "images" / "7.jpg", [], seed=50)
-    learnt = []
+    losses = []
     for count in (0, 200):
         outcome = train("--epochs", 1, "--batch_size", 8, "--skip_unreadable", "--faceless_negatives", count)
         assert outcome.status == 0, outcome.err
         mean = next(line for line in outcome.out.splitlines() if " mean " in line).split()
-        learnt.append(mean[mean.index("class") + 1])
-    assert learnt[0] == learnt[1]
+        losses.append(mean[mean.index("class") + 1])
+    assert losses[0] == losses[1]
 
 
 def test_training_lowers_the_loss(train):
@@ -112,7 +112,7 @@ def test_training_lowers_the_loss(train):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_phase_two_starts_at_its_epoch_with_its_lr_and_the_decays_to_come(train, tmp_path):
+def test_resume_epoch_sets_the_first_epoch_and_skips_earlier_decays(train, tmp_path):
     assert train("--epochs", 2).status == 0
     start = tmp_path / "weights" / "mobilenet0.25_epoch_2.pth"
     outcome = train("--resume_net", start, "--resume_epoch", 2, "--lr", 1e-4, "--epochs", 5, "--decay_epochs", 1, 2, 4)
@@ -132,11 +132,11 @@ def test_resume_net_starts_from_its_weights(train, tmp_path, random_weights):
     assert torch.equal(final["BboxHead.0.conv1x1.weight"], start["BboxHead.0.conv1x1.weight"])
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_path):
+def test_weights_depend_on_the_seed_and_not_on_the_workers(train, tmp_path):
     final = tmp_path / "weights" / "mobilenet0.25_Final.pth"
     results = []
     for seed, workers in ((1, 0), (1, 2), (2, 0)):
-        torch.manual_seed(len(results))  # what was drawn before must not matter
+        torch.manual_seed(len(results))  # earlier random numbers must not matter
         np.random.seed(len(results))
         assert train("--epochs", 2, "--seed", seed, "--num_workers", workers).status == 0
         results.append(weights(final))
@@ -144,19 +144,19 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers(train, tmp_pa
     assert not equal(results[0], results[2])
 
 
-def test_tensorboard_has_a_point_of_every_short_epoch_with_the_lr_of_its_step(train, tmp_path):
+def test_tensorboard_has_a_point_for_every_short_epoch(train, tmp_path):
     assert train("--epochs", 3, "--batch_size", 6, "--schedule", "cosine").status == 0
     folder = tmp_path / "weights" / "mobilenet0.25_tensorboard"
     assert [step for step, _ in scalars(folder, "loss/total")] == [1, 2, 3]
     assert [value for _, value in scalars(folder, "lr")] == pytest.approx([1e-3, 7.5e-4, 2.5e-4])
-    train("--epochs", 1)  # a new run hides what an older one wrote
+    train("--epochs", 1)  # a new run hides the events of an older one
     assert [step for step, _ in scalars(folder, "loss/total")] == [2]
     assert len(events(folder).Images("training samples")) == 1
 
 
 @pytest.mark.parametrize("columns", [80, 0])
-def test_a_terminal_has_a_bar_that_says_when_the_run_ends(dataset, tmp_path, columns):
-    """A terminal of 0 columns does not know its size."""
+def test_a_terminal_shows_a_bar_with_the_remaining_time(dataset, tmp_path, columns):
+    """A terminal of 0 columns does not report its size."""
     flags = ("--training_dataset", dataset, "--save_folder", tmp_path, *FAST, "--batch_size", 1, "--epochs", 2)
     shown = shown_in_terminal(columns, "train.py", *flags)
     bars = [part for part in re.split("[\r\n]", shown) if "ends in" in part]
@@ -167,7 +167,7 @@ def test_a_terminal_has_a_bar_that_says_when_the_run_ends(dataset, tmp_path, col
     assert "epoch 1/2 step" not in shown
 
 
-def test_a_log_gets_a_line_every_n_iterations_and_no_bar(train):
+def test_a_log_has_a_line_every_n_steps_and_no_bar(train):
     outcome = train("--epochs", 1, "--batch_size", 1, "--log_every", 2)
     assert [line.split(" box ")[0] for line in outcome.out.splitlines() if " step " in line] == [
         f"epoch 1/1 step {i}/6" for i in (2, 4, 6)
@@ -194,7 +194,7 @@ def test_backbone_weights_are_used(script, dataset, tmp_path, shared):
     assert torch.equal(trained["body.stage3.1.3.weight"], published["module.stage3.1.3.weight"])
 
 
-def test_boxes_that_were_mended_are_counted_in_one_line(train, dataset):
+def test_clipped_and_dropped_boxes_are_counted_in_one_line(train, dataset):
     text = dataset.read_text().replace("# 0.jpg\n", "# 0.jpg\n-5 10 30 30\n5 5 0 9\n200 5 9 9\n")
     dataset.write_text(text)
     outcome = train("--epochs", 2)
@@ -203,7 +203,7 @@ def test_boxes_that_were_mended_are_counted_in_one_line(train, dataset):
     assert line.startswith("labels: 1 boxes reached outside their image and were clipped, 2 were empty")
 
 
-def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(train, tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(train, tmp_path):
     folder = tmp_path / "weights"
     outcome = train("--epochs", 30, "--lr", 1e4, "--save_every", 1)
     outcome.refuses("not finite", "epoch ", "step ", "faces/images/", "lower --lr")
@@ -236,21 +236,13 @@ def test_bad_datasets_are_refused(train, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_truncated_image_is_named_from_a_worker_too(train, dataset, workers):
+def test_a_truncated_image_is_named(train, dataset, workers):
     image = dataset.parent / "images" / "3.jpg"
     image.write_bytes(image.read_bytes()[:300])
     train("--epochs", 1, "--num_workers", workers).refuses(f"error: {image}: the image ends early")
 
 
-@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the worker must inherit the fault")
-def test_a_worker_that_is_killed_stops_the_run_with_advice(train, monkeypatch):
-    monkeypatch.setattr("data.dataset.read_image", lambda path: os.kill(os.getpid(), signal.SIGKILL))
-    train("--tensorboard", "false", "--epochs", 1, "--num_workers", 1).refuses(
-        "a loader worker was killed", "--num_workers"
-    )
-
-
-def test_what_is_no_image_is_named(train, dataset):
+def test_a_file_that_is_not_an_image_is_named(train, dataset):
     (dataset.parent / "images" / "3.jpg").write_text("hello")
     train("--epochs", 1).refuses("3.jpg: is not an image")
 
@@ -290,16 +282,17 @@ def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):
     assert "not allowed with" in train("--backbone_weights", "x.pth").err
 
 
-def test_help_explains_every_flag(script):
+def test_help_shows_every_option_with_its_default(script):
     outcome = script("train.py", "--help")
     assert outcome.status == 0
-    flags = (
-        "--training_dataset --network --num_workers --lr --momentum --resume_net --resume_epoch --weight_decay --gamma"
-        " --save_folder --batch_size --epochs --decay_epochs --image_size --seed --device --save_every"
-        " --backbone_weights --no_pretrain"
-    )
-    for flag in flags.split():
-        assert f"  {flag} " in outcome.out
+    lines = re.sub(r"\n {20,}", " ", outcome.out).splitlines()  # one line for each option
+    for option in fields(TrainConfig):
+        (line,) = [line for line in lines if line.startswith(f"  --{option.name} ")]
+        if option.default is not False and option.name not in ("negatives", "resume_net"):
+            assert f"(default: {str(option.default or '').lower()}" in line.lower()
+    for flag, network in NETWORKS.items():
+        (line,) = [line for line in lines if line.split()[:1] == [flag]]
+        assert "{image_size} px, batch {batch_size}, {epoch} epochs".format(**network.cfg) in line
 
 
 def test_images_with_landmarks_and_without_train_together(script, tmp_path):

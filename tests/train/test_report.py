@@ -1,4 +1,4 @@
-"""The table, the curves and the events of a training run."""
+"""The table, the curves, and the TensorBoard events of a run."""
 
 import csv
 import errno
@@ -18,7 +18,6 @@ from engine.train.history import FIELDS, write_log
 from engine.train.tensorboard import TensorBoard
 from tests.helpers.scripts import ROOT
 from tests.helpers.training import events, scalars
-from utils.drawing import BOX_COLOR, IGNORED_COLOR, SHEET_COLOR, draw_boxes, tile
 from utils.errors import UserError
 
 pytest.importorskip("tensorboard")
@@ -43,7 +42,7 @@ def epoch(number: int, **changes) -> dict:
     return {**row, **changes}
 
 
-def test_log_has_a_row_per_epoch(tmp_path):
+def test_the_table_has_a_row_per_epoch(tmp_path):
     path = tmp_path / "run" / "net_log.csv"
     write_log(path, [epoch(1), epoch(2, phase=2, lr=1e-5, dev_ap=0.87654321, memory_gb=1.5, unreadable=3)])
     with path.open() as file:
@@ -59,7 +58,7 @@ def test_log_has_a_row_per_epoch(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["net_log.csv"]
 
 
-def test_log_and_curves_that_cannot_be_written(tmp_path):
+def test_a_table_or_curves_that_cannot_be_written_are_an_error(tmp_path):
     (tmp_path / "file").touch()
     for write, name in ((write_log, "net_log.csv"), (draw_curves, "net_curves.png")):
         with pytest.raises(UserError, match=name):
@@ -77,7 +76,7 @@ def shade(image: np.ndarray) -> list[int]:
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 45])
-def test_curves_have_a_panel_for_dev_ap_where_it_was_scored(tmp_path, epochs):
+def test_curves_have_a_panel_for_the_dev_ap_if_it_was_scored(tmp_path, epochs):
     history = [epoch(number) for number in range(1, epochs + 1)]
     bare = draw(tmp_path / "net_curves.png", history)
     history[-1]["dev_ap"] = 0.5
@@ -88,7 +87,7 @@ def test_curves_have_a_panel_for_dev_ap_where_it_was_scored(tmp_path, epochs):
     assert [file.name for file in tmp_path.iterdir()] == ["net_curves.png"]
 
 
-def test_phase_two_is_shaded_where_its_epochs_are(tmp_path):
+def test_the_epochs_of_phase_two_are_shaded(tmp_path):
     phase_one = [epoch(number, dev_ap=0.5) for number in range(1, 101)]
     after = shade(draw(tmp_path / "after.png", phase_one + [epoch(n, phase=2) for n in range(101, 111)]))
     overlapping = shade(draw(tmp_path / "overlapping.png", phase_one + [epoch(n, phase=2) for n in range(51, 61)]))
@@ -98,7 +97,7 @@ def test_phase_two_is_shaded_where_its_epochs_are(tmp_path):
     assert overlapping[0] - 105 == pytest.approx(axes * 50 / 100, abs=3)
 
 
-def test_curves_of_zeros_and_of_odd_names(tmp_path, capfd):
+def test_curves_of_zeros_with_an_unusual_file_name_are_drawn(tmp_path, capfd):
     zeros = dict.fromkeys(("lr", "box", "class", "total", "dev_ap"), 0.0)
     assert draw(tmp_path / "$x_{\u6587}_curves.png", [epoch(1, **zeros), epoch(2, **zeros)]) is not None
     assert capfd.readouterr() == ("", "")
@@ -120,20 +119,20 @@ def test_events_can_be_read_back(tmp_path):
     (shown,) = events(folder).Images("samples")
     image = cv2.imdecode(np.frombuffer(shown.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == (shown.height, shown.width, 3) == (320, 640, 3)
-    assert image[160, 160].tolist() == [255, 0, 0]  # blue is blue after the way through RGB
+    assert image[160, 160].tolist() == [255, 0, 0]  # still blue, after the conversion to RGB
 
 
-def test_a_resumed_run_hides_the_steps_after_its_start(tmp_path):
+def test_a_resumed_run_hides_earlier_events_after_its_first_step(tmp_path):
     with TensorBoard(tmp_path, None) as board:
         for step in range(1, 6):
             board.scalars({"total": step}, step)
-    time.sleep(1.1)  # a run that goes on is another second's, by which TensorBoard tells the order of files
+    time.sleep(1.1)  # TensorBoard orders files by the second of their start
     with TensorBoard(tmp_path, 3) as board:
         board.scalars({"total": 40}, 4)
     assert scalars(tmp_path, "total") == [(1, 1), (2, 2), (3, 3), (4, 40)]
 
 
-def test_no_folder_writes_nothing(tmp_path, monkeypatch):
+def test_tensorboard_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with TensorBoard(None, 3) as board:
         board.scalars({"total": 1.0}, 1)
@@ -141,15 +140,15 @@ def test_no_folder_writes_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_tensorboard_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
         with pytest.raises(UserError, match=f"{folder}: .*cannot be written"):
             TensorBoard(folder)
 
 
-def test_training_goes_on_without_a_folder_that_is_gone(tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # it prints a traceback; pytest makes it a warning
+def test_tensorboard_warns_once_if_its_folder_vanishes(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # prints a traceback, a warning for pytest
     folder = tmp_path / "runs"
     others = set(threading.enumerate())
     with TensorBoard(folder) as board:
@@ -167,50 +166,19 @@ def test_training_goes_on_without_a_folder_that_is_gone(tmp_path, capfd, monkeyp
     assert line.startswith(f"warning: {folder}: ")
 
 
-def test_a_full_disk_is_found_at_the_start(tmp_path, monkeypatch):
+def test_tensorboard_finds_a_full_disk_at_the_start(tmp_path, monkeypatch):
     def full(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("engine.train.tensorboard.make_folder", lambda folder: folder)  # which an empty file satisfies
+    monkeypatch.setattr("engine.train.tensorboard.make_folder", lambda folder: folder)  # needs no free space
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     with pytest.raises(UserError, match=f"{tmp_path}: .*No space left"):
         TensorBoard(tmp_path)
 
 
-def test_loading_says_nothing():
+def test_importing_tensorboard_prints_nothing():
     code = (
         "import engine.train.tensorboard, sys; assert 'tensorboard' not in sys.modules; import torch.utils.tensorboard"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_labels_are_drawn_on_a_copy():
-    image = np.full((100, 100, 3), 90, np.uint8)
-    boxes = np.array([[10, 10, 50, 60], [60.2, 20, 130, 40]], np.float32)  # the second leaves the image
-    landmarks = np.array([[[20, 25], [40, 25], [30, 35], [22, 50], [38, 50]], [[-1, -1]] * 5], np.float32)
-    drawn = draw_boxes(image, boxes, landmarks, np.array([True, False]))
-    assert (image == 90).all()
-    for x in (10, 60):
-        np.testing.assert_allclose(drawn[30, x], BOX_COLOR, atol=16)  # smoothed edges
-    dots = [tuple(drawn[int(y), int(x)].tolist()) for x, y in landmarks[0]]
-    assert len(set(dots)) == 5
-    assert (90, 90, 90) not in dots
-    assert (drawn[0, 0] == 90).all()  # no dot for the face without landmarks
-    assert (draw_boxes(image, boxes[:0], landmarks[:0]) == image).all()
-
-
-def test_labels_that_do_not_count_are_drawn_in_another_colour():
-    boxes = np.array([[10, 10, 50, 60], [60, 20, 90, 40]], np.float32)
-    drawn = draw_boxes(np.full((100, 100, 3), 90, np.uint8), boxes, colors=[BOX_COLOR, IGNORED_COLOR])
-    for (x, y), color in (((10, 30), BOX_COLOR), ((60, 30), IGNORED_COLOR)):
-        np.testing.assert_allclose(drawn[y, x], color, atol=16)
-
-
-def test_tile_keeps_each_image_whole():
-    wide, tall = np.full((20, 80, 3), 10, np.uint8), np.full((300, 100, 3), 20, np.uint8)
-    sheet = tile([wide, tall, wide], 2, 40)
-    assert sheet.shape == (80, 80, 3)
-    for top, left, value, size in ((0, 0, 10, 40 * 10), (0, 40, 20, 40 * 13), (40, 0, 10, 40 * 10)):
-        assert (sheet[top : top + 40, left : left + 40] == value).all(axis=2).sum() == size
-    assert (sheet[40:, 40:] == SHEET_COLOR).all()
