@@ -1,10 +1,10 @@
-"""Words for people: text from strangers' files, made fit for a terminal and a table, and numbers of things."""
+"""Text for messages: printable names and numbers with nouns."""
 
 LONGEST = 60
 
 
 def printable(text: str, longest: int = LONGEST) -> str:
-    """Return a text without control characters and bytes that are no text, at most `longest` characters of it."""
+    """Return at most `longest` characters of a text, with replacements for everything that a terminal cannot print."""
     clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return clean if len(clean) <= longest else clean[: longest - 1] + "\u2026"
 
@@ -15,5 +15,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def count_each(*found: tuple[int, str, str]) -> list[str]:
-    """Return the words for each (count, noun, words) of which there is any, with both where the words have {}."""
+    """Return the words of each (count, noun, words) with a count above 0; {} in the words becomes "1 face"."""
     return [words.format(counted(count, noun)) for count, noun, words in found if count]

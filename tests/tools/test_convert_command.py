@@ -45,7 +45,7 @@ def test_laboro_s_raw_annotation_becomes_tv_face_in_one_command(convert, frames,
     out, before = frames / "tvface", state(frames)
     result = convert(frames / "laboro.txt", out, "--images", frames / "frames", *SPLIT, "--by_prefix")
     assert result.status == 0, result.err
-    assert "train: 12 images, 3 of them without faces; 9 faces" in result.out
+    assert "train: 12 images (3 background), 9 faces" in result.out
     assert "prefixes of the names: 5, for example '番組0/f_' (4 images)" in result.out
     assert "left out: the attributes blur, shakiness, occlusion, pose" in result.out
     assert {path: before[path] for path in before} == {path: state(frames)[path] for path in before}
@@ -135,7 +135,7 @@ def test_faces_only_leaves_the_others_out(convert, frames):
     result = convert(
         frames / "laboro.txt", frames / "out", "--images", frames / "frames", *SPLIT, "--faces_only", "--by_prefix"
     )
-    assert "train: 9 images, 0 of them without faces; 9 faces" in result.out
+    assert "train: 9 images (0 background), 9 faces" in result.out
     assert len(list((frames / "out").rglob("*.jpg"))) == 15
 
 
@@ -159,7 +159,7 @@ def test_lists_say_what_goes_where(convert, frames):
     assert "train: 17 images" in result.out
     assert (frames / "out" / "val" / "tvval_list.txt").read_text().splitlines() == [NAMES[3], NAMES[8]]
     (frames / "test.txt").write_text(f"{NAMES[3]}\n")
-    convert(frames / "laboro.txt", frames / "out2", *flags).refuses("test.txt:1", "val.txt:1 has, too")
+    convert(frames / "laboro.txt", frames / "out2", *flags).refuses("test.txt:1", "already listed at ", "val.txt:1;")
     (frames / "test.txt").write_text("# other.jpg\n1 2 3 4\n")
     convert(frames / "laboro.txt", frames / "out2", *flags).refuses("test.txt:1", "other.jpg", "image of the source")
     assert not (frames / "out2").exists()
@@ -273,11 +273,11 @@ def test_bad_files_are_named_with_their_line(convert, tmp_path, name, text, part
         (["--split", "val=0.5", "val=0.5"], ["--split val=0.5", "once for each split"]),
         (["--split_list", "train=x"], ["--split_list train=x", "one of val, test"]),
         (["--split_list", "val=nowhere.txt"], ["nowhere.txt: cannot be read"]),
-        (["--split_list", "val=nowhere.txt", "--seed", "1"], ["--seed: belongs to --split; the lists"]),
-        (["--by_prefix"], ["--by_prefix: belongs to datasets"]),
-        (["--seed", "0"], ["--seed: belongs to datasets"]),
-        (["--copy"], ["--copy: belongs to datasets"]),
-        (["--landmarks", "x"], ["--landmarks: belongs to WIDER FACE"]),
+        (["--split_list", "val=nowhere.txt", "--seed", "1"], ["--seed: needs --split; the lists"]),
+        (["--by_prefix"], ["--by_prefix: needs a dataset"]),
+        (["--seed", "0"], ["--seed: needs a dataset"]),
+        (["--copy"], ["--copy: needs a dataset"]),
+        (["--landmarks", "x"], ["--landmarks: needs WIDER FACE"]),
         (["--from", "coco"], ["expected COCO JSON, the format coco"]),
         (["--to", "yolo"], ["YOLO labels need its size"]),
     ],
@@ -294,7 +294,7 @@ def test_flags_that_do_not_fit(convert, frames, flags, parts):
         ([], ["--split", "train=.5", "val=.5"], "has no images\n"),
         ([], [], "has no images\n"),
         (["a.jpg"], ["--split", "train=.5", "val=.5", "--faces_only"], "no images with faces"),
-        (["a.jpg"], ["--split", "train=.5", "val=.5"], "gets none of the 1 image; name a larger part"),
+        (["a.jpg"], ["--split", "train=.5", "val=.5"], "gets none of the 1 image; give it a larger share"),
     ],
 )
 def test_too_few_images_are_not_blamed_on_a_flag_that_was_not_given(convert, tmp_path, images, flags, problem):
@@ -384,7 +384,7 @@ def test_a_pipe_is_refused_instead_of_waited_for(convert, tmp_path, kind):
 
 def test_a_list_says_nothing_about_faces(convert, tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
-    convert(tmp_path / "list.txt", tmp_path / "label.txt").refuses("list.txt", "says nothing about faces")
+    convert(tmp_path / "list.txt", tmp_path / "label.txt").refuses("list.txt", "without faces")
     assert convert(tmp_path / "list.txt", tmp_path / "copy.txt", "--to", "list").status == 0
     assert (tmp_path / "copy.txt").read_text() == "a.jpg\nb.jpg\n"
 

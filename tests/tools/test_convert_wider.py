@@ -64,9 +64,9 @@ def test_one_command_makes_it_ready_to_train_and_to_evaluate(convert, script, do
     out = tmp_path / "widerface"
     result = convert(downloaded, out)
     assert result.status == 0, result.err
-    assert "train: 10 images, 1 of them without faces; 14 faces" in result.out
-    assert "val: 10 images, 1 of them without faces; 14 faces" in result.out
-    assert "landmarks: none; --landmarks names" in result.out
+    assert "train: 10 images (1 background), 14 faces" in result.out
+    assert "val: 10 images (1 background), 14 faces" in result.out
+    assert "landmarks: none; --landmarks takes" in result.out
 
     dataset = FaceDataset(out / "train" / "label.txt", 64)
     # Invalid faces are there, marked, so that nobody learns that they are none.
@@ -130,7 +130,7 @@ def test_without_the_evaluation_tools_there_are_no_subsets(convert, downloaded, 
     (downloaded / "eval_tools" / "ground_truth" / "wider_hard_val.mat").unlink()
     result = convert(downloaded, tmp_path / "out")
     assert result.status == 0
-    assert "easy, medium and hard: not known; unpack eval_tools.zip" in result.out
+    assert "easy, medium and hard: unknown; unpack eval_tools.zip" in result.out
     assert f"-g {tmp_path / 'out'}/val --result" in result.out
     assert not (tmp_path / "out" / "val" / "ground_truth").exists()
 
@@ -186,7 +186,7 @@ def test_what_is_unpacked_beside_it_is_not_taken_for_its_landmarks(convert, down
     assert result.status == 0, result.err
     assert "landmarks: none" in result.out
     for name, problem in (("tvface", ": has no landmarks"), ("more", ":1: found 'other.jpg'")):
-        assert f"not taken for landmarks: {downloaded / name / 'train' / 'label.txt'}{problem}" in result.out
+        assert f"skipped as landmark file: {downloaded / name / 'train' / 'label.txt'}{problem}" in result.out
     write_landmarks(downloaded / "retinaface")
     for name in ("second", "third"):
         result = convert(downloaded, downloaded / name)
@@ -202,7 +202,10 @@ TYPO = f"# 3--Riot/3_Riot_train_0.jpg\n10 10 2O 20 {'20 30 0 ' * 5}1\n"
     [
         (LANDMARKS + TYPO.replace("3--Riot/3_Riot", "1--Handshaking/1_Handshaking"), [":4: found '10 10 2O 20"]),
         (TYPO, [":2: found '10 10 2O 20"]),
-        (LANDMARKS + LANDMARKS.replace("11", "70"), [":3: found '3--Riot/3_Riot_train_0.jpg', which ", ":1 has, too"]),
+        (
+            LANDMARKS + LANDMARKS.replace("11", "70"),
+            [":3: found '3--Riot/3_Riot_train_0.jpg', which is ", ":1; "],
+        ),
         (LANDMARKS + LANDMARKS.replace("3--Riot/", ""), [":3: found '3_Riot_train_0.jpg'", "training set"]),
     ],
     ids=["typo", "nothing but a typo", "an image twice", "another image"],
@@ -221,7 +224,7 @@ def test_malformed_labels_of_other_images_are_passed_over(convert, downloaded, t
     write_landmarks(downloaded / "list", "a.jpg\nb.jpg\n")
     result = convert(downloaded, tmp_path / "out")
     assert result.status == 0, result.err
-    assert result.out.count("not taken for landmarks") == 2 and "landmarks: none" in result.out
+    assert result.out.count("skipped as landmark file") == 2 and "landmarks: none" in result.out
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

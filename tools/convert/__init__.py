@@ -1,7 +1,7 @@
-"""From one annotation format to another, and from a heap of images to a dataset.
+"""Conversion between annotation formats, and from images with one annotation to a dataset with splits.
 
-__main__.py    the command
-splitting.py   which image goes to which split
-layout.py      the folders of a dataset, with images, annotations and lists where the scripts look for them
-wider.py       WIDER FACE as it is downloaded
+convert_cli.py      the command
+splitting.py        which image goes to which split
+dataset_folder.py   writes a dataset with its images, annotations and lists
+wider.py            WIDER FACE as downloaded
 """

@@ -1,4 +1,4 @@
-"""python -m tools.convert: between annotation formats, and to datasets ready for training and evaluation."""
+"""python -m tools.convert: convert annotations to other formats and to datasets for training and evaluation."""
 
 from tools.convert.convert_cli import main
 from utils.errors import run

@@ -1,4 +1,4 @@
-"""Datasets on disk: their images, and for each split the annotation where the scripts look for it."""
+"""Datasets in the layout of TV Face: images, annotations and lists in the places that the scripts expect."""
 
 import os
 import shutil
@@ -21,13 +21,13 @@ LISTS = {"val": DEV.list_name, "test": TEST.list_name}
 
 
 @dataclass(frozen=True)
-class Part:
-    """A split of a dataset.
+class NewSplit:
+    """A split to write.
 
     Attributes:
-        annotations: of its images, which `kind` can hold.
-        images: the folder that its images are below now.
-        kind: the format of its annotation.
+        annotations: of its images, fitted to `kind`.
+        images: folder that the images are in now.
+        kind: format of the annotation.
     """
 
     annotations: Sequence[Annotation]
@@ -41,10 +41,10 @@ def annotation_name(split: str, kind: str) -> str:
 
 
 def resolve_images(annotations: Annotations, images: Path) -> list[Annotation]:
-    """Give each annotation the name of its image's file, which may have another suffix or the only one.
+    """Give each annotation the name of its image file; the annotation may lack the suffix or have another one.
 
     Raises:
-        UserError: no such folder, or an image that is not found below it, named with its place in the annotation.
+        UserError: no such folder, or images that are not in it; the first is named with its place in the annotation.
     """
     folder = ImageFolder(images)
     resolved, missing = [], []
@@ -61,77 +61,78 @@ def resolve_images(annotations: Annotations, images: Path) -> list[Annotation]:
     return resolved
 
 
-def write_dataset(out: Path, parts: Mapping[str, Part], copy: bool, extra: Mapping[str, Path] | None = None) -> None:
-    """Write a folder in the layout of TV Face, which appears all at once.
+def write_dataset(
+    out: Path, splits: Mapping[str, NewSplit], copy: bool, extra: Mapping[str, Path] | None = None
+) -> None:
+    """Write a dataset in the layout of TV Face; the folder appears when it is complete.
 
-    Each split has its images in images/, and beside that its annotation, and a list of the names but for the
-    training.
+    Each split has its images in images/ with the annotation beside it, and val and test have a list of names.
 
     Args:
-        parts: split -> what is in it.
-        copy: copy the images even where hard links to them are possible.
-        extra: path below the folder -> further file that goes there.
+        splits: name -> split.
+        copy: copy the images even if hard links are possible.
+        extra: path below the folder -> another file to copy there.
 
     Raises:
-        UserError: something is at `out` already, or it cannot be written.
+        UserError: `out` exists already or cannot be written.
     """
-    total = sum(len(part.annotations) for part in parts.values())
+    total = sum(len(split.annotations) for split in splits.values())
     with (
         new_folder(out) as folder,
         tqdm(total=total, desc="images", unit="image", disable=None) as progress,
     ):
-        for split, part in parts.items():
-            for annotation in part.annotations:
-                name = annotation.name
-                place(join_inside(part.images, name), join_inside(folder / split / "images", name), copy)
+        for name, split in splits.items():
+            for annotation in split.annotations:
+                source = join_inside(split.images, annotation.name)
+                link_or_copy(source, join_inside(folder / name / "images", annotation.name), copy)
                 progress.update()
-            if part.kind != "list":
-                write_annotations(part.annotations, folder / split / annotation_name(split, part.kind), part.kind)
-            if split in LISTS or part.kind == "list":
-                write_annotations(part.annotations, folder / split / LISTS.get(split, "tvtrain_list.txt"), "list")
+            if split.kind != "list":
+                write_annotations(split.annotations, folder / name / annotation_name(name, split.kind), split.kind)
+            if name in LISTS or split.kind == "list":
+                write_annotations(split.annotations, folder / name / LISTS.get(name, "tvtrain_list.txt"), "list")
         for name, path in (extra or {}).items():
-            place(path, folder / name, copy=True)
+            link_or_copy(path, folder / name, copy=True)
 
 
-def place(source: Path, target: Path, copy: bool) -> None:
-    """Link a file to a new place, or copy it where the file system has no hard links or a copy is asked for.
+def link_or_copy(source: Path, target: Path, copy: bool) -> None:
+    """Make a hard link to a file, or copy it if links are not possible or not wanted.
 
     Raises:
         UserError: the file cannot be read.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not copy and not source.is_symlink():  # what a link leads to belongs to another folder
+    if not copy and not source.is_symlink():  # the target of a symbolic link belongs to another folder
         try:
             os.link(source, target)
             return
         except OSError:
-            pass  # another disk, or a file system without links: the copy tells of any other reason
+            pass  # another disk, or no hard links; the copy reports any other problem
     if not os.access(source, os.R_OK):
         raise UserError(f"{source}: cannot be read")
     shutil.copyfile(source, target)
 
 
-def fit_parts(
-    annotations: Sequence[Annotation], splits: Mapping[str, str], images: Path, kind: str
-) -> tuple[dict[str, Part], list[str]]:
-    """Make the parts of a dataset from all its annotations.
+def fit_splits(
+    annotations: Sequence[Annotation], assigned: Mapping[str, str], images: Path, kind: str
+) -> tuple[dict[str, NewSplit], list[str]]:
+    """Divide annotations into splits.
 
     Args:
-        splits: name -> split; images that it does not name are left out.
+        assigned: name of an image -> its split; images without one are left out.
 
     Returns:
-        the parts, and sentences that say what the format cannot hold.
+        split -> its contents, and sentences that report what the format drops.
 
     Raises:
         UserError: as `fit_annotations`, or a split without images.
     """
-    chosen = [annotation for annotation in annotations if annotation.name in splits]
+    chosen = [annotation for annotation in annotations if annotation.name in assigned]
     fitted, sentences = fit_annotations(chosen, kind, images=images)
-    parts = {}
-    for split in SPLITS:
-        if split in splits.values():
-            part = [annotation for annotation in fitted if splits[annotation.name] == split]
-            if not part:
-                raise UserError(f"{split}: no image is left in this split")
-            parts[split] = Part(part, images, kind)
-    return parts, sentences
+    splits = {}
+    for name in SPLITS:
+        if name in assigned.values():
+            own = [annotation for annotation in fitted if assigned[annotation.name] == name]
+            if not own:
+                raise UserError(f"{name}: no image is left in this split")
+            splits[name] = NewSplit(own, images, kind)
+    return splits, sentences

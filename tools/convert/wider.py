@@ -1,4 +1,4 @@
-"""WIDER FACE as it is downloaded, made ready to train and to evaluate."""
+"""Conversion of WIDER FACE as downloaded to a dataset for training and evaluation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from data.annotations.record import Annotations, have_landmarks
 from data.annotations.wider_mat import SUBSETS
 from data.image_files import files_below
 from data.splits import DEV
-from tools.convert.dataset_folder import Part, fit_parts, resolve_images
+from tools.convert.dataset_folder import NewSplit, fit_splits, resolve_images
 from utils.errors import UserError
 
 URL = "http://shuoyang1213.me/WIDERFACE/"
@@ -21,58 +21,56 @@ GROUND_TRUTH = ("wider_face_val.mat", *(f"wider_{subset}_val.mat" for subset in 
 
 
 def image_folders(folder: Path) -> dict[str, Path]:
-    """Return the folder of the images of each split."""
+    """Return split -> folder of its images."""
     return {split: folder / f"WIDER_{split}" / "images" for split in ("train", "val")}
 
 
 def is_wider_download(folder: Path) -> bool:
-    """Whether a folder holds what unpacking one of WIDER FACE's archives leaves."""
+    """Whether a folder contains one of WIDER FACE's unpacked archives."""
     return any((folder / name).is_dir() for name in (LABELS, "WIDER_train", "WIDER_val"))
 
 
-def wider_parts(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Part], Path | None, list[str]]:
-    """Return the training and validation part of WIDER FACE.
+def wider_splits(folder: Path, landmark_file: Path | None) -> tuple[dict[str, NewSplit], Path | None, list[str]]:
+    """Return the training and validation splits of WIDER FACE.
 
-    Both are WIDER FACE's own text, which holds every attribute, and with it that a face is invalid. With landmarks the
-    training part is a label file of the faces in RetinaFace's annotation; of the images that it does not name, those
-    that are not marked as invalid.
+    Both are in WIDER FACE's text format, which holds all attributes, including `invalid`. With landmarks, the training
+    split is a label file: the faces of RetinaFace's annotation, and those WIDER FACE faces of other images that are not
+    invalid.
 
     Args:
-        landmark_file: RetinaFace's label.txt of the training images; None: the train/label.txt below the folder that
-            is one, if there is any.
+        landmark_file: RetinaFace's label.txt of the training images; None: as `find_landmarks`.
 
     Returns:
-        train and val, the file of the landmarks, and sentences that say what of the annotations is left out.
+        train and val, the landmark file, and sentences that report what is dropped.
 
     Raises:
-        UserError: something that is needed is not there, malformed, or does not belong together, or there are several
-            files of landmarks.
+        UserError: a needed file is missing or malformed, files do not match, or there are several landmark files.
     """
     images = image_folders(folder)
     found = {split: _read_split(folder, split) for split in images}
-    parts, sentences = {}, []
+    splits, sentences = {}, []
     if landmark_file is None:
         landmark_file, labelled, sentences = find_landmarks(folder, found["train"])
     else:
         labelled = read_annotations(landmark_file, "label")
     if labelled is not None:
-        if reason := _why_no_landmarks(landmark_file, labelled, _keys(found["train"])):
+        if reason := _landmark_problem(landmark_file, labelled, _keys(found["train"])):
             raise UserError(reason)
         found["train"] = with_landmarks(found["train"], labelled)
         sentences += [f"train: {sentence}" for sentence in labelled.unread]
     for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
-        part, said = fit_parts(found[split], names, images[split], kind)
-        parts |= part
+        fitted, said = fit_splits(found[split], names, images[split], kind)
+        splits |= fitted
         sentences += [f"{split}: {sentence}" for sentence in said]
-    return parts, landmark_file, sentences
+    return splits, landmark_file, sentences
 
 
 def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations) -> list[Annotation]:
-    """Replace the faces of the images that RetinaFace's annotation names by the faces there.
+    """Replace the faces of all images in RetinaFace's annotation by the faces there.
 
     Raises:
-        UserError: it names an image that is not among the annotations, or one twice.
+        UserError: it names an unknown image, or an image twice.
     """
     known, places = _keys(annotations), {}
     result = list(annotations)
@@ -82,10 +80,10 @@ def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations) -> 
             raise UserError(_unknown(annotation.name, place))
         if index in places:
             raise UserError(
-                f"{place}: found {annotation.name!r}, which {places[index]} has, too; expected each image once"
+                f"{place}: found {annotation.name!r}, which is already at {places[index]}; expected each image once"
             )
         places[index] = place
-        # A face of that annotation has no attributes; none of them is marked as invalid.
+        # RetinaFace's annotation has no attributes, and no invalid faces.
         count = len(annotation.boxes)
         attributes = {name: np.zeros(count) for name in result[index].attributes}
         result[index] = replace(annotation, name=result[index].name, attributes=attributes)
@@ -95,16 +93,16 @@ def with_landmarks(annotations: Sequence[Annotation], labelled: Annotations) -> 
 def find_landmarks(
     folder: Path, annotations: Sequence[Annotation]
 ) -> tuple[Path | None, Annotations | None, list[str]]:
-    """Look for the train/label.txt below a folder that has landmarks of annotated images.
+    """Find the train/label.txt below a folder that holds landmarks of the annotated images.
 
-    Datasets that `write_dataset` made are passed over: what landmarks they have are from another file. So are other
-    files, and labels that name no annotated image or have no landmarks.
+    Datasets that `write_dataset` made are skipped, since their landmarks come from another file. So are label files
+    that name no annotated image or have no landmarks.
 
     Returns:
-        it and what it holds, None where there is none, and sentences that say why others are none.
+        the file and its contents, or None and None, and sentences that say why other files are skipped.
 
     Raises:
-        UserError: there are several, or it is malformed.
+        UserError: there are several, or the file is malformed.
     """
     known = _keys(annotations)
     found, sentences = {}, []
@@ -116,7 +114,7 @@ def find_landmarks(
         problems = []
         try:
             labelled = read_annotations(path, "label", problems=problems)
-            reason = _why_no_landmarks(path, labelled, known)
+            reason = _landmark_problem(path, labelled, known)
         except UserError as error:
             reason = str(error)
         else:
@@ -125,7 +123,7 @@ def find_landmarks(
         if reason is None:
             found[name] = labelled
         else:
-            sentences.append(f"not taken for landmarks: {reason}")
+            sentences.append(f"skipped as landmark file: {reason}")
     if len(found) > 1:
         raise UserError(f"{folder}: found {', '.join(found)}; name one of them with --landmarks")
     if not found:
@@ -139,8 +137,8 @@ def _keys(annotations: Sequence[Annotation]) -> dict[str, int]:
     return {image_key(annotation.name): index for index, annotation in enumerate(annotations)}
 
 
-def _why_no_landmarks(path: Path, labelled: Annotations, known: Collection[str]) -> str | None:
-    """Return why labels are not RetinaFace's annotation of the images that are known, None where they are."""
+def _landmark_problem(path: Path, labelled: Annotations, known: Collection[str]) -> str | None:
+    """Return why labels are not RetinaFace's annotation of the known images, None if they are."""
     if not have_landmarks(labelled.landmarks).any():
         return f"{path}: has no landmarks; expected RetinaFace's annotation, rows of 20 columns"
     if not any(image_key(name) in known for name in labelled.names):
@@ -153,9 +151,9 @@ def _unknown(name: str, place: str) -> str:
 
 
 def find_ground_truth(folder: Path) -> dict[str, Path]:
-    """Return the official evaluation's four files by their names; none where not all of them lie together.
+    """Return the official evaluation's four files by name, or nothing if they are not in one folder.
 
-    WIDER FACE's split has a wider_face_val.mat, too, without the lists that tell easy, medium and hard.
+    WIDER FACE's split archive has a wider_face_val.mat, too, but without the files of easy, medium and hard.
     """
     for name in files_below(folder, {".mat"}):
         path = folder / name
@@ -165,7 +163,7 @@ def find_ground_truth(folder: Path) -> dict[str, Path]:
 
 
 def next_commands(out: Path, has_ground_truth: bool) -> str:
-    """Return the commands that train on the dataset, and detect and score its validation images."""
+    """Return the commands that train on the dataset, detect faces in its validation images, and score them."""
     label, images, val, mat = (
         quote(f"{out}/{name}") for name in ("train/label.txt", "val/images", "val", "val/ground_truth")
     )
