@@ -1,21 +1,22 @@
-"""Time detection stage by stage, and the whole of val_tvface.py, beside the bare network.
+"""Time the stages of detection, and the loop of val_tvface.py against the bare network.
 
-    python benchmarks/detection.py --pictures my_pictures -m weights/mobilenet0.25_Final.pth --network mobile0.25
+    python benchmarks/detection.py --pictures my_images -m weights/mobilenet0.25_Final.pth
     python benchmarks/detection.py --network resnet50 --sizes 1920x1080 --batches 8 32 --amp fp16
 
-The images (drawn ones without --pictures) are scaled to each of the sizes and stored as JPEG. For each size and batch
-there is a row of ms an image:
+The images (drawn ones without --pictures) are scaled to each size and stored as JPEG. Each size and batch has a row, in
+ms per image:
 
-    read                   reading and decoding a file
-    prepare, network       into a normalised tensor on the device; the folded network
-    choose, suppress       scores, thresholds, decoding; suppression of boxes
-    write                  the text file
-    bare                   the folded network alone on a batch that lies on the device
-    loop                   the loop of val_tvface.py, in which all of this overlaps, and its ratio to bare
-    usual                  with --usual: what most repositories do, one image at a time: prior boxes in Python loops,
-                           a network as it was trained, suppression in NumPy; and its ratio to the loop
+    read                   read and decode a file
+    prepare, network       normalise on the device; the network with folded batch norm
+    choose, nms            scores, thresholds and decoding; NMS
+    write                  the prediction file
+    bare                   the folded network alone, its batch on the device
+    loop                   the loop of val_tvface.py, in which the stages overlap, and its ratio to bare
+    usual                  with --usual: one image at a time, with prior boxes in Python loops, the network as trained
+                           and NMS in NumPy, and its ratio to the loop
 
-Rounds of bare network and loop take turns, and their medians count. Without -m the weights are random and find nothing.
+Rounds of the bare network and the loop alternate; the medians are shown. Without -m the weights are random and find
+nothing.
 """
 
 import argparse
@@ -40,18 +41,18 @@ from engine.detect.image_list import detect_listed
 from engine.detect.prediction_writer import PredictionWriter, format_prediction
 from models import detector as detector_module
 from models.detector import Detector
-from models.registry import NETWORKS
+from models.registry import NETWORKS, Network, find_network
 from models.retinaface import RetinaFace
+from models.weights import load_network
 from tools.sample.image import draw_image
 from utils.box_utils import decode, decode_landm
-from utils.checkpoint import load_into, read_state_dict
 from utils.devices import choose_device, keep_freed_memory
 from utils.distributed import Ranks
 from utils.files import read_image, write_text
 from utils.pixels import normalize
 from utils.version import show_versions
 
-OWN = "own"  # the size that an image has
+ORIGINAL_SIZE = "own"
 
 
 def main() -> None:
@@ -59,21 +60,21 @@ def main() -> None:
     device = choose_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()  # as val_tvface.py
-    model = build_model(args)
-    detector = Detector(model, NETWORKS[args.network].cfg, device, amp=args.amp)
+    model, network = build_model(args)
+    detector = Detector(model, network.cfg, device, amp=args.amp)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    print(f"{args.network}, {args.amp}, {where}; {show_versions()}; ms an image")
-    print("     size batch   read prepare network choose suppress  write |   bare   loop ratio images/s |  usual ratio")
+    print(f"{network.flag}, {args.amp}, {where}; {show_versions()}; ms per image")
+    print("     size batch   read prepare network choose     nms  write |   bare   loop ratio images/s |  usual ratio")
     originals = read_images(args)
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
             names = store_images(originals, size, Path(folder), args.count)
             paths = [Path(folder, name) for name in names]
-            usual = time_usual(model, NETWORKS[args.network].cfg, paths, device) if args.usual else None
+            usual = time_usual(model, network.cfg, paths, device) if args.usual else None
             for batch in args.batches:
                 stages = time_stages(detector, paths, batch)
                 bare, loop = time_loop(detector, Path(folder), names, batch, args.rounds)
-                shown = "".join(f"{value:{width}.1f}" for value, width in zip(stages, (7, 8, 8, 7, 9, 7), strict=True))
+                shown = "".join(f"{value:{width}.1f}" for value, width in zip(stages, (7, 8, 8, 7, 8, 7), strict=True))
                 compared = "" if usual is None else f"{usual:7.1f} {usual / loop:5.2f}"
                 rate = 1000 / loop
                 print(f"{size:>9} {batch:5}{shown} |{bare:7.1f}{loop:7.1f}{loop / bare:6.2f}{rate:11.1f} |{compared}")
@@ -82,7 +83,7 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--network", choices=list(NETWORKS), default="mobile0.25")
+    add("--network", choices=list(NETWORKS), help="default: that of the weights, mobile0.25 for random ones")
     add("-m", "--trained_model", metavar="FILE", help="weights (default: random ones that find nothing)")
     add("--pictures", nargs="+", type=Path, metavar="PATH", help="images or folders of them (default: drawn)")
     add("--sizes", nargs="+", default=["640x480", "1280x720", "1920x1080", "3840x2160"], metavar="WxH", help="or own")
@@ -91,19 +92,20 @@ def parse_flags() -> argparse.Namespace:
     add("--rounds", type=int, default=3, metavar="N", help="of bare network and loop (default: %(default)s)")
     add("--amp", choices=("float32", "bf16", "fp16"), default="float32")
     add("--device", metavar="NAME")
-    add("--usual", action="store_true", help="time the usual code, too")
+    add("--usual", action="store_true", help="also time the usual code")
     return parser.parse_args()
 
 
-def build_model(args: argparse.Namespace) -> RetinaFace:
-    model = RetinaFace(NETWORKS[args.network].cfg)
+def build_model(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
     if args.trained_model:
-        load_into(model, read_state_dict(args.trained_model), args.trained_model)
+        model, network = load_network(args.trained_model, args.network)
     else:
+        network = find_network(args.network or "mobile0.25")
+        model = RetinaFace(network.cfg)
         for head in model.ClassHead:
             torch.nn.init.zeros_(head.conv1x1.weight)
             head.conv1x1.bias.data = torch.tensor([9.0, -9.0]).repeat(len(head.conv1x1.bias) // 2)
-    return model.eval()
+    return model.eval(), network
 
 
 def read_images(args: argparse.Namespace) -> list[np.ndarray]:
@@ -117,7 +119,7 @@ def store_images(originals: Sequence[np.ndarray], size: str, folder: Path, count
     """Write images of a size as JPEG and return their names."""
     names = [f"{number}.jpg" for number in range(count)]
     for name, image in zip(names, itertools.cycle(originals), strict=False):
-        if size != OWN:
+        if size != ORIGINAL_SIZE:
             image = cv2.resize(image, [int(length) for length in size.split("x")], interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(folder / name), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return names
@@ -129,19 +131,19 @@ def synchronize(device: torch.device) -> None:
 
 
 def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[float]:
-    """Return the ms an image of read, prepare, network, choose, suppress and write, one after the other."""
-    marks, suppressing = {}, []
+    """Return the ms per image of read, prepare, network, choose, NMS and write, one after the other."""
+    marks, nms_times = {}, []
 
     def mark(name: str) -> None:
         synchronize(detector.device)
         marks[name] = time.perf_counter()
 
-    def timed_suppress(*arguments):
+    def timed_nms(*arguments):
         synchronize(detector.device)
         begun = time.perf_counter()
         kept = original(*arguments)
         synchronize(detector.device)
-        suppressing.append(time.perf_counter() - begun)
+        nms_times.append(time.perf_counter() - begun)
         return kept
 
     original = detector_module.suppress
@@ -150,12 +152,12 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
         detector.network.register_forward_hook(lambda *_: mark("choose")),
     ]
     rows = []
-    detector([read_image(path) for path in paths[:batch]])  # finds algorithms and memory
-    detector_module.suppress = timed_suppress
+    detector([read_image(path) for path in paths[:batch]])  # warm-up
+    detector_module.suppress = timed_nms
     try:
         for start in range(0, len(paths), batch):
             some = paths[start : start + batch]
-            suppressing.clear()
+            nms_times.clear()
             mark("read")
             images = [read_image(path) for path in some]
             mark("prepare")
@@ -166,8 +168,8 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
             mark("end")
             names = ("read", "prepare", "network", "choose", "write", "end")
             taken = [marks[later] - marks[name] for name, later in itertools.pairwise(names)]
-            taken[3] -= sum(suppressing)
-            rows.append([*taken[:4], sum(suppressing), taken[4]])
+            taken[3] -= sum(nms_times)
+            rows.append([*taken[:4], sum(nms_times), taken[4]])
             rows[-1] = [1000 * value / len(some) for value in rows[-1]]
     finally:
         detector_module.suppress = original
@@ -177,7 +179,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
 
 
 def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int, rounds: int) -> tuple[float, float]:
-    """Return the ms an image of the bare network and of the whole loop."""
+    """Return the ms per image of the bare network and of the whole loop."""
     images = [read_image(folder / name) for name in names[:batch]]
     with torch.inference_mode():
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(detector.device)
@@ -198,14 +200,14 @@ def time_loop(detector: Detector, folder: Path, names: Sequence[str], batch: int
         for function in (bare, loop, bare):
             begun = time.perf_counter()
             function()
-            if round_:  # the first finds algorithms and memory
+            if round_:  # the first is a warm-up
                 times[function].append(time.perf_counter() - begun)
     bare_images = ceil(len(names) / batch) * batch
     return 1000 * statistics.median(times[bare]) / bare_images, 1000 * statistics.median(times[loop]) / len(names)
 
 
 def time_usual(model: RetinaFace, cfg: dict, paths: Sequence[Path], device: torch.device) -> float:
-    """Return the ms an image of code as it is usual."""
+    """Return the ms per image of the usual code."""
     model = model.to(device)
     times = []
     for path in paths[: min(len(paths), 8)]:
@@ -221,7 +223,7 @@ def time_usual(model: RetinaFace, cfg: dict, paths: Sequence[Path], device: torc
         scores = logits.softmax(dim=-1)[:, 1].cpu().numpy()
         chosen = np.flatnonzero(scores > 0.02)
         chosen = chosen[scores[chosen].argsort()[::-1]]
-        kept = chosen[suppress_in_numpy(boxes[chosen], 0.4)]
+        kept = chosen[nms_in_numpy(boxes[chosen], 0.4)]
         found = detector_module.Detections(boxes[kept], scores[kept], landmarks[kept])
         write_text(path.with_suffix(".txt"), format_prediction(path.stem, found))
         times.append(time.perf_counter() - begun)
@@ -239,7 +241,7 @@ def loop_prior_boxes(cfg: dict, size: tuple[int, int]) -> torch.Tensor:
     return torch.tensor(priors).view(-1, 4)
 
 
-def suppress_in_numpy(boxes: np.ndarray, threshold: float) -> list[int]:
+def nms_in_numpy(boxes: np.ndarray, threshold: float) -> list[int]:
     x1, y1, x2, y2 = boxes.T
     areas = (x2 - x1 + 1) * (y2 - y1 + 1)
     order, kept = np.arange(len(boxes)), []

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from models.detector import Detector, Scaling
-from models.registry import NETWORKS
+from models.registry import NETWORKS, find_network
 from utils.devices import keep_freed_memory
 from utils.distributed import device_of_rank
 from utils.flags import boolean, fraction, natural_int, positive_int
+
+DEFAULT_NETWORK = "resnet50"  # chooses the default weights only
 
 
 def add_weights_flags(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +20,13 @@ def add_weights_flags(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--trained_model",
         metavar="FILE",
-        help="weights of a trained detector (default: weights/{name}_Final.pth of the network)",
+        help="weights of a trained detector (default: weights/{name}_Final.pth of --network, without it"
+        " weights/Resnet50_Final.pth)",
     )
     add(
         "--network",
         choices=list(NETWORKS),
-        default="resnet50",
-        help="network of the weights (default: %(default)s)",
+        help="network that the weights must have (default: recognized from the weights)",
     )
 
 
@@ -105,24 +107,26 @@ def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: fl
 
 def weights_file(flags: argparse.Namespace) -> Path:
     """Return the file of the weights."""
-    return Path(flags.trained_model or f"weights/{NETWORKS[flags.network].cfg['name']}_Final.pth")
+    name = find_network(flags.network or DEFAULT_NETWORK).cfg["name"]
+    return Path(flags.trained_model or f"weights/{name}_Final.pth")
 
 
 def load_detector(flags: argparse.Namespace) -> Detector:
     """Build the detector that the flags of `add_detector_flags` describe.
 
-    Sets flags.batch_size if it is not given. On the CPU the process keeps freed memory, see
-    utils.devices.keep_freed_memory.
+    Sets --trained_model, --network and --batch_size if they are not given. On the CPU the process keeps freed memory,
+    see utils.devices.keep_freed_memory.
 
     Raises:
-        UserError: unreadable weights, weights of another network, or an unknown device.
+        UserError: unreadable weights, weights of another or an unknown network, or an unknown device.
     """
     device = device_of_rank("cpu" if flags.cpu else flags.device)
     if device.type == "cpu":
         keep_freed_memory()
     flags.batch_size = flags.batch_size or (1 if device.type == "cpu" else 8)
-    return Detector.load(
-        weights_file(flags),
+    flags.trained_model = weights_file(flags)
+    detector = Detector.load(
+        flags.trained_model,
         flags.network,
         device,
         scaling=_scaling(flags),
@@ -132,6 +136,8 @@ def load_detector(flags: argparse.Namespace) -> Detector:
         keep_top_k=flags.keep_top_k,
         amp=flags.amp,
     )
+    flags.network = find_network(detector.cfg["name"]).flag
+    return detector
 
 
 def _scaling(flags: argparse.Namespace) -> Scaling | None:

@@ -10,7 +10,7 @@ import torch
 
 from data.annotations import ImageNames
 from data.splits import Split
-from engine.detect.detector_flags import add_detector_flags, load_detector, weights_file
+from engine.detect.detector_flags import add_detector_flags, load_detector
 from engine.detect.image_list import check_images, detect_listed
 from engine.detect.pipeline import DetectionSummary
 from engine.detect.prediction_writer import PredictionWriter, record_settings
@@ -72,11 +72,10 @@ def _read_names(flags: argparse.Namespace, images: Path, split: Split) -> ImageN
 
 def _record_settings(flags: argparse.Namespace, images: Path) -> int:
     """Make the output folder, record the settings in it and return the time of the record in ns."""
-    weights = weights_file(flags)
     try:
-        weights_hash = sha256(weights.read_bytes()).hexdigest()[:16]
+        weights_hash = sha256(flags.trained_model.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise UserError(f"{weights}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{flags.trained_model}: cannot be read ({error.strerror})") from error
     settings = {
         "--dataset_folder": str(images.resolve()),
         "weights of hash": weights_hash,

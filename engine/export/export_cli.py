@@ -13,9 +13,7 @@ from engine.export.comparison import compare_faces, compare_heads
 from engine.export.formats import export_onnx, export_torch, output_names
 from models.deployment import ImagesToFaces, RawHeads, nms_by_one_operator, nms_by_torchvision
 from models.detector import Detector
-from models.registry import NETWORKS
-from models.retinaface import RetinaFace
-from utils.checkpoint import load_into, read_state_dict
+from models.weights import load_network
 from utils.errors import UserError
 from utils.files import atomic_path, read_image
 
@@ -36,21 +34,21 @@ def main(description: str, draw_default: Callable[[], np.ndarray]) -> None:
         UserError: a mistake of the user, or a file that differs from PyTorch, which is not kept.
     """
     flags = _parse_flags(description)
-    cfg, weights = NETWORKS[flags.network].cfg, weights_file(flags)
-    model = RetinaFace(cfg).eval()
-    load_into(model, read_state_dict(weights), weights)
+    weights = weights_file(flags)
+    model, found = load_network(weights, flags.network)
+    model.eval()
     images = [read_image(path) for path in flags.check] or [draw_default()]
     images = [cv2.resize(image, None, fx=scale, fy=scale) for image in images for scale in COMPARED_SCALES]
     suffix, export, nms = FORMATS[flags.format]
     path = _output_path(flags, weights, suffix)
     thresholds = {"confidence_threshold": flags.confidence_threshold, "nms_threshold": flags.nms_threshold}
-    network = RawHeads(model) if flags.no_nms else ImagesToFaces(model, cfg, nms, **thresholds)
+    network = RawHeads(model) if flags.no_nms else ImagesToFaces(model, found.cfg, nms, **thresholds)
     with atomic_path(path) as temporary:
         run = export(network.eval(), temporary)
         if flags.no_nms:
             compared = compare_heads(run, network, images)
         else:
-            compared = compare_faces(run, Detector(model, cfg, torch.device("cpu"), **thresholds), images)
+            compared = compare_faces(run, Detector(model, found.cfg, torch.device("cpu"), **thresholds), images)
     print(f"{path}: images -> {', '.join(output_names(network))}; {compared}")
 
 

@@ -1,4 +1,4 @@
-"""Long runs of val_tvface.py: interrupted, shared among processes, with bad images, over a list without end."""
+"""Long runs of val_tvface.py: interrupted, shared among processes, with unreadable images, over long lists."""
 
 import os
 import re
@@ -29,7 +29,7 @@ NAMES = [f"{i % 3}/{i}.jpg" for i in range(40)]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Forty images of two sizes and their list."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for i, name in enumerate(NAMES):
         draw_image(folder / "images" / name, [(20, 20, 40, 50)], size=(96, 128) if i % 4 else (128, 96), seed=i)
     (folder / "tvval_list.txt").write_text("\n".join(NAMES) + "\n")
@@ -46,7 +46,7 @@ def flags(folder, random_weights, tmp_path):
 
 
 def texts(folder: Path) -> dict[str, bytes]:
-    """Return the content of each detection file below a folder."""
+    """Return the content of each prediction file below a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("[!.]*.txt")}
 
 
@@ -59,7 +59,7 @@ def start(*arguments, env=None) -> subprocess.Popen:
 
 @pytest.fixture
 def undisturbed(script, flags, tmp_path) -> dict[str, bytes]:
-    """The files of a run that nothing disturbs; they are gone from the output folder."""
+    """The prediction files of a complete run, which are moved out of the output folder."""
     outcome = script("val_tvface.py", *flags)
     assert (outcome.status, outcome.err) == (0, "")
     found = texts(tmp_path / "out")
@@ -69,7 +69,7 @@ def undisturbed(script, flags, tmp_path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_run_goes_on_with_what_is_missing(script, flags, tmp_path, undisturbed, number):
+def test_an_interrupted_run_resumes_with_the_remaining_images(script, flags, tmp_path, undisturbed, number):
     run = start(*flags)
     while len(texts(tmp_path / "out")) < 3:
         assert run.poll() is None, run.communicate()
@@ -89,13 +89,13 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(script, flags, tmp_path
 
 
 @pytest.mark.parametrize("columns", [0, 80])
-def test_a_terminal_has_a_bar_with_the_images_a_second(flags, columns):
+def test_a_progress_bar_shows_the_images_per_second(flags, columns):
     bars = re.split("[\r\n]", shown_in_terminal(columns, "val_tvface.py", *flags))
     assert any(re.search(r"detecting: 100%.*40/40.*image/s\]", bar) for bar in bars), bars
     assert max(map(len, bars[:-3])) <= 80
 
 
-def test_resume_keeps_what_the_same_run_wrote_and_nothing_else(script, flags, tmp_path):
+def test_resume_keeps_the_files_of_the_same_run_only(script, flags, tmp_path):
     def detect(*more):
         outcome = script("val_tvface.py", *flags, "--resume", *more)
         assert outcome.status == 0, outcome.err
@@ -130,7 +130,7 @@ def test_resume_with_other_settings_is_refused(script, flags, tmp_path, random_w
     assert texts(tmp_path / "out") == before
 
 
-def test_unreadable_images_are_named_at_the_end_and_stop_no_other(script, flags, folder, tmp_path, undisturbed):
+def test_unreadable_images_are_named_at_the_end_and_the_rest_is_detected(script, flags, folder, tmp_path, undisturbed):
     damaged = folder / "images" / "1" / "1.jpg"  # of the second rank
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:300])
@@ -151,7 +151,7 @@ def test_unreadable_images_are_named_at_the_end_and_stop_no_other(script, flags,
     assert {name: texts(tmp_path / "out")[name] for name in found} == found
 
 
-def test_what_an_older_run_found_in_a_image_that_cannot_be_read_now_is_removed(script, flags, folder, tmp_path):
+def test_the_old_prediction_of_an_unreadable_image_is_removed(script, flags, folder, tmp_path):
     assert script("val_tvface.py", *flags).status == 0
     damaged = folder / "images" / "1" / "1.jpg"
     whole = damaged.read_bytes()
@@ -164,7 +164,7 @@ def test_what_an_older_run_found_in_a_image_that_cannot_be_read_now_is_removed(s
     assert len(texts(tmp_path / "out")) == len(NAMES) - 1
 
 
-def test_a_image_is_not_decoded_where_those_that_wait_would_fill_the_memory(script, flags, tmp_path, monkeypatch):
+def test_an_image_is_not_decoded_if_the_queue_would_fill_the_memory(script, flags, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "MEMORY_CHECK_FROM", 10**5)
     monkeypatch.setattr(pipeline, "available_memory", lambda _: 10**6)
     for name, size in (("small.jpg", (64, 64)), ("large.jpg", (300, 400))):
@@ -178,7 +178,7 @@ def test_a_image_is_not_decoded_where_those_that_wait_would_fill_the_memory(scri
     assert list(texts(tmp_path / "out")) == ["small.txt"]
 
 
-def test_a_image_that_cannot_be_drawn_stops_no_other(script, flags, tmp_path):
+def test_an_image_that_cannot_be_drawn_is_named_and_the_rest_is_detected(script, flags, tmp_path):
     names = ["wide.png", f"{81 * '名'}.jpg"]
     draw_image(tmp_path / "images" / names[0], [], size=(10, 70_000))
     draw_image(tmp_path / "images" / "plain.jpg", [])
@@ -216,7 +216,7 @@ def test_torchrun_prints_every_error_before_it_ends_the_ranks(flags, tmp_path):
     assert "800 of 800 images could not be read" in err
 
 
-def test_a_image_beyond_the_memory_is_named_before_it_is_decoded(script, flags, tmp_path, monkeypatch):
+def test_an_image_too_large_for_the_memory_is_refused_before_it_is_decoded(script, flags, tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "available_memory", lambda _: 10**6)
     big = tmp_path / "list.txt"
     draw_image(tmp_path / "images" / "small.jpg", [])
@@ -245,7 +245,7 @@ def test_a_full_disk_ends_the_run_in_one_line(script, flags, tmp_path, monkeypat
     assert 0 < len(texts(tmp_path / "out")) < len(NAMES)
 
 
-def test_a_long_list_takes_eight_bytes_a_name(tmp_path, monkeypatch):
+def test_a_long_list_takes_eight_bytes_per_name(tmp_path, monkeypatch):
     count = 60_000
     (tmp_path / "list.txt").write_text("".join(f"folder/of/programme_{i:08}.jpg\n" for i in range(count)))
     monkeypatch.setattr(Path, "is_file", lambda _: True)
@@ -260,7 +260,7 @@ def test_a_long_list_takes_eight_bytes_a_name(tmp_path, monkeypatch):
     assert peak < 9e6 + 30 * count  # pathlib's table of strings, and less than half of a name
 
 
-def test_names_that_hash_alike_are_no_twins(tmp_path, monkeypatch):
+def test_names_of_equal_hash_are_not_taken_for_repeated(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     monkeypatch.setattr(image_list, "hash", len, raising=False)
     assert check_images(["a.jpg", "b.jpg", "cc.jpg"], tmp_path) == 3

@@ -49,7 +49,7 @@ def png_header(path: Path, width: int, height: int) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
 
-def test_what_cannot_be_read_is_named_at_the_end_and_stops_nothing(detect, tmp_path, monkeypatch):
+def test_unreadable_sources_are_named_at_the_end_and_the_rest_is_detected(detect, tmp_path, monkeypatch):
     monkeypatch.setattr(detector_module, "available_memory", lambda _: 24 * 10**9)
     folder = tmp_path / "in"
     draw_image(folder / "whole.jpg", [])
@@ -92,7 +92,7 @@ def test_a_video_becomes_a_video_of_the_same_rate_and_a_line_for_each_frame(dete
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"film.mp4", "film.jsonl"}
 
 
-def test_every_third_frame_alone_is_detected_and_shown_at_its_time(detect, tmp_path):
+def test_every_third_frame_is_detected_and_shown_at_its_time(detect, tmp_path):
     make_video(tmp_path / "film.mp4", size=(96, 128))
     assert detect(tmp_path / "film.mp4", "--every", 3, "--crops", tmp_path / "crops").status == 0
     records = lines(tmp_path / "out" / "film.jsonl")
@@ -105,7 +105,7 @@ def test_every_third_frame_alone_is_detected_and_shown_at_its_time(detect, tmp_p
     }
 
 
-def test_videos_of_odd_sizes_and_turned_ones_are_shown_upright(detect, tmp_path):
+def test_videos_of_odd_sizes_and_rotated_videos_are_written_upright(detect, tmp_path):
     writer = VideoWriter(tmp_path / "odd.mp4", Fraction(25))
     images = [np.full((97, 131, 3), (200 - 9 * i, 30, 60), np.uint8) for i in range(5)]
     for i, image in enumerate(images):
@@ -132,7 +132,7 @@ def test_videos_of_odd_sizes_and_turned_ones_are_shown_upright(detect, tmp_path)
         ("broken", "some frames are broken; they are missing or damaged in the output"),
     ],
 )
-def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, problem):
+def test_the_intact_frames_of_a_damaged_video_are_detected(detect, tmp_path, damage, problem):
     film = tmp_path / "film.mp4"
     make_video(film, movflags="faststart")
     content = bytearray(film.read_bytes())
@@ -152,7 +152,7 @@ def test_what_is_whole_of_a_damaged_video_is_detected(detect, tmp_path, damage, 
     assert len(list(Video(tmp_path / "out" / "film.mp4").frames())) == len(records)
 
 
-def test_a_video_that_was_trimmed_is_whole(tmp_path):
+def test_a_trimmed_video_has_no_problem(tmp_path):
     """An edit list hides the first ten of its thirty frames, as players and cameras cut without encoding anew."""
     with av.open(str(tmp_path / "trimmed.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"g": "5", "bf": "0"})
@@ -167,7 +167,7 @@ def test_a_video_that_was_trimmed_is_whole(tmp_path):
     assert video.problem is None
 
 
-def test_a_last_frame_that_stays_is_no_early_end(tmp_path):
+def test_a_long_last_frame_is_not_an_early_end(tmp_path):
     writer = VideoWriter(tmp_path / "slides.mp4", Fraction(25))
     for time_ in (0, 0.04, 5, 5.04):
         writer.write(np.zeros((48, 64, 3), np.uint8), time_)
@@ -177,7 +177,7 @@ def test_a_last_frame_that_stays_is_no_early_end(tmp_path):
     assert video.problem is None
 
 
-def test_a_video_whose_frames_change_their_size_keeps_that_of_the_first(detect, tmp_path):
+def test_a_video_of_several_sizes_is_written_at_the_first_size(detect, tmp_path):
     for name, size in (("large", (96, 128)), ("small", (64, 96))):
         make_video(tmp_path / f"{name}.ts", frames=8, size=size)
     for first, second, shape in (("large", "small", (96, 128, 3)), ("small", "large", (64, 96, 3))):
@@ -188,13 +188,13 @@ def test_a_video_whose_frames_change_their_size_keeps_that_of_the_first(detect, 
         assert len(frames) > 10 and {image.shape for _, image in frames} == {shape}
 
 
-def test_a_stream_that_ends_before_its_first_frame_is_named(detect, tmp_path):
+def test_a_stream_without_a_complete_frame_is_refused(detect, tmp_path):
     make_video(tmp_path / "film.ts")
     (tmp_path / "film.ts").write_bytes((tmp_path / "film.ts").read_bytes()[: 188 * 4])
     detect(tmp_path / "film.ts").refuses("film.ts: ")
 
 
-def test_names_that_are_no_text_or_hold_colons_are_detected(detect, tmp_path, monkeypatch):
+def test_names_that_are_not_utf8_or_contain_colons_are_detected(detect, tmp_path, monkeypatch):
     draw_image(tmp_path / "in" / "a.jpg", [])
     os.rename(tmp_path / "in" / "a.jpg", os.fsencode(tmp_path / "in") + b"/\xe9.jpg")
     assert detect(tmp_path / "in").status == 0
@@ -217,7 +217,7 @@ def test_a_video_without_images_is_refused(detect, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_video_leaves_what_was_done(random_weights, tmp_path, number):
+def test_an_interrupted_video_keeps_the_finished_frames(random_weights, tmp_path, number):
     make_video(tmp_path / "film.mp4", frames=600, size=(96, 128))
     command = ("detect.py", tmp_path / "film.mp4", "-m", random_weights["mobile0.25"], *DETECT_FLAGS)
     run = subprocess.Popen(
@@ -277,7 +277,7 @@ def test_a_camera_is_detected_until_it_ends(detect, tmp_path, monkeypatch):
     detect("1").refuses("camera 1: cannot be opened")
 
 
-def test_ctrl_c_ends_a_camera_and_those_after_it(detect, tmp_path, monkeypatch):
+def test_ctrl_c_ends_all_cameras(detect, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
     outcome = detect("5", "0")
     assert outcome.status == 0

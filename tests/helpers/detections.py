@@ -23,7 +23,7 @@ def assert_faces(found: list[dict], image: np.ndarray, detector: Detector) -> No
 
 
 def read_detections(path) -> np.ndarray:
-    """Return (N, 5) x y w h score of a detection file."""
+    """Return (N, 5) x y w h score of a prediction file."""
     name, count, *rows = path.read_text().splitlines()
     assert name == path.stem
     assert int(count) == len(rows)
