@@ -1,4 +1,4 @@
-"""Annotations to read."""
+"""Annotation files to read."""
 
 from pathlib import Path
 

@@ -11,11 +11,12 @@ DETECT_FLAGS = ("--network", "mobile0.25", "--cpu", "--keep_top_k", 4, "--confid
 
 
 def lines(path: Path) -> list[dict]:
+    """Read a detections.jsonl."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def assert_faces(found: list[dict], image: np.ndarray, detector: Detector) -> None:
-    """Assert that JSON has what the detector finds in an image."""
+    """Assert that the faces of a detections.jsonl line are those that the detector finds in the image."""
     expected = detector(image)
     assert len(found) == len(expected.scores) > 0
     np.testing.assert_allclose([face["box"] for face in found], expected.boxes, atol=0.02)

@@ -1,4 +1,4 @@
-"""Matching by plain loops, and faces to match."""
+"""A slow reference of the matching, and priors and faces to match."""
 
 import numpy as np
 import torch
@@ -9,16 +9,19 @@ from layers.functions.prior_box import PriorBox
 from utils.box_utils import point_form
 
 SIZE = 128
-
-
 PRIORS = PriorBox(cfg_mnet, (SIZE, SIZE)).forward()
-
-
 CORNERS = point_form(PRIORS).T.contiguous()
 
+coordinates = st.integers(0, SIZE - 4)
+sizes = st.integers(2, 90)
 
-def match_by_loops(boxes: np.ndarray, priors: np.ndarray, threshold: float):
-    """The design's words, one prior and one face at a time."""
+
+def match_by_loops(boxes: np.ndarray, priors: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Match one prior and one face at a time.
+
+    Returns:
+        (P,) index of each prior's face, and (P,) bool, whether the prior is positive.
+    """
 
     def iou(a, b):
         width = min(a[2], b[2]) - max(a[0], b[0])
@@ -39,11 +42,6 @@ def match_by_loops(boxes: np.ndarray, priors: np.ndarray, threshold: float):
     return face, positive
 
 
-coordinates = st.integers(0, SIZE - 4)
-
-
-sizes = st.integers(2, 90)
-
-
 def prior_at(index: int) -> torch.Tensor:
+    """Return (1, 4) x1 y1 x2 y2 of a prior, as a face."""
     return point_form(PRIORS[index : index + 1])

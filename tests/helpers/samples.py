@@ -1,4 +1,4 @@
-"""Images to augment."""
+"""Images and faces to augment."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ dimension = st.integers(1, 250)
 
 
 def real_images(folder: Path) -> list[tuple[np.ndarray, Faces]]:
+    """Return every 20th image of a dataset with its faces, clipped to the image."""
     images = []
     for annotation in read_annotations(folder / "label.txt")[::20]:
         image = read_image(folder / "images" / annotation.name)

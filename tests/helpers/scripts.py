@@ -1,4 +1,4 @@
-"""Running the scripts of the repository as a user would."""
+"""The outcome of a script, and a terminal to run it in."""
 
 import os
 import struct
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 SHARED = ROOT.parent / "shared"
 
 
 @dataclass
 class Outcome:
+    """Exit status, stdout, and stderr of a script."""
+
     status: int
     out: str
     err: str
 
     def refuses(self, *parts: str) -> None:
-        """Assert a user's error: status 2 and one line on stderr that has all the parts."""
+        """Assert a UserError: status 2 and one line on stderr that contains all parts."""
         assert self.status == 2, self.err
         assert len(self.err.strip().splitlines()) == 1, self.err
         assert self.err.startswith("error: ")
@@ -29,8 +29,8 @@ class Outcome:
 
 
 def shown_in_terminal(columns: int, script: str, *arguments) -> str:
-    """Return what a script shows in a terminal of so many columns; one of 0 does not know its size."""
-    import fcntl  # here, since not every system has terminals of this kind
+    """Return what a script prints in a terminal; one of 0 columns does not report its size."""
+    import fcntl  # here, since Windows lacks them
     import pty
     import termios
 
@@ -39,12 +39,12 @@ def shown_in_terminal(columns: int, script: str, *arguments) -> str:
     command = [sys.executable, script, *map(str, arguments)]
     run = subprocess.Popen(command, cwd=ROOT, stdin=end, stdout=end, stderr=end)
     os.close(end)
-    shown = b""
+    output = b""
     while True:
         try:
-            shown += os.read(terminal, 65536)
-        except OSError:  # the other side is closed
+            output += os.read(terminal, 65536)
+        except OSError:  # the script has ended
             break
     os.close(terminal)
-    assert run.wait() == 0, shown
-    return shown.decode()
+    assert run.wait() == 0, output
+    return output.decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tests.helpers.images import draw_image
+from tests.helpers.images import write_dataset
 
 NAME = "mobilenet0.25"
 LAST = f"{NAME}_last.ckpt"
@@ -17,14 +17,9 @@ NOT_REPRODUCIBLE = ("pictures_per_s", "data_wait", "seconds")
 
 
 def draw_dataset(folder: Path, images: int, first: int = 0) -> Path:
-    """Draw a dataset of images with one or two faces, named by numbers from `first`; return its label.txt."""
-    lines = []
-    for i in range(first, first + images):
-        boxes = [(8 + 2 * (i % 12), 20, 30, 36)] + ([(80, 40, 24, 30)] if i % 2 else [])
-        draw_image(folder / "images" / f"{i}.jpg", boxes, seed=i)
-        lines += [f"# {i}.jpg", *(" ".join(map(str, box)) for box in boxes)]
-    (folder / "label.txt").write_text("\n".join(lines) + "\n")
-    return folder / "label.txt"
+    """Draw a dataset of images with one or two faces, numbered from `first`; return its label.txt."""
+    numbers = range(first, first + images)
+    return write_dataset(folder, {i: [(8 + 2 * (i % 12), 20, 30, 36), *[(80, 40, 24, 30)] * (i % 2)] for i in numbers})
 
 
 @contextmanager
