@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from engine.train.config import TrainConfig
+from engine.train.config import DEFAULT_NETWORK, TrainConfig
+from engine.train.main import choose_network
 from models.registry import NETWORKS
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import shown_in_terminal
@@ -130,6 +132,14 @@ def test_resume_net_starts_from_its_weights(train, tmp_path, random_weights):
     assert outcome.status == 0
     final, start = weights(tmp_path / "weights" / "mobilenet0.25_Final.pth"), weights(random_weights["mobile0.25"])
     assert torch.equal(final["BboxHead.0.conv1x1.weight"], start["BboxHead.0.conv1x1.weight"])
+
+
+def test_the_network_is_that_of_the_checkpoint_or_of_the_weights_or_the_default(random_weights):
+    start = str(random_weights["resnet50"])
+    assert choose_network(TrainConfig(), None).flag == DEFAULT_NETWORK
+    assert choose_network(TrainConfig(network="resnet18"), None).flag == "resnet18"
+    assert choose_network(TrainConfig(resume_net=start), None).flag == "resnet50"
+    assert choose_network(TrainConfig(), SimpleNamespace(name="mobilenet0.5")).flag == "mobile0.5"
 
 
 def test_weights_depend_on_the_seed_and_not_on_the_workers(train, tmp_path):
