@@ -18,6 +18,7 @@ from engine.train.validate import DevScore, DevSet
 from utils.console import say
 from utils.devices import visible_cards
 from utils.version import show_versions
+from utils.wording import counted
 
 SHOWN_SAMPLES = 8
 
@@ -163,7 +164,7 @@ def describe(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
     else:
         start = "from random weights" if config.no_pretrain else "from an ImageNet backbone"
     faces = f"{faces} faces" + (f", {ignored} ignored" if ignored else "")
-    faces += f", {background} background images" if background else ""
+    faces += f", {counted(background, 'background image')}" if background else ""
     batch = f"{config.batch_size}" + (f" x {config.accumulate} a step" if config.accumulate > 1 else "")
     batch += f", shared by {ranks} ranks" if ranks > 1 else ""
     dev = f"; dev set {len(dev_set.annotations)} images" if dev_set else ""
@@ -171,7 +172,7 @@ def describe(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
     if phase.number == 1 and config.finetune_epochs:
         source = "the best" if config.finetune_from == "best" else config.finetune_from
         epochs += f"; then {config.finetune_epochs} more from {source}, lr {config.finetune_lr:g}"
-    workers = f"{config.num_workers} loader worker" + ("" if config.num_workers == 1 else "s")
+    workers = counted(config.num_workers, "loader worker")
     workers += " for each rank" if ranks > 1 else ""
     lines = {
         "network": f"{run.name}, {weights:,} weights, {start}",
