@@ -64,7 +64,7 @@ def main() -> None:
         for size in args.sizes:
             print_stages(paths, size, args.samples)
     if args.training_dataset:
-        print(f"{'px':>4} {'workers':>8} {'pictures/s':>11} {'ms/image':>11}", *(f"{n:>4}/s" for n in GPU_RATES))
+        print(f"{'px':>4} {'workers':>8} {'images/s':>11} {'ms/image':>11}", *(f"{n:>4}/s" for n in GPU_RATES))
         for size in args.sizes:
             for workers in args.workers:
                 print_loader(args.training_dataset, size, workers, args.batch_size)
