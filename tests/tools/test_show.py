@@ -1,4 +1,4 @@
-"""Looking at a dataset: what the sheets and plots on disk show, and where."""
+"""The contact sheets of tools.show, and its plots."""
 
 import json
 import os
@@ -23,12 +23,12 @@ from tools.show.grid import (
     contact_sheet,
     unreadable_cell,
 )
-from tools.show.sheet import window_around
+from tools.show.image_cells import window_around
 from utils.drawing import BOX_COLOR, SHEET_COLOR
 from utils.errors import UserError
 
 
-def test_a_cell_holds_the_named_image_with_its_boxes(show, dataset):
+def test_a_cell_shows_the_named_image_with_its_boxes(show, dataset):
     outcome, sheet = show(dataset, "--names", "3.jpg", "0", "5", "--side", 160, "--columns", 2)
     assert outcome.status == 0 and names_of(outcome) == ["3.jpg", "0.jpg", "5.jpg"]
     assert sheet.shape[1] == 2 * 160 + 3 * GAP
@@ -45,7 +45,7 @@ def test_a_cell_holds_the_named_image_with_its_boxes(show, dataset):
                     np.testing.assert_allclose(image[y, x], BOX_COLOR, atol=16)
 
 
-def test_a_line_is_as_thick_in_a_large_image_as_in_a_small_one(show, tmp_path):
+def test_lines_are_equally_thick_in_images_of_any_size(show, tmp_path):
     draw_image(tmp_path / "images" / "small.jpg", [], (90, 160))
     draw_image(tmp_path / "images" / "large.jpg", [], (2160, 3840))
     label = tmp_path / "label.txt"
@@ -56,7 +56,7 @@ def test_a_line_is_as_thick_in_a_large_image_as_in_a_small_one(show, tmp_path):
     assert min(lines) > 200 and max(lines) < 1.1 * min(lines)
 
 
-def test_names_are_those_of_the_labels(show, dataset):
+def test_names_must_be_in_the_labels_and_unambiguous(show, dataset):
     show(dataset, "--names", "7.jpg")[0].refuses("--names 7.jpg", "no image has this name")
     (dataset.parent / "images" / "3.png").write_bytes((dataset.parent / "images" / "3.jpg").read_bytes())
     with open(dataset, "a") as file:
@@ -65,7 +65,7 @@ def test_names_are_those_of_the_labels(show, dataset):
     assert names_of(show(dataset, "--names", "3.png")[0]) == ["3.png"]
 
 
-def test_one_seed_is_one_sheet(show, dataset):
+def test_one_seed_gives_one_sheet(show, dataset):
     runs = [show(dataset, "--count", 4, "--side", 64, "--seed", seed) for seed in (0, 0, 1)]
     names = [names_of(outcome) for outcome, _ in runs]
     assert len(set(names[0])) == 4 and names[0] == names[1] != names[2]
@@ -92,7 +92,7 @@ def sizes_label(tmp_path):
         ("smallest", [("a.png", "6 x 6 px", (64, 44, 82, 62)), ("c.png", "10 x 10 px", (50, 30, 80, 60))]),
     ],
 )
-def test_extreme_faces_are_cut_out_and_fill_a_third(show, sizes_label, pick, expected):
+def test_picked_faces_fill_a_third_of_their_crop(show, sizes_label, pick, expected):
     outcome, sheet = show(sizes_label, "--pick", pick, "--count", 2, "--side", 90)
     assert names_of(outcome) == [name for name, _, _ in expected]
     for index, (name, note, (left, top, right, bottom)) in enumerate(expected):
@@ -102,12 +102,12 @@ def test_extreme_faces_are_cut_out_and_fill_a_third(show, sizes_label, pick, exp
         wanted = cv2.resize(image, (90, 90), interpolation=way)
         boxes = next(a.boxes for a in read_annotations(sizes_label) if a.name == name)
         untouched = outside_boxes((boxes - (left, top, left, top)) * 90 / (right - left), 90, 90)
-        picture = cell(sheet, index, 2, 90, 90)
-        assert untouched.mean() > 0.4 and (picture[untouched] == wanted[untouched]).all()
-        assert has(picture, BOX_COLOR, 60).any(axis=0).sum() >= 28  # a third, less smoothed ends
+        shown = cell(sheet, index, 2, 90, 90)
+        assert untouched.mean() > 0.4 and (shown[untouched] == wanted[untouched]).all()
+        assert has(shown, BOX_COLOR, 60).any(axis=0).sum() >= 28  # a third, less smoothed ends
 
 
-def test_each_image_with_a_face_is_shown_once(show, sizes_label):
+def test_each_image_is_picked_once(show, sizes_label):
     assert names_of(show(sizes_label, "--pick", "smallest", "--side", 64)[0]) == ["a.png", "c.png", "b.png"]
 
 
@@ -121,7 +121,7 @@ def test_the_window_around_any_box_is_inside_the_image(box, width, height):
         assert min(width, 3 * max(w, h)) <= right - left <= 3 * max(w, h) + 1
 
 
-def test_faces_far_outside_and_huge_ones_are_no_trouble(show, tmp_path):
+def test_huge_boxes_and_boxes_far_outside_are_drawn(show, tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [])
     (tmp_path / "label.txt").write_text("# a.jpg\n5 5 999999990 9\n-900000000 -900000000 3 3\n")
     for flags in ((), ("--pick", "smallest"), ("--pick", "largest")):
@@ -143,7 +143,7 @@ def test_ignored_faces_have_their_own_colour(show, tmp_path):
 
 @pytest.fixture
 def half_ignored(tmp_path):
-    """An image with a face of 30 x 30 and a larger and a smaller one to be ignored, and one with nothing else."""
+    """An image with a face of 30 x 30 and two ignored faces, and an image with an ignored face only."""
     for name in ("a.jpg", "b.jpg"):
         draw_image(tmp_path / "images" / name, [])
     label = tmp_path / "wider_bbx_gt.txt"
@@ -180,7 +180,6 @@ def test_images_are_found_by_names_without_suffix(show, tmp_path, kind):
 
 
 def test_labels_may_lie_among_the_images(show, script, tmp_path):
-    """As some programs for labelling leave them."""
     draw_image(tmp_path / "set" / "a.png", [(32, 24, 64, 48)])
     (tmp_path / "set" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     outcome, sheet = show(tmp_path / "set", "--side", 128)
@@ -191,13 +190,13 @@ def test_labels_may_lie_among_the_images(show, script, tmp_path):
     assert (tmp_path / "new" / "train" / "images" / "a.png").exists()
 
 
-def test_a_image_too_large_to_hold_is_not_decoded(show, dataset):
+def test_a_huge_image_is_not_decoded(show, dataset):
     Image.new("1", (20_000, 20_000)).save(dataset.parent / "images" / "2.jpg", "PNG")
     outcome, _ = show(dataset, "--names", "1", "2")
     assert outcome.status == 3 and "2.jpg: has 20000 x 20000 pixels; expected at most" in outcome.err
 
 
-def test_an_unreadable_image_is_a_cell_of_its_own(show, dataset):
+def test_an_unreadable_image_has_a_cell_that_says_so(show, dataset):
     (dataset.parent / "images" / "2.jpg").write_bytes(b"no image")
     for flags in (("--names", "1", "2"), ("--augmented", "--image_size", 64)):
         outcome, sheet = show(dataset, *flags, "--side", 160)
@@ -214,7 +213,7 @@ def test_an_unreadable_image_is_a_cell_of_its_own(show, dataset):
     assert has(blank.image, TEXT, 40).sum() > 50
 
 
-def test_a_name_in_letters_that_the_font_lacks_is_printed_and_not_drawn(show, tmp_path):
+def test_a_name_that_the_font_lacks_is_printed_but_not_drawn(show, tmp_path):
     draw_image(tmp_path / "images" / "写真.jpg", [])
     draw_image(tmp_path / "images" / "é.jpg", [])
     (tmp_path / "label.txt").write_text("# 写真.jpg\n1 2 30 40\n# é.jpg\n1 2 30 40\n", encoding="utf-8")
@@ -228,13 +227,13 @@ def test_a_name_in_letters_that_the_font_lacks_is_printed_and_not_drawn(show, tm
 @pytest.mark.parametrize(
     "name", ["x" * 300 + ".jpg", "a\x07b.jpg", "\u0634\u062e\u0635.jpg", "e\u0301.jpg", "\udc80.jpg"]
 )
-def test_no_name_leaves_its_cell(name):
+def test_long_and_odd_names_stay_in_their_cell(name):
     sheet = contact_sheet([unreadable_cell(name, 64)] * 2, 2, 64)
     assert sheet.shape[1] == 2 * 64 + 3 * GAP
     assert (sheet[:, 64 + GAP : 64 + 2 * GAP] == SHEET_COLOR).all()
 
 
-def test_a_image_of_the_dataset_is_never_replaced(script, dataset):
+def test_images_of_the_dataset_are_never_replaced(script, dataset):
     before = (dataset.parent / "images" / "0.jpg").read_bytes()
     for flags in ((), ("--augmented",), ("--statistics",)):
         outcome = script("tools/show/__main__.py", dataset, "--out", dataset.parent / "images" / "0.jpg", *flags)
@@ -261,13 +260,13 @@ def test_a_image_of_the_dataset_is_never_replaced(script, dataset):
         (("--negatives", "x"), ("--negatives", "--augmented")),
     ],
 )
-def test_what_makes_no_sense_is_refused(show, dataset, flags, parts):
+def test_flags_without_effect_are_refused(show, dataset, flags, parts):
     outcome, sheet = show(dataset, *flags)
     outcome.refuses(*parts)
     assert sheet is None
 
 
-def test_other_mistakes_have_one_line(script, show, dataset, tmp_path):
+def test_mistakes_in_labels_and_paths_are_refused_in_one_line(script, show, dataset, tmp_path):
     script("tools/show/__main__.py", dataset, "--out", tmp_path / "a.txt").refuses("a.txt", ".jpg")
     show(tmp_path / "none.txt", "--augmented")[0].refuses("none.txt", "no such label file")
     names = tmp_path / "faces" / "names.txt"
@@ -283,14 +282,14 @@ def test_other_mistakes_have_one_line(script, show, dataset, tmp_path):
     show(names)[0].refuses("../label.jpg")
 
 
-def test_a_sheet_may_be_as_large_as_a_jpeg():
+def test_a_sheet_is_at_most_as_large_as_a_jpeg():
     check_size(10_000, 100, 100)
     for count, columns, side in ((1_000, 1, 100), (1_000, 1_000, 100), (10_000, 100, 300)):
         with pytest.raises(UserError, match="65,535"):
             check_size(count, columns, side)
 
 
-def test_pipes_and_images_that_cannot_be_read(show, tmp_path):
+def test_pipes_are_not_read_as_images(show, tmp_path):
     (tmp_path / "label.txt").write_text("# a.jpg\n# pipe.jpg\n1 2 30 40\n")
     draw_image(tmp_path / "images" / "a.jpg", [])
     os.mkfifo(tmp_path / "images" / "pipe.jpg")
@@ -299,7 +298,7 @@ def test_pipes_and_images_that_cannot_be_read(show, tmp_path):
     show(tmp_path / "label.txt", "--statistics")[0].refuses("no faces to measure")
 
 
-def test_the_class_that_is_the_face(show, tmp_path):
+def test_the_category_of_the_faces_can_be_chosen(show, tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [])
     boxes = [{"image_id": 1, "id": i, "category_id": i, "bbox": [9, 9, 10 * i, 20]} for i in (1, 2, 3)]
     kinds = [{"id": i, "name": name} for i, name in enumerate(("head", "dog", "cat"), 1)]

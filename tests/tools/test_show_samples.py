@@ -1,4 +1,4 @@
-"""Training samples, prior boxes and landmarks, as tools.show draws them."""
+"""Training samples, priors and landmarks on the sheets of tools.show."""
 
 import re
 
@@ -23,7 +23,7 @@ from tools.show.grid import (
     PRIOR_COLOR,
     UNMATCHED_COLOR,
 )
-from tools.show.samples import OPACITY
+from tools.show.sample_cells import OPACITY
 from tools.show.show_cli import prior_matcher
 from utils.box_utils import point_form
 from utils.drawing import BOX_COLOR, LANDMARK_COLORS
@@ -54,31 +54,31 @@ def test_landmarks_are_dots_in_their_colours(show, landmark_label):
         assert has(legend, LEGEND[name]).any()
 
 
-def test_landmarks_keep_their_sides_when_a_sample_is_mirrored(show, landmark_label):
+def test_landmarks_keep_their_colours_in_a_flipped_sample(show, landmark_label):
     size, seen = 512, set()
     dataset = FaceDataset(landmark_label, size)
     for epoch in range(6):
         image, target, _ = dataset[(epoch, 0)]
         bright = image.float().mean(dim=(0, 1))
-        seen.add(mirrored := bool(bright[: size // 2].mean() > bright[size // 2 :].mean()))
+        seen.add(flipped := bool(bright[: size // 2].mean() > bright[size // 2 :].mean()))
         _, sheet = show(landmark_label, "--augmented", "--epoch", epoch, "--image_size", size, "--side", size)
-        picture = cell(sheet, 0, 1, size, size)
+        shown = cell(sheet, 0, 1, size, size)
         width = float(target[0, 2] - target[0, 0])
         x0 = float(target[0, 0])
         centers = []
         for (x, y), color in zip(POINTS, LANDMARK_COLORS, strict=True):
-            rows, columns = np.nonzero(has(picture, color))
+            rows, columns = np.nonzero(has(shown, color))
             centers.append((columns.mean() / size, rows.mean() / size))
-            order = [POINTS[i] for i in (1, 0, 2, 4, 3)][POINTS.index((x, y))] if mirrored else (x, y)
+            order = [POINTS[i] for i in (1, 0, 2, 4, 3)][POINTS.index((x, y))] if flipped else (x, y)
             part = (order[0] - 30) / 40
-            part = 1 - part if mirrored else part
+            part = 1 - part if flipped else part
             assert centers[-1][0] == pytest.approx(x0 + part * width, abs=0.01)
         assert centers[0][0] < centers[1][0] and centers[3][0] < centers[4][0]
         assert centers[0][1] < centers[2][1] < centers[3][1]
     assert seen == {True, False}
 
 
-def test_augmented_samples_are_those_of_the_training(show, dataset):
+def test_augmented_samples_equal_those_of_the_training(show, dataset):
     flags = ("--image_size", 96, "--side", 96, "--count", 4, "--columns", 4, "--seed", 3, "--epoch", 2)
     outcome, sheet = show(dataset, "--augmented", *flags)
     faces = FaceDataset(dataset, 96, seed=3)
@@ -88,14 +88,14 @@ def test_augmented_samples_are_those_of_the_training(show, dataset):
     assert names_of(outcome) == [f"{index}.jpg" for _, index in keys]
     for place, key in enumerate(keys):
         image, target, _ = faces[key]
-        picture = cell(sheet, place, 4, 96, 96)
+        shown = cell(sheet, place, 4, 96, 96)
         untouched = outside_boxes(96 * target[:, :4].numpy(), 96, 96)
         assert untouched.mean() > 0.3
-        assert (picture[untouched] == image.permute(1, 2, 0).numpy()[untouched]).all()
-        assert has(picture, BOX_COLOR, 16).any()
+        assert (shown[untouched] == image.permute(1, 2, 0).numpy()[untouched]).all()
+        assert has(shown, BOX_COLOR, 16).any()
 
 
-def test_images_without_faces_are_among_the_samples(show, dataset, tmp_path):
+def test_background_images_are_among_the_samples(show, dataset, tmp_path):
     draw_image(tmp_path / "studio" / "desk.png", [])
     dataset.write_text(dataset.read_text() + "# 6.jpg\n")
     draw_image(dataset.parent / "images" / "6.jpg", [])
@@ -110,7 +110,7 @@ def test_images_without_faces_are_among_the_samples(show, dataset, tmp_path):
     show(dataset, "--augmented", "--negatives", dataset.parent / "images")[0].refuses("has faces in")
 
 
-def test_priors_are_those_that_the_loss_matches():
+def test_priors_equal_those_matched_in_the_loss():
     boxes = torch.tensor(
         [[0.1, 0.1, 0.3, 0.33], [0.5, 0.5, 0.53, 0.54], [0.6, 0.1, 0.61, 0.11], [0.7, 0.7, 0.73, 0.85]]
     )
@@ -127,8 +127,8 @@ def test_priors_are_those_that_the_loss_matches():
     assert [len(part) for part in nothing] == [0, 0, 0]
 
 
-def test_priors_are_drawn_and_faces_without_one_stand_out(show, tmp_path):
-    """Faces of the drawn sizes fit a prior well, barely and not at all: the crop may leave some of them out."""
+def test_matched_priors_and_unmatched_faces_are_drawn(show, tmp_path):
+    """The faces fit a prior well, barely and not at all; a crop may exclude some."""
     boxes = [(100, 100, 64, 64), (300, 60, 6, 6), (40, 300, 12, 45)]
     draw_image(tmp_path / "images" / "a.png", [], (400, 400))
     rows = "".join(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes)

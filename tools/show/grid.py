@@ -1,4 +1,4 @@
-"""A contact sheet: images in rows, a number and a name below each, and what the colours mean."""
+"""A contact sheet: rows of images, each with a number and a name below it, and a legend of the colours."""
 
 import math
 import unicodedata
@@ -15,7 +15,7 @@ from utils.errors import UserError
 PRIOR_COLOR = (255, 190, 60)
 FORCED_COLOR = (0, 200, 255)
 UNMATCHED_COLOR = (60, 60, 255)
-# What may be drawn on an image, in the order of the legend.
+# Marks on an image, in the order of the legend.
 LEGEND = {
     "face": BOX_COLOR,
     "ignored face": IGNORED_COLOR,
@@ -37,18 +37,18 @@ LINE = 22  # height of a line of text
 FONT_SIZE = 13
 TEXT, NOTE = (235, 235, 235), (160, 160, 160)
 BLANK = (52, 52, 52)
-MOST_SIDE, MOST_PIXELS = 65_535, 1 << 29  # of a JPEG; three bytes a pixel have to fit into memory
+MOST_SIDE, MOST_PIXELS = 65_535, 1 << 29  # of a JPEG, and of three bytes a pixel in memory
 
 
 @dataclass
-class Cell:
+class GridCell:
     """An image of a sheet.
 
     Attributes:
-        image: (H, W, 3) uint8, BGR, as large as it is shown.
-        name: below it; of letters that the font lacks, the number of the cell has to stand for it.
-        note: behind the name.
-        marks: what is drawn on the image, keys of LEGEND.
+        image: (H, W, 3) uint8, BGR, at its size on the sheet.
+        name: written below it; if the font lacks a letter of it, the cell has only its number.
+        note: written after the name.
+        marks: the marks on the image, keys of LEGEND.
     """
 
     image: np.ndarray
@@ -57,23 +57,19 @@ class Cell:
     marks: frozenset[str] = frozenset()
 
 
-def unreadable_cell(name: str, side: int) -> Cell:
-    """Return the cell that stands for an image which cannot be read."""
+def unreadable_cell(name: str, side: int) -> GridCell:
+    """Return the cell of an unreadable image."""
     image = np.full((math.ceil(side / 2), side, 3), BLANK, np.uint8)
     height = min(LINE, len(image))
     top = (len(image) - height) // 2
     words = _shorten("cannot be read", side)
     middle = round((side - _font().getlength(words)) / 2)
     image[top : top + height] = _text_line(side, [(middle, words, TEXT)], BLANK)[:height]
-    return Cell(image, name, "")
+    return GridCell(image, name, "")
 
 
 def check_size(count: int, columns: int, side: int) -> None:
-    """Refuse a sheet of so many square cells that no image could hold.
-
-    Raises:
-        UserError: it is too wide, too high or too large.
-    """
+    """Raise UserError if a sheet of `count` square cells is larger than an image file or memory can hold."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     width, height = columns * (side + GAP) + GAP, rows * (side + LINE + GAP) + GAP
@@ -84,11 +80,11 @@ def check_size(count: int, columns: int, side: int) -> None:
         )
 
 
-def contact_sheet(cells: Sequence[Cell], columns: int, side: int) -> np.ndarray:
-    """Return cells as one image, row by row, each row as high as its highest image, with a legend at the end.
+def contact_sheet(cells: Sequence[GridCell], columns: int, side: int) -> np.ndarray:
+    """Return cells as one image, row by row, with a legend at the end. A row is as high as its highest image.
 
     Args:
-        cells: at least one, whose images are at most `side` pixels wide and high.
+        cells: at least one; their images are at most `side` pixels wide and high.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -115,8 +111,8 @@ def _blank(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), SHEET_COLOR, np.uint8)
 
 
-def _caption(cell: Cell, number: int, width: int) -> np.ndarray:
-    """Return (LINE, width, 3): number and name to the left, the note to the right where there is room for it."""
+def _caption(cell: GridCell, number: int, width: int) -> np.ndarray:
+    """Return (LINE, width, 3): number and name to the left, the note to the right if there is room."""
     font = _font()
     note_width = font.getlength(cell.note) + GAP if cell.note else 0
     has_note = note_width < width / 2
@@ -129,7 +125,7 @@ def _caption(cell: Cell, number: int, width: int) -> np.ndarray:
 
 
 def _legend_lines(marks: frozenset[str], width: int) -> list[np.ndarray]:
-    """Return lines of (LINE, width, 3) with a square and the meaning of each colour, and an empty one below."""
+    """Return lines of (LINE, width, 3) with a square and the meaning of each colour, and an empty line."""
     lines, texts, x = [], [], GAP
     for mark, color in LEGEND.items():
         if mark not in marks:
@@ -158,7 +154,7 @@ def _text_line(
 
 
 def _shorten(text: str, width: float, kept: int = 0) -> str:
-    """Return what fits of a text: its first `kept` letters, an ellipsis, and as much of its end as has room."""
+    """Shorten a text to `width` pixels: its first `kept` letters, an ellipsis, and as much of its end as fits."""
     font = _font()
     if font.getlength(text) <= width:
         return text
@@ -169,7 +165,7 @@ def _shorten(text: str, width: float, kept: int = 0) -> str:
 
 
 def _can_be_written(text: str) -> bool:
-    """Whether the font has all letters of a text, one behind the other from left to right."""
+    """Whether the font has all letters of a text, and they are written from left to right."""
     return all(ord(c) in _letters() and unicodedata.bidirectional(c) not in ("R", "AL") for c in text)
 
 
@@ -188,7 +184,7 @@ def _letters() -> frozenset[int]:
 
 
 def _font_path() -> str:
-    """Return the font that comes with matplotlib, the same on every system."""
+    """Return the path of matplotlib's font, the same on every system."""
     from matplotlib import get_data_path
 
     return str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")

@@ -3,15 +3,13 @@ r"""Look at a dataset: contact sheets of its images or of training samples, and 
     python -m tools.show data/tvface/train/label.txt                       # 24 random images: sheet.jpg
     python -m tools.show data/tvface/train/label.txt --pick smallest       # cuts around the smallest faces
     python -m tools.show data/tvface/train/label.txt --names a.jpg b       # these images
-    python -m tools.show data/tvface/train/label.txt --augmented --priors  # what the network learns: samples.jpg
+    python -m tools.show data/tvface/train/label.txt --augmented --priors  # training samples: samples.jpg
     python -m tools.show data/tvface/train/label.txt --statistics          # statistics.png
 
-Ignored faces, which neither count nor are learnt, are drawn in a colour of their own, and not picked or measured.
+Ignored faces are drawn in a colour of their own, and not picked or measured. The names of the images are printed by the
+numbers of their cells. A legend at the end of a sheet explains the colours. No window is needed.
 
-Each cell has a number, by which its image's name is found in what is printed. The colours are explained at the end
-of a sheet. No window is needed.
-
-Exit status: 0, 2 for a mistake, 3 where all is done but for images that cannot be read, which are named.
+Exit status: 0; 2 for a mistake; 3 if some images cannot be read, each named on stderr.
 """
 
 import argparse
@@ -30,9 +28,9 @@ from layers.functions.prior_box import PriorBox
 from layers.matching import MIN_BEST_IOU, match, pairwise_iou
 from layers.modules.multibox_loss import MultiBoxLoss
 from models.registry import NETWORKS
-from tools.show.grid import Cell, check_size, contact_sheet
-from tools.show.samples import Matcher, first_samples, show_samples
-from tools.show.sheet import choose_by_size, choose_named, choose_random, show_images
+from tools.show.grid import GridCell, check_size, contact_sheet
+from tools.show.image_cells import choose_by_size, choose_named, choose_random, show_images
+from tools.show.sample_cells import Matcher, first_samples, show_samples
 from tools.statistics.measures import count_line, measure_dataset
 from tools.statistics.statistics_plots import SUFFIXES as PLOT_SUFFIXES
 from tools.statistics.statistics_plots import draw_statistics
@@ -45,7 +43,7 @@ from utils.wording import counted, printable
 DEFAULTS = {"count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": "mobile0.25", "pick": "random"}
 IMAGES, NAMES, AUGMENTED, STATISTICS = "--pick", "--names", "--augmented", "--statistics"
 SHEETS = (IMAGES, NAMES, AUGMENTED)
-# What a flag goes with; elsewhere it would do nothing.
+# The modes in which a flag has an effect.
 GOES_WITH = {
     "images": (IMAGES, NAMES, STATISTICS),
     "category": (IMAGES, NAMES, STATISTICS),
@@ -90,38 +88,38 @@ def main() -> None:
 
 
 def _parse_flags() -> tuple[argparse.Namespace, str]:
-    """Return the flags, defaults filled in, and the one that chooses what is shown.
+    """Return the flags with their defaults, and the flag that selects the mode.
 
     Raises:
-        UserError: flags that do not go together.
+        UserError: flags do not go together.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tools.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("labels", type=Path, metavar="LABELS", help="label file or folder, in any format that eval.py reads")
-    add("--images", type=Path, metavar="FOLDER", help="of the images (default: images/ beside the labels)")
-    add("--category", metavar="NAME", help='the class of objects that is the face (default: "face", or the only class)')
-    add("--out", type=Path, metavar="FILE", help="the image that is written, or replaced (default: see above)")
+    add("--images", type=Path, metavar="FOLDER", help="folder of the images (default: images/ beside the labels)")
+    add("--category", metavar="NAME", help='object class of the faces (default: "face", or the only class)')
+    add("--out", type=Path, metavar="FILE", help="output image, replaced if it exists (default: see above)")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
         "--pick", choices=("random", "largest", "smallest"),
-        help="random images, or those with the largest or smallest faces, cut around these (default: random)",
+        help="random images, or crops around the largest or smallest faces (default: random)",
     )  # fmt: skip
-    modes.add_argument("--names", nargs="+", metavar="NAME", help="images as the labels name them, suffix or not")
+    modes.add_argument("--names", nargs="+", metavar="NAME", help="names of images, with or without suffix")
     modes.add_argument("--augmented", action="store_true", help="the first training samples of an epoch")
-    modes.add_argument("--statistics", action="store_true", help="plots of images' and faces' sizes, places, shapes")
-    add("--count", type=positive_int, metavar="N", help="at most so many cells (default: 24)")
+    modes.add_argument("--statistics", action="store_true", help="plots of sizes, positions and shapes of faces")
+    add("--count", type=positive_int, metavar="N", help="maximum number of cells (default: 24)")
     add("--columns", type=positive_int, metavar="N", help="cells in a row (default: 6)")
     add("--side", type=image_side, metavar="PX", help="width of a cell (default: 320)")
-    add("--seed", type=natural_int, metavar="N", help="of the random images, or of the training (default: 0)")
-    add("--epoch", type=natural_int, metavar="N", help="of --augmented (default: 0)")
-    add("--network", choices=list(NETWORKS), help="for which --augmented makes samples (default: mobile0.25)")
+    add("--seed", type=natural_int, metavar="N", help="random seed of the images, or of the training (default: 0)")
+    add("--epoch", type=natural_int, metavar="N", help="epoch of --augmented (default: 0)")
+    add("--network", choices=list(NETWORKS), help="network of --augmented (default: mobile0.25)")
     add("--image_size", type=image_side, metavar="PX", help="side of the samples (default: the network's)")
-    add("--negatives", type=Path, metavar="DIR", help="of further images, without faces, as train.py takes them")
+    add("--negatives", type=Path, metavar="DIR", help="folder of background images, as for train.py")
     add(
         "--priors", action="store_true", default=None,
-        help="draw the prior boxes that match the faces of --augmented, and count the faces without any",
+        help="draw the priors matched with the faces of --augmented, and count unmatched faces",
     )  # fmt: skip
     args = parser.parse_args()
     mode = next((flag for flag in (NAMES, AUGMENTED, STATISTICS) if getattr(args, flag[2:])), IMAGES)
@@ -138,22 +136,22 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
 
 
 def _show_images(args: argparse.Namespace, annotations: Annotations, images: ImageFolder) -> list[str]:
-    """Write the sheet of random, named or extreme images; return a line for each that cannot be read."""
+    """Write the sheet of images; return a line for each unreadable image."""
     faces = None
     if args.names:
-        pictures = choose_named(annotations, args.names)
+        indices = choose_named(annotations, args.names)
     elif args.pick == "random":
-        pictures = choose_random(annotations, args.count, args.seed)
+        indices = choose_random(annotations, args.count, args.seed)
     else:
-        pictures, faces = choose_by_size(annotations, args.count, largest=args.pick == "largest")
-    check_size(len(pictures), args.columns, args.side)
-    cells, errors = show_images(annotations, pictures, faces, images, args.side)
+        indices, faces = choose_by_size(annotations, args.count, largest=args.pick == "largest")
+    check_size(len(indices), args.columns, args.side)
+    cells, errors = show_images(annotations, indices, faces, images, args.side)
     _write_sheet(args, cells, errors)
     return errors
 
 
 def _show_augmented(args: argparse.Namespace) -> list[str]:
-    """Write the sheet of training samples; return a line for each image that cannot be read."""
+    """Write the sheet of training samples; return a line for each unreadable image."""
     cfg = NETWORKS[args.network].cfg
     size = args.image_size or cfg["image_size"]
     dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
@@ -172,7 +170,7 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
 
 
 def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
-    """Return what finds, and tells from each other, the prior boxes that match the faces of a sample."""
+    """Return a function that matches the faces of a sample with priors."""
     priors = point_form(PriorBox(cfg, (size, size)).forward())
     corners = priors.T.contiguous()
 
@@ -186,14 +184,14 @@ def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
 
 
 def _show_statistics(args: argparse.Namespace, annotations: Annotations, images: ImageFolder) -> list[str]:
-    """Write the plots; return a line for each image that cannot be read."""
+    """Write the plots; return a line for each unreadable image."""
     values, errors = measure_dataset(args.labels, annotations, images)
     draw_statistics(args.out, str(args.labels), values, NETWORKS[args.network].cfg)
     print(f"{args.out}: {count_line(values)}")
     return errors
 
 
-def _write_sheet(args: argparse.Namespace, cells: Sequence[Cell], errors: Sequence[str]) -> None:
+def _write_sheet(args: argparse.Namespace, cells: Sequence[GridCell], errors: Sequence[str]) -> None:
     _check_readable(len(cells), errors)
     write_image(args.out, contact_sheet(cells, args.columns, args.side))
     for number, cell in enumerate(cells, 1):

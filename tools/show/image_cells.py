@@ -12,7 +12,7 @@ from tqdm import tqdm
 from data.annotations import Annotation, image_key
 from data.annotations.record import Annotations
 from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
-from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
+from tools.show.grid import LANDMARKS, LEGEND, GridCell, unreadable_cell
 from tools.statistics.measures import face_sizes
 from utils.drawing import draw_boxes, scale_to_side
 from utils.errors import UserError
@@ -21,8 +21,8 @@ from utils.threads import map_in_threads
 from utils.wording import counted
 
 THREADS = 4
-HIGHEST = 0.75  # of a whole image in parts of a cell's width: else one in portrait leaves its row half empty
-AROUND = 3  # sides of a face that the cut around it is wide
+HIGHEST = 0.75  # of a whole image, in cell widths: a higher portrait would leave its row half empty
+AROUND = 3  # width of the crop around a face, in sides of the face
 
 
 def choose_random(annotations: Annotations, count: int, seed: int) -> list[int]:
@@ -34,7 +34,7 @@ def choose_named(annotations: Annotations, names: Iterable[str]) -> list[int]:
     """Return the indices of images by their names in the label file, with or without suffix.
 
     Raises:
-        UserError: a name that no image has, or that two have without their suffixes.
+        UserError: no image has a name, or two images have it without their suffixes.
     """
     by_name = images_by_name(annotations.names)
     chosen = []
@@ -49,9 +49,9 @@ def choose_named(annotations: Annotations, names: Iterable[str]) -> list[int]:
 
 
 def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple[list[int], list[int]]:
-    """Return the images with the largest or smallest faces, the extreme first, and the face of each that is it.
+    """Return at most `count` images with the largest or smallest faces, and the index of that face in each image.
 
-    Faces without width or height are none, nor are those that do not count.
+    Ignored faces and boxes without area are skipped.
 
     Raises:
         UserError: no image has a face.
@@ -71,18 +71,18 @@ def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple
 
 def show_images(
     annotations: Annotations, images: Sequence[int], faces: Sequence[int] | None, folder: ImageFolder, side: int
-) -> tuple[list[Cell], list[str]]:
+) -> tuple[list[GridCell], list[str]]:
     """Read images and draw their faces.
 
     Args:
         images: (K,) indices.
-        faces: (K,) the face of each image that is cut out with what is around it; None: whole images.
-        folder: of the images.
+        faces: (K,) the face of each image to crop around; None: whole images.
+        folder: the images.
         side: width of a cell in pixels.
 
     Returns:
         cells: (K,) in the order of the images.
-        errors: a line for each image that cannot be read, whose cell says so.
+        errors: a line for each unreadable image; its cell says so.
     """
     annotated = [annotations[index] for index in images]
     items = zip(annotated, [None] * len(annotated) if faces is None else faces, strict=True)
@@ -91,7 +91,7 @@ def show_images(
     return [cell for cell, _ in made], [error for _, error in made if error]
 
 
-def _read_cell(folder: ImageFolder, side: int, item: tuple[Annotation, int | None]) -> tuple[Cell, str | None]:
+def _read_cell(folder: ImageFolder, side: int, item: tuple[Annotation, int | None]) -> tuple[GridCell, str | None]:
     annotation, face = item
     try:
         image = _read_stored(folder.path / folder.find(annotation.name))
@@ -101,18 +101,18 @@ def _read_cell(folder: ImageFolder, side: int, item: tuple[Annotation, int | Non
 
 
 def _read_stored(path: Path) -> np.ndarray:
-    """Return the (H, W, 3) pixels of an image, unless there are too many to hold those of THREADS images."""
+    """Return the (H, W, 3) pixels of an image; refuse one too large to decode THREADS of its size at once."""
     content, size = read_bytes(path), (0, 0)
-    with suppress(UserError):  # of a kind that OpenCV alone knows
+    with suppress(UserError):  # a format that only OpenCV knows
         size, _ = read_header(path, content)
     check_pixels(path, size)
     return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | None = None) -> Cell:
-    """Return an image's cell: as a whole, or cut around one of its faces.
+def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | None = None) -> GridCell:
+    """Return the cell of a whole image, or of a crop around one of its faces.
 
-    The boxes are drawn after scaling, so that lines and dots are as thick in images of any size.
+    Boxes are drawn after scaling, so that lines are equally thick in images of any size.
     """
     left, top, right, bottom = 0, 0, image.shape[1], image.shape[0]
     ignored = int(annotation.ignored.sum())
@@ -123,24 +123,24 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
         left, top, right, bottom = window_around(box, right, bottom)
         highest, note = side, " x ".join(f"{round(length, 1):g}" for length in (box[2:] - box[:2]).tolist()) + " px"
     height, width = bottom - top, right - left
-    picture = scale_to_side(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
-    size = np.array(picture.shape[1::-1])
-    # What is far outside is moved, still out of sight, to where OpenCV's integers reach.
+    drawn = scale_to_side(image[top:bottom, left:right], round(min(side, highest * max(height, width) / height)))
+    size = np.array(drawn.shape[1::-1])
+    # OpenCV draws with 32-bit integers: points far outside are clipped to positions out of sight.
     boxes, landmarks = (
         ((points - (left, top)) * (size / (width, height))).clip(-side, 2 * side)
         for points in (annotation.boxes.reshape(-1, 2, 2), annotation.landmarks)
     )
     kinds = ["ignored face" if ignored else "face" for ignored in annotation.ignored]
     colors, marks = [LEGEND[kind] for kind in kinds], set(kinds)
-    picture = draw_boxes(picture, boxes.reshape(-1, 4), landmarks, annotation.landmark_mask, colors)
+    drawn = draw_boxes(drawn, boxes.reshape(-1, 4), landmarks, annotation.landmark_mask, colors)
     dots = landmarks[annotation.landmark_mask]
     if ((dots >= 0) & (dots < size)).all(axis=-1).any():
         marks |= LANDMARKS
-    return Cell(picture, annotation.name, note, frozenset(marks))
+    return GridCell(drawn, annotation.name, note, frozenset(marks))
 
 
 def window_around(box: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of a square, AROUND times as wide as a box, moved and cut to the image."""
+    """Return left, top, right, bottom of a square, AROUND times as wide as a box, shifted and clipped to the image."""
     side = AROUND * max(box[2:] - box[:2])
     corners = []
     for center, length in zip((box[:2] + box[2:]) / 2, (width, height), strict=True):

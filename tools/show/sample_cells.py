@@ -10,31 +10,31 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from tools.show.grid import LANDMARKS, LEGEND, Cell, unreadable_cell
+from tools.show.grid import LANDMARKS, LEGEND, GridCell, unreadable_cell
 from utils.drawing import draw_boxes, draw_faces, scale_to_side
 from utils.wording import counted
 
-# Finds the prior boxes that learn the faces of a sample: (N, 4) x1 y1 x2 y2 in parts of its side -> the (K, 4) priors,
-# in the same form, (K,) bool which of them match only because they are a face's best, (N,) bool which faces have one.
+# Matches the (N, 4) faces of a sample, x1 y1 x2 y2 in parts of its side. Returns the (K, 4) matched priors,
+# (K,) bool the ones below the threshold that are a face's best, and (N,) bool the matched faces.
 Matcher = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 MATCHING, FORCED = "matching prior box", "prior box that matches only as its face's best"
-OPACITY = 0.5  # of the many priors around a face, which must not hide it
+OPACITY = 0.5  # of the priors, which must not hide the face
 
 
 @dataclass
-class Shown:
-    """What the cells of a sheet of samples show.
+class DrawnSamples:
+    """The cells of a sheet of samples, and counts over all samples.
 
     Attributes:
         cells: one for each sample.
-        errors: a line for each image that cannot be read.
-        faces: that count, in all samples.
-        priors, forced: how many prior boxes match, and how many of them only because they are a face's best.
-        unmatched: faces that no prior box matches.
+        errors: a line for each unreadable image.
+        faces: number of faces without the ignored ones.
+        priors, forced: number of matched priors, and of those below the threshold that are a face's best.
+        unmatched: number of faces without a matched prior.
     """
 
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[GridCell] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     faces: int = 0
     priors: int = 0
@@ -43,7 +43,7 @@ class Shown:
 
 
 def first_samples(dataset: FaceDataset, epoch: int, count: int) -> list[tuple[int, int]]:
-    """Return the keys (epoch, index) of the first samples that a training's epoch asks a dataset for."""
+    """Return the keys (epoch, index) of the first samples of a training epoch."""
     order = EpochBatches(len(dataset), len(dataset), dataset.seed)
     order.epoch = epoch
     return next(iter(order))[:count]
@@ -51,14 +51,15 @@ def first_samples(dataset: FaceDataset, epoch: int, count: int) -> list[tuple[in
 
 def show_samples(
     dataset: FaceDataset, keys: Sequence[tuple[int, int]], side: int, matcher: Matcher | None = None
-) -> Shown:
-    """Make samples and draw their faces, and the prior boxes that match them where there is a `matcher`.
+) -> DrawnSamples:
+    """Make training samples and draw their faces, and their matched priors if a `matcher` is given.
 
     Args:
-        dataset: one that skips unreadable images.
-        side: of a cell in pixels.
+        dataset: with `skip_unreadable`.
+        keys: (epoch, index) of the samples.
+        side: width and height of a cell in pixels.
     """
-    shown = Shown()
+    shown = DrawnSamples()
     for key in tqdm(keys, desc="drawing", unit="sample", disable=None):
         image, target, info = dataset[key]
         name = _name(dataset, key[1])
@@ -66,32 +67,32 @@ def show_samples(
             shown.errors.append(f"{info.path}: cannot be read")
             shown.cells.append(unreadable_cell(name, side))
             continue
-        learnt = target[:, 14].numpy() != 0
-        picture, note = scale_to_side(image.permute(1, 2, 0).numpy(), side), counted(int(learnt.sum()), "face")
-        kinds, marks = np.where(learnt, "face", "ignored face").astype(object), set()
-        shown.faces += int(learnt.sum())
+        is_face = target[:, 14].numpy() != 0
+        drawn, note = scale_to_side(image.permute(1, 2, 0).numpy(), side), counted(int(is_face.sum()), "face")
+        kinds, marks = np.where(is_face, "face", "ignored face").astype(object), set()
+        shown.faces += int(is_face.sum())
         if matcher is not None:
-            priors, forced, matched = (found.numpy() for found in matcher(target[learnt, :4]))
-            picture, marks = _draw_priors(picture, priors, forced)
+            priors, forced, matched = (found.numpy() for found in matcher(target[is_face, :4]))
+            drawn, marks = _draw_priors(drawn, priors, forced)
             note += f", {counted(len(priors), 'prior')}"
-            kinds[np.flatnonzero(learnt)[~matched]] = "face that no prior box matches"
+            kinds[np.flatnonzero(is_face)[~matched]] = "face that no prior box matches"
             shown.priors += len(priors)
             shown.forced += int(forced.sum())
             shown.unmatched += int((~matched).sum())
-        picture = draw_faces(picture, target, [LEGEND[kind] for kind in kinds])
+        drawn = draw_faces(drawn, target, [LEGEND[kind] for kind in kinds])
         marks |= {*kinds, *(LANDMARKS if (target[:, 14] > 0).any() else ())}
-        shown.cells.append(Cell(picture, name, note, frozenset(marks)))
+        shown.cells.append(GridCell(drawn, name, note, frozenset(marks)))
     return shown
 
 
 def _name(dataset: FaceDataset, index: int) -> str:
-    """Return an image's name in the labels, or the path of one that is a negative."""
+    """Return an image's name in the labels, or the path of a background image of --negatives."""
     names = dataset.annotations.names
     return names[index] if index < len(names) else str(dataset.path(index))
 
 
 def _draw_priors(image: np.ndarray, priors: np.ndarray, forced: np.ndarray) -> tuple[np.ndarray, set[str]]:
-    """Return a square image with the prior boxes that match its faces, and what there is of them in the legend."""
+    """Draw matched priors on a square image; return it and the marks for the legend."""
     side = len(image)
     outlines = draw_boxes(image, side * priors[~forced], colors=[LEGEND[MATCHING]] * int((~forced).sum()))
     image = cv2.addWeighted(outlines, OPACITY, image, 1 - OPACITY, 0)
