@@ -82,13 +82,13 @@ def time_stages(predictions: str, ground_truth: str, result: str, started: str) 
 
     times = [float(started), time.time()]
     images = command.find_split_images(None, Path(ground_truth), DEV)
-    annotations = command.with_sizes(command.read_ground_truth(Path(ground_truth), DEV, None, None, None), images)
+    annotations = command.add_image_sizes(command.read_ground_truth(Path(ground_truth), DEV, None, None, None), images)
     times.append(time.time())
     loaded = command.load_predictions(predictions, annotations)
     times.append(time.time())
     score = command.evaluate(loaded.detections, annotations)
     times.append(time.time())
-    model = command.Model("model", Path(predictions), loaded.missing, loaded.unknown, score)
+    model = command.ScoredModel("model", Path(predictions), loaded.missing, loaded.unknown, score)
     command.write_result(Path(result), [model], Path(ground_truth), images)
     times.append(time.time())
     return dict(zip(STAGES, np.diff(times).tolist(), strict=True)) | {"detections": len(score.matches.detections)}

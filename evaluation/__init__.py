@@ -1,1 +1,1 @@
-"""Scoring of detections: the WIDER FACE protocol, its kernel, prediction files and the report."""
+"""Evaluation of detections: the WIDER FACE protocol, prediction files, metrics and the report."""

@@ -1,4 +1,4 @@
-"""What a detector gets wrong at one score: the faces that it misses, and the detections that find none."""
+"""The errors of a detector at one score threshold: missed faces and false positives, with their reasons."""
 
 import math
 from collections.abc import Sequence
@@ -6,60 +6,71 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.detection_matching import Matches, by_falling_score
-from evaluation.groups import SIZES, sides
-from evaluation.kernel import best_faces
-from evaluation.protocol import Result
+from evaluation.detection_matching import DetectionMatches, order_by_score
+from evaluation.groups import SIZES, box_sides
+from evaluation.protocol import EvaluationResult
+from evaluation.scoring_loops import match_by_iou
 
-# Why a face is missed: a detection is on it, but not over the score; one that is on no face overlaps it; or neither.
-MISSES = ("scored too low", "badly placed", "not seen")
-FALSE_POSITIVES = ("no face here", "badly placed", "second box on a face")
-# A detection that overlaps a face by less was not meant for it: neighbours in a row touch as much.
-MEANT_FOR = 0.1
-# From so many boxes on, their median says something of the detector.
-FEWEST_BOXES = 20
+# A face is missed because its detection is below the threshold, because an unmatched detection overlaps it by too
+# little, or because there is neither.
+MISS_REASONS = ("scored too low", "badly placed", "not detected")
+FALSE_POSITIVE_KINDS = ("no face here", "badly placed", "second box on a face")
+# Below this IoU a detection is not an attempt at a face: neighbours in a row overlap as much.
+MIN_ATTEMPT_IOU = 0.1
+# The median offset of fewer boxes says little about the detector.
+MIN_BOXES_FOR_OFFSET = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
-    """What becomes of F faces and D detections where only the detections over one score are kept.
+class ErrorAnalysis:
+    """The outcome of F faces and D detections if only the detections above one score are kept.
 
     Attributes:
         matches: the faces and detections.
         threshold: the score; -inf keeps all detections.
-        counts: (F,) bool, the faces that count.
-        found: (F,) bool, those of them that are found.
-        misses: (F,) int64, the place in MISSES of why a face is missed; -1 where it is found or does not count.
-        nearest: (F,) int64, for a missed face the detection that comes closest to finding it: that on it with the
-            highest score, or else, of those on no face, that which overlaps it most by MEANT_FOR or more; -1: none.
-        nearest_overlap: (F,) float64, the IoU with it, 0 where there is none.
-        false_positives: (D,) int64, the place in FALSE_POSITIVES; -1 where a detection finds a face, is void or is
-            not kept.
+        evaluated: (F,) bool, the faces that are not ignored.
+        found: (F,) bool, the evaluated faces that are found.
+        miss_reason: (F,) int64, index in MISS_REASONS; -1 if the face is found or ignored.
+        nearest: (F,) int64, the detection nearest to finding a missed face: its matched detection with the highest
+            score, or else the unmatched detection with the highest IoU of at least MIN_ATTEMPT_IOU; -1 if none.
+        nearest_iou: (F,) float64, IoU with that detection, 0 if none.
+        false_positive_kind: (D,) int64, index in FALSE_POSITIVE_KINDS; -1 if the detection finds a face, is ignored
+            or is below the threshold.
     """
 
-    matches: Matches
+    matches: DetectionMatches
     threshold: float
-    counts: np.ndarray
+    evaluated: np.ndarray
     found: np.ndarray
-    misses: np.ndarray
+    miss_reason: np.ndarray
     nearest: np.ndarray
-    nearest_overlap: np.ndarray
-    false_positives: np.ndarray
+    nearest_iou: np.ndarray
+    false_positive_kind: np.ndarray
+
+    @property
+    def missed(self) -> np.ndarray:
+        """(F,) bool, the missed faces."""
+        return self.miss_reason >= 0
+
+    @property
+    def false_positive(self) -> np.ndarray:
+        """(D,) bool, the false positives."""
+        return self.false_positive_kind >= 0
 
 
 @dataclass(frozen=True)
-class Failure:
+class DetectorError:
     """A missed face or a false positive.
 
     Attributes:
-        row: of the face among the faces, or of the detection among the detections.
-        name: of the image.
-        box: of the face or the false positive, x1 y1 x2 y2 in pixels.
-        kind: one of MISSES or FALSE_POSITIVES.
-        score: of the false positive, or of the detection that comes closest to finding the face, None without one.
-        other: what explains it, x1 y1 x2 y2: that detection, or the face that a false positive was meant for; None
-            without one.
-        overlap: IoU of both boxes, 0 without the other one.
+        row: index of the face among the faces, or of the detection among the detections.
+        name: name of the image.
+        box: box of the face or false positive, x1 y1 x2 y2 in pixels.
+        kind: one of MISS_REASONS or FALSE_POSITIVE_KINDS.
+        score: score of the false positive, or of the detection nearest to finding the face; None if there is none.
+        other: box that explains the error, x1 y1 x2 y2: that detection, or the face that a false positive overlaps;
+            None if there is none.
+        iou: IoU of both boxes, 0 if there is no other one.
     """
 
     row: int
@@ -68,24 +79,24 @@ class Failure:
     kind: str
     score: float | None
     other: tuple[float, ...] | None
-    overlap: float
+    iou: float
 
     @property
     def side(self) -> float:
-        """Side of the square of the box's area, in pixels."""
-        return float(sides(np.array([self.box]))[0])
+        """Square root of the box's area, in pixels."""
+        return float(box_sides(np.array([self.box]))[0])
 
 
 @dataclass(frozen=True)
 class ImageErrors:
-    """How often a detector fails in one image.
+    """The number of errors in one image.
 
     Attributes:
-        image: its place in the ground truth.
-        name: of the image.
-        faces: number of faces that count.
-        missed: number of them that are missed.
-        false_positives: number of detections that find none.
+        image: index in the ground truth.
+        name: name of the image.
+        faces: number of faces, without ignored ones.
+        missed: number of missed faces.
+        false_positives: number of false positives.
     """
 
     image: int
@@ -95,121 +106,121 @@ class ImageErrors:
     false_positives: int
 
 
-def outcomes(result: Result, threshold: float | None = None) -> Outcomes:
-    """Judge each face that counts and each detection.
+def analyze_errors(result: EvaluationResult, threshold: float | None = None) -> ErrorAnalysis:
+    """Classify each face of the main subset and each detection.
 
     Args:
-        result: a score.
-        threshold: keep the detections over this score; None: over that of the main subset's best F1, or all of them
-            where no face is found at any score.
+        result: the score of a set of predictions.
+        threshold: keep the detections above this score; None: the score of the main subset's best F1, or all
+            detections if no face is found.
     """
     if threshold is None:
         best = result.subsets[result.main].best
         threshold = best.score if best else -np.inf
     matches = result.matches
-    found = result.counts & (matches.face_scores > threshold)
-    nearest, nearest_overlap = _nearest(matches, result.counts & ~found)
-    missed = np.where(matches.found_by >= 0, 0, np.where(nearest >= 0, 1, 2))
-    overlap = np.where(matches.matched, np.inf, matches.overlap)
-    kind = np.select([overlap < MEANT_FOR, ~matches.matched], [0, 1], 2)
-    wrong = _finds_none(result) & (matches.detections[:, 4] > threshold)
-    return Outcomes(
+    found = result.evaluated & (matches.face_scores > threshold)
+    missed = result.evaluated & ~found
+    nearest, nearest_iou = _nearest_detections(matches, missed)
+    reason = np.where(matches.found_by >= 0, 0, np.where(nearest >= 0, 1, 2))
+    kind = np.select([matches.matched, matches.best_iou < MIN_ATTEMPT_IOU], [2, 0], 1)
+    wrong = _finds_no_face(result) & (matches.detections[:, 4] > threshold)
+    return ErrorAnalysis(
         matches=matches,
         threshold=threshold,
-        counts=result.counts,
+        evaluated=result.evaluated,
         found=found,
-        misses=np.where(result.counts & ~found, missed, -1),
+        miss_reason=np.where(missed, reason, -1),
         nearest=nearest,
-        nearest_overlap=nearest_overlap,
-        false_positives=np.where(wrong, kind, -1),
+        nearest_iou=nearest_iou,
+        false_positive_kind=np.where(wrong, kind, -1),
     )
 
 
-def missed_faces(judged: Outcomes, limit: int, among: np.ndarray | None = None) -> list[Failure]:
-    """Return the largest missed faces, the largest first.
+def largest_missed_faces(analysis: ErrorAnalysis, limit: int, among: np.ndarray | None = None) -> list[DetectorError]:
+    """Return up to `limit` missed faces, the largest first.
 
     Args:
-        judged: of one detector.
-        limit: the most faces to return.
-        among: (F,) bool, the faces to look at; None: all. The `found` of another detector on the same ground truth
-            gives the faces that only that one finds.
+        analysis: errors of one detector.
+        limit: maximum number of faces.
+        among: (F,) mask of the faces to select from; None: all. The `found` of another detector on the same ground
+            truth selects the faces that only that one finds.
     """
-    matches = judged.matches
-    rows = np.flatnonzero((judged.misses >= 0) & (True if among is None else among))
-    rows = rows[np.argsort(-sides(matches.faces[rows]), kind="stable")[:limit]]
-    return [_missed_face(judged, row) for row in rows]
+    matches = analysis.matches
+    rows = np.flatnonzero(analysis.missed & (True if among is None else among))
+    rows = rows[np.argsort(-box_sides(matches.faces[rows]), kind="stable")[:limit]]
+    return [_missed_face(analysis, row) for row in rows]
 
 
-def false_positives(judged: Outcomes, limit: int) -> list[Failure]:
-    """Return the false positives of the highest scores, the highest first, at most `limit`."""
-    matches = judged.matches
-    rows = np.flatnonzero(judged.false_positives >= 0)
-    rows = rows[by_falling_score(matches.detections[rows], matches.detection_images[rows])][:limit]
-    return [_false_positive(judged, row) for row in rows]
+def top_false_positives(analysis: ErrorAnalysis, limit: int) -> list[DetectorError]:
+    """Return up to `limit` false positives, the highest score first."""
+    matches = analysis.matches
+    rows = np.flatnonzero(analysis.false_positive)
+    rows = rows[order_by_score(matches.detections[rows], matches.detection_images[rows])][:limit]
+    return [_false_positive(analysis, row) for row in rows]
 
 
-def missed_by_reason(judged: Outcomes) -> dict[str, int]:
-    """Return the number of missed faces for each of MISSES."""
-    return _count(MISSES, judged.misses)
+def missed_by_reason(analysis: ErrorAnalysis) -> dict[str, int]:
+    """Return the number of missed faces for each of MISS_REASONS."""
+    return _count(MISS_REASONS, analysis.miss_reason)
 
 
-def missed_by_size(judged: Outcomes) -> dict[str, int]:
+def missed_by_size(analysis: ErrorAnalysis) -> dict[str, int]:
     """Return the number of missed faces for each of `groups.SIZES`."""
-    missed = judged.matches.faces[judged.misses >= 0]
-    return _count(tuple(SIZES), np.searchsorted(list(SIZES.values()), sides(missed), side="right") - 1)
+    sides = box_sides(analysis.matches.faces[analysis.missed])
+    return _count(tuple(SIZES), np.searchsorted(list(SIZES.values()), sides, side="right") - 1)
 
 
-def false_positives_by_kind(judged: Outcomes) -> dict[str, int]:
-    """Return the number of false positives for each of FALSE_POSITIVES."""
-    return _count(FALSE_POSITIVES, judged.false_positives)
+def false_positives_by_kind(analysis: ErrorAnalysis) -> dict[str, int]:
+    """Return the number of false positives for each of FALSE_POSITIVE_KINDS."""
+    return _count(FALSE_POSITIVE_KINDS, analysis.false_positive_kind)
 
 
-def displacement(judged: Outcomes) -> tuple[float, float]:
-    """Return how far to the right of and below the faces their boxes sit, in parts of a face's width and height.
+def median_box_offset(analysis: ErrorAnalysis) -> tuple[float, float]:
+    """Return the median offset (x, y) of box centres from face centres, relative to the face's width and height.
 
-    Both are medians over the faces that have a box: the one that finds it, or comes closest to it. They are nan where
-    there are fewer than FEWEST_BOXES.
+    The median is over the faces that a detection finds or is nearest to. Both are nan if there are fewer than
+    MIN_BOXES_FOR_OFFSET.
     """
-    matches = judged.matches
-    boxes = np.where(judged.found, matches.found_by, judged.nearest)
-    rows = np.flatnonzero(judged.counts & (boxes >= 0))
+    matches = analysis.matches
+    boxes = np.where(analysis.found, matches.found_by, analysis.nearest)
+    rows = np.flatnonzero(analysis.evaluated & (boxes >= 0))
     faces, boxes = matches.faces[rows], matches.detections[boxes[rows], :4]
     sizes = faces[:, 2:] - faces[:, :2]
-    whole = (sizes > 0).all(axis=1)
-    if whole.sum() < FEWEST_BOXES:
+    valid = (sizes > 0).all(axis=1)
+    if valid.sum() < MIN_BOXES_FOR_OFFSET:
         return math.nan, math.nan
-    centres = ((boxes - faces)[:, :2] + (boxes - faces)[:, 2:]) / 2
-    right, below = np.median(centres[whole] / sizes[whole], axis=0)
-    return float(right), float(below)
+    offsets = ((boxes - faces)[:, :2] + (boxes - faces)[:, 2:]) / 2
+    right, down = np.median(offsets[valid] / sizes[valid], axis=0)
+    return float(right), float(down)
 
 
-def worst_images(judged: Outcomes, limit: int) -> list[ImageErrors]:
-    """Return the images with the most errors, missed faces and false positives alike, at most `limit`."""
-    matches = judged.matches
+def worst_images(analysis: ErrorAnalysis, limit: int) -> list[ImageErrors]:
+    """Return up to `limit` images with the most errors, the sum of missed faces and false positives."""
+    matches = analysis.matches
     images = len(matches.ground_truth)
-    faces = np.bincount(matches.face_images[judged.counts], minlength=images)
-    missed = np.bincount(matches.face_images[judged.misses >= 0], minlength=images)
-    wrong = np.bincount(matches.detection_images[judged.false_positives >= 0], minlength=images)
+    faces = np.bincount(matches.face_images[analysis.evaluated], minlength=images)
+    missed = np.bincount(matches.face_images[analysis.missed], minlength=images)
+    wrong = np.bincount(matches.detection_images[analysis.false_positive], minlength=images)
     worst = np.argsort(-(missed + wrong), kind="stable")[:limit]
     return [
-        ImageErrors(int(p), matches.ground_truth[p].name, int(faces[p]), int(missed[p]), int(wrong[p]))
-        for p in worst
-        if missed[p] + wrong[p]
+        ImageErrors(int(i), matches.ground_truth[i].name, int(faces[i]), int(missed[i]), int(wrong[i]))
+        for i in worst
+        if missed[i] + wrong[i]
     ]
 
 
-def score_samples(result: Result) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of the detections that find a face that counts, (N,), and of all that find none, (M,).
+def true_and_false_scores(result: EvaluationResult) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of the detections that find a face, (N,), and of all false positives, (M,).
 
-    Only the best detection on a face finds it; void detections are in neither.
+    Only the matched detection with the highest score finds a face. Ignored detections are in neither.
     """
     matches = result.matches
-    finders = matches.found_by[result.counts & (matches.found_by >= 0)]
-    return matches.detections[finders, 4], matches.detections[_finds_none(result), 4]
+    finders = matches.found_by[result.evaluated & (matches.found_by >= 0)]
+    return matches.detections[finders, 4], matches.detections[_finds_no_face(result), 4]
 
 
-def shortest_score(result: Result, score: float) -> str:
-    """Return a decimal as short as keeps the same detections over it as a score does, to be shown and typed."""
+def shortest_score(result: EvaluationResult, score: float) -> str:
+    """Return the shortest decimal that keeps the same detections above it as a score does, to show and to type."""
     scores = result.matches.detections[:, 4]
     below = scores[scores <= score].max(initial=-np.inf)
     above = scores[scores > score].min(initial=np.inf)
@@ -221,58 +232,58 @@ def shortest_score(result: Result, score: float) -> str:
     return repr(float(score))
 
 
-def _finds_none(result: Result) -> np.ndarray:
-    """Return the (D,) bool of the detections that are wrong at whatever score they are kept."""
+def _finds_no_face(result: EvaluationResult) -> np.ndarray:
+    """Return the (D,) mask of the detections that are false positives at any threshold below their score."""
     matches = result.matches
-    on_counted = np.append(result.counts, False)[matches.face]
-    wrong = np.where(matches.matched, on_counted, ~matches.in_crowd)
+    on_evaluated = np.append(result.evaluated, False)[matches.best_face]
+    wrong = np.where(matches.matched, on_evaluated, ~matches.in_crowd)
     wrong[matches.found_by[matches.found_by >= 0]] = False
     return wrong
 
 
-def _nearest(matches: Matches, missed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (F,) `nearest` and `nearest_overlap` of Outcomes, given the (F,) bool of the missed faces."""
+def _nearest_detections(matches: DetectionMatches, missed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (F,) `nearest` and `nearest_iou` of ErrorAnalysis, given the (F,) mask of the missed faces."""
     nearest = np.where(missed, matches.found_by, -1)
-    overlap = np.append(matches.overlap, 0)[nearest]
-    # Among the detections on no face: one on a neighbour found that, and overlaps this face by chance.
-    faces, loose = np.flatnonzero(missed & (nearest < 0)), np.flatnonzero(~matches.matched)
+    nearest_iou = np.append(matches.best_iou, 0)[nearest]
+    # Unmatched detections only: a detection matched with a neighbour overlaps this face by chance.
+    faces, unmatched = np.flatnonzero(missed & (nearest < 0)), np.flatnonzero(~matches.matched)
     images = np.arange(len(matches.ground_truth) + 1)
-    closest, closest_overlap = best_faces(
+    best, best_iou = match_by_iou(
         matches.faces[faces],
         np.searchsorted(matches.face_images[faces], images),
-        np.ascontiguousarray(matches.detections[loose, :4]),
-        np.searchsorted(matches.detection_images[loose], images),
+        np.ascontiguousarray(matches.detections[unmatched, :4]),
+        np.searchsorted(matches.detection_images[unmatched], images),
     )
-    meant = closest_overlap >= MEANT_FOR
-    nearest[faces[meant]] = loose[closest[meant]]
-    overlap[faces[meant]] = closest_overlap[meant]
-    return nearest, overlap
+    is_attempt = best_iou >= MIN_ATTEMPT_IOU
+    nearest[faces[is_attempt]] = unmatched[best[is_attempt]]
+    nearest_iou[faces[is_attempt]] = best_iou[is_attempt]
+    return nearest, nearest_iou
 
 
-def _missed_face(judged: Outcomes, row: int) -> Failure:
-    matches, nearest = judged.matches, judged.nearest[row]
-    return Failure(
+def _missed_face(analysis: ErrorAnalysis, row: int) -> DetectorError:
+    matches, nearest = analysis.matches, analysis.nearest[row]
+    return DetectorError(
         row=int(row),
         name=matches.ground_truth[matches.face_images[row]].name,
         box=_box(matches.faces[row]),
-        kind=MISSES[judged.misses[row]],
+        kind=MISS_REASONS[analysis.miss_reason[row]],
         score=float(matches.detections[nearest, 4]) if nearest >= 0 else None,
         other=_box(matches.detections[nearest]) if nearest >= 0 else None,
-        overlap=float(judged.nearest_overlap[row]),
+        iou=float(analysis.nearest_iou[row]),
     )
 
 
-def _false_positive(judged: Outcomes, row: int) -> Failure:
-    matches, kind = judged.matches, judged.false_positives[row]
-    meant = kind > 0
-    return Failure(
+def _false_positive(analysis: ErrorAnalysis, row: int) -> DetectorError:
+    matches, kind = analysis.matches, analysis.false_positive_kind[row]
+    overlaps_face = kind > 0
+    return DetectorError(
         row=int(row),
         name=matches.ground_truth[matches.detection_images[row]].name,
         box=_box(matches.detections[row]),
-        kind=FALSE_POSITIVES[kind],
+        kind=FALSE_POSITIVE_KINDS[kind],
         score=float(matches.detections[row, 4]),
-        other=_box(matches.faces[matches.face[row]]) if meant else None,
-        overlap=float(matches.overlap[row]) if meant else 0.0,
+        other=_box(matches.faces[matches.best_face[row]]) if overlaps_face else None,
+        iou=float(matches.best_iou[row]) if overlaps_face else 0.0,
     )
 
 
@@ -280,6 +291,6 @@ def _box(row: np.ndarray) -> tuple[float, ...]:
     return tuple(row[:4].tolist())
 
 
-def _count(names: Sequence[str], places: np.ndarray) -> dict[str, int]:
-    """Return how often each name's place is among the (N,) places, of which negative ones are none."""
-    return dict(zip(names, np.bincount(places[places >= 0], minlength=len(names)).tolist(), strict=True))
+def _count(names: Sequence[str], indices: np.ndarray) -> dict[str, int]:
+    """Return how often the index of each name is among the (N,) indices; negative ones are skipped."""
+    return dict(zip(names, np.bincount(indices[indices >= 0], minlength=len(names)).tolist(), strict=True))

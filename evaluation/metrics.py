@@ -1,10 +1,10 @@
-"""What is read off counts: average precision, recall at a rate of false positives, the best F1, confidence."""
+"""Metrics computed from counts: average precision, recall at a false positive rate, best F1, confidence intervals."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Of the bootstrap samples lie within a confidence interval: 95 %.
+# Quantiles of the bootstrap samples that bound a 95 % confidence interval.
 INTERVAL = (0.025, 0.975)
 # Samples drawn at a time, which bounds the memory.
 BLOCK = 250
@@ -12,11 +12,11 @@ BLOCK = 250
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What a detector does when only detections over one score are kept.
+    """Metrics of the detections above one score.
 
     Attributes:
-        score: to keep those over it, as --confidence_threshold does; halfway to the next lower score of the set.
-        f1, precision, recall: 0..1, of the detections kept.
+        score: threshold, used as --confidence_threshold uses it; midway to the next lower score of the set.
+        f1, precision, recall: 0..1.
     """
 
     score: float
@@ -27,13 +27,13 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False)
 class ExactCounts:
-    """Counts at each different score of a set, without the rounding of scores to 1000 thresholds.
+    """Counts at each distinct score of a set, without quantising scores to 1000 thresholds.
 
     Attributes:
-        scores: (S,) falling.
-        proposals: (S,) detections of this score or a higher one.
-        found: (S,) faces that they find.
-        faces: number of faces that count.
+        scores: (S,) descending.
+        proposals: (S,) number of proposals with this score or a higher one.
+        found: (S,) number of faces that they find.
+        faces: number of faces, without ignored ones.
     """
 
     scores: np.ndarray
@@ -42,9 +42,9 @@ class ExactCounts:
     faces: int
 
     def recall_at(self, false_positives: float) -> float:
-        """Return the highest recall with no more false positives in the set than this; nan without faces.
+        """Return the highest recall with at most this many false positives in the set; nan without faces.
 
-        A proposal that finds no new face is a false positive: the second detection of a face is one too.
+        A proposal that finds no new face is a false positive, and so is the second detection of a face.
         """
         if not self.faces:
             return float("nan")
@@ -52,7 +52,7 @@ class ExactCounts:
         return float(self.found[allowed - 1]) / self.faces if allowed else 0.0
 
     def best_f1(self) -> OperatingPoint | None:
-        """Return the point of the highest F1, of equals that of the highest score; None where nothing is found."""
+        """Return the point with the highest F1, the highest score on a tie; None if no face is found."""
         if not len(self.scores) or not self.found[-1]:
             return None
         f1 = 2 * self.found / (self.proposals + self.faces)
@@ -61,45 +61,44 @@ class ExactCounts:
         lower = self.scores[best + 1] if best + 1 < len(self.scores) else np.nextafter(score, -np.inf)
         middle = score / 2 + lower / 2
         return OperatingPoint(
-            score=float(middle if middle < score else lower),  # between neighbouring floats there is none
+            score=float(middle if middle < score else lower),  # adjacent floats have no number between them
             f1=float(f1[best]),
             precision=float(self.found[best] / self.proposals[best]),
             recall=float(self.found[best] / self.faces),
         )
 
 
-def exact_counts(scores: np.ndarray, proposed: np.ndarray, finds: np.ndarray, faces: int) -> ExactCounts:
-    """Count at each different score.
+def exact_counts(scores: np.ndarray, is_proposal: np.ndarray, finds: np.ndarray, faces: int) -> ExactCounts:
+    """Count at each distinct score.
 
     Args:
-        scores: (D,) falling.
-        proposed: (D,) bool, the detections that are proposals.
-        finds: (D,) bool, those that find a face that counts, each face once.
-        faces: number of faces that count.
+        scores: (D,) descending.
+        is_proposal: (D,) bool.
+        finds: (D,) bool, the detections that find a face, one for each found face.
+        faces: number of faces, without ignored ones.
     """
-    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # of equal scores: none can be kept alone
-    return ExactCounts(scores[last], proposed.cumsum()[last], finds.cumsum()[last], faces)
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # equal scores cannot be separated
+    return ExactCounts(scores[last], is_proposal.cumsum()[last], finds.cumsum()[last], faces)
 
 
 def precision_recall(
     proposals: np.ndarray, found: np.ndarray, faces: np.ndarray | int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn (..., T) running counts into precision and recall, both 0 where there is nothing to divide by."""
-    # Without proposals nothing is found either: 0 / 1.
+    """Return precision and recall of (..., T) cumulative counts; 0 where the denominator is 0."""
     return found / np.maximum(proposals, 1), found / np.maximum(faces, 1)[..., None]
 
 
 def average_precision(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
-    """Return the area under the precision envelope of (..., T) points ordered by rising recall.
+    """Return the area under the precision envelope of (..., T) points in order of ascending recall.
 
-    The envelope at a recall is the best precision at that recall or a higher one; the curve starts at recall 0 and is
-    continued to recall 1 with precision 0.
+    The envelope at a recall is the highest precision at that recall or a higher one. The curve starts at recall 0;
+    beyond the last point precision is 0.
     """
     envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
     return np.sum(np.diff(recall, axis=-1, prepend=0) * envelope, axis=-1)
 
 
-def bootstrap(
+def bootstrap_ap(
     repeats: int,
     seed: int,
     images: int,
@@ -109,19 +108,19 @@ def bootstrap(
 ) -> np.ndarray:
     """Return the average precision of `repeats` sets drawn from the images with replacement (Efron 1979).
 
-    The same seed draws the same images, so that the samples of two detectors can be subtracted. The thresholds
-    stay those of the whole set. A draw without faces has an average precision of nan.
+    The same seed draws the same images, so that samples of two models can be subtracted. The score thresholds are
+    those of the whole set. The average precision of a draw without faces is nan.
 
     Args:
-        images: number of them, P.
+        images: number of images, P.
         steps: number of thresholds, T.
-        proposed_at: the image and the first threshold, each (N,), of every proposal.
-        found_at: the image and the first threshold, each (M,), of every face that counts; T: never found.
+        proposed_at: image and first threshold, each (N,), of every proposal.
+        found_at: image and first threshold, each (M,), of every face; T for a face that is never found.
 
     Returns:
         (repeats,) float64.
     """
-    from scipy.sparse import coo_array  # here, since it takes longer to import than a set takes to score
+    from scipy.sparse import coo_array  # here: the import takes longer than scoring a set
 
     proposed, finds = (
         coo_array((np.ones(len(at[0])), at), shape=(images, columns)).tocsr()
@@ -140,7 +139,7 @@ def bootstrap(
 
 
 def confidence_interval(samples: np.ndarray) -> tuple[float, float] | None:
-    """Return the ends between which 95 % of the (N,) samples lie, nan left out; None where there are no samples."""
+    """Return the bounds of the central 95 % of the (N,) samples, without nan; None if no samples remain."""
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return None

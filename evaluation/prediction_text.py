@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import LARGEST
-from evaluation.compiled import compiled
+from evaluation.extension import load_extension
 from utils.errors import UserError
 
 
@@ -24,7 +24,7 @@ def parse_texts(contents: Sequence[bytes], paths: Sequence[str | Path]) -> list[
     """Parse the contents of files, compiled where it is built: of each, what `parse_text` returns or raises."""
     rows = np.empty((sum(content.count(b"\n") for content in contents), 5))
     counts = np.full(len(contents), -1, np.int64)
-    if (module := compiled("_rows")) and len(rows):
+    if (module := load_extension("_prediction_rows")) and len(rows):
         module.read_plain(list(contents), rows, counts)
     ends = counts.clip(0).cumsum().tolist()
     return [

@@ -1,1 +1,1 @@
-"""The report: where detectors fail, as a page for the browser, and the curves as an image."""
+"""The report: an HTML page that shows the errors of detectors, and the precision-recall curves as an image."""

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import Annotation
-from evaluation.error_analysis import false_positives, outcomes
-from evaluation.metrics import average_precision, bootstrap, confidence_interval, exact_counts
-from evaluation.model import Model, differences
-from evaluation.protocol import Result, evaluate
+from evaluation.error_analysis import analyze_errors, top_false_positives
+from evaluation.metrics import average_precision, bootstrap_ap, confidence_interval, exact_counts
+from evaluation.protocol import EvaluationResult, evaluate
+from evaluation.scored_model import ScoredModel, ap_differences
 from utils.errors import UserError
 
 FACE = [0, 0, 9, 9]
@@ -22,7 +22,7 @@ def image(name: str, boxes: list, size=None, **attributes) -> Annotation:
     return Annotation(name, np.array(boxes, float).reshape(-1, 4), landmarks, columns, size=size)
 
 
-def score(detections: list, boxes: list, size=None, **attributes) -> Result:
+def score(detections: list, boxes: list, size=None, **attributes) -> EvaluationResult:
     """Return the result of a set of one image."""
     return evaluate({"a": np.array(detections, float).reshape(-1, 5)}, [image("a", boxes, size, **attributes)])
 
@@ -217,8 +217,8 @@ def test_order_of_equal_scores_decides_nothing():
     shown = []
     for _ in range(5):
         result = score(rng.permutation(rows), faces)
-        judged = outcomes(result)
-        shown.append([failure.box for failure in false_positives(judged, 10)])
+        analysis = analyze_errors(result)
+        shown.append([failure.box for failure in top_false_positives(analysis, 10)])
         assert result.subsets["all"].ap == score(rows, faces).subsets["all"].ap
     assert shown == [shown[0]] * 5
 
@@ -227,12 +227,12 @@ def test_no_images_have_no_samples():
     assert np.isnan(evaluate({}, [], resamples=5).subsets["all"].samples).all()
 
 
-def half_found(name: str, wrong: int, repeats: int = 400) -> tuple[Model, np.ndarray]:
+def half_found(name: str, wrong: int, repeats: int = 400) -> tuple[ScoredModel, np.ndarray]:
     """Return a model that misses the faces of every second image, and of `wrong` more, with its samples."""
     images = [image(str(i), [FACE]) for i in range(40)]
     predictions = {str(i): np.array([[*FACE, 0.9]]) for i in range(40) if i % 2 and i >= wrong}
     result = evaluate(predictions, images, resamples=repeats)
-    return Model(name, None, [], [], result), result.subsets["all"].samples
+    return ScoredModel(name, None, [], [], result), result.subsets["all"].samples
 
 
 def test_bootstrap_is_repeatable_and_spreads_as_the_binomial():
@@ -267,15 +267,15 @@ def test_bootstrap_of_one_draw_is_the_ap_of_the_drawn_images():
 
 def test_difference_of_two_models_is_paired():
     first, second = half_found("first", 0)[0], half_found("second", 3)[0]
-    difference, (low, high) = differences(first, second)["all"]
+    difference, (low, high) = ap_differences(first, second)["all"]
     assert difference == pytest.approx(-1 / 40)
     assert low < difference < high <= 0  # the second finds nothing that the first misses, whatever is drawn
-    assert differences(half_found("a", 0, 0)[0], half_found("b", 0, 0)[0]) == {"all": (0, None)}
+    assert ap_differences(half_found("a", 0, 0)[0], half_found("b", 0, 0)[0]) == {"all": (0, None)}
 
 
 def test_draw_without_faces_is_left_out():
     of_the_first = np.array([0]), np.array([3])
-    samples = bootstrap(20, 0, 2, 10, of_the_first, of_the_first)
+    samples = bootstrap_ap(20, 0, 2, 10, of_the_first, of_the_first)
     assert np.isnan(samples).any()
     assert confidence_interval(samples) == (1, 1)
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import LARGEST, Annotation
-from evaluation.compiled import compiled
 from evaluation.prediction_text import parse_text, parse_texts
 from evaluation.predictions import load_predictions
 from tests.helpers.compiled import without_compiled
@@ -164,7 +163,7 @@ def test_numbers_of_all_sizes_are_read_compiled_and_exactly():
     texts += [f"{m}e{e}" for m in mantissas for e in range(-40, 41) if m * 10.0**e <= 1e9]
     content = f"name\n{len(texts)}\n{''.join(f'0 +{text} 0 0 -{text}{chr(10)}' for text in texts)}".encode()
     rows, counts = np.empty((len(texts) + 2, 5)), np.empty(1, np.int64)
-    import_module("evaluation._rows").read_plain([content], rows, counts)
+    import_module("evaluation._prediction_rows").read_plain([content], rows, counts)
     assert counts.tolist() == [len(texts)]
     expected = np.array([float(text) for text in texts])
     assert rows[:-2, 1].tobytes() == expected.tobytes()
@@ -181,10 +180,10 @@ def test_plain_files_do_without_python(monkeypatch):
 
 
 def test_without_the_extension_there_is_one_warning(monkeypatch, capsys):
-    with without_compiled("evaluation._rows", "evaluation._other"):
+    with without_compiled("evaluation._prediction_rows", "evaluation._other"):
         for _ in range(2):
             assert parse_texts([ONE.encode()], ["one.txt"])[0].tolist() == parse_text(ONE.encode(), "one.txt").tolist()
-        assert compiled("_other") is None
+        assert load_extension("_other") is None
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1
     assert "python setup.py build_ext --inplace" in warning

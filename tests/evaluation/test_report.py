@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from data.annotations import Annotation
-from evaluation.model import Model
 from evaluation.protocol import evaluate
 from evaluation.report import crops
 from evaluation.report.page import write_page
-from evaluation.report.pr_plots import curve_points, draw_curves, panels_of, score_histogram
+from evaluation.report.pr_plots import curve_panels, curve_points, draw_curves
+from evaluation.report.svg_charts import score_histogram
+from evaluation.scored_model import ScoredModel
 from utils.errors import UserError
 
 FACE, SMALL, FAR = [20, 20, 59, 59], [100, 20, 109, 29], [150, 20, 169, 39]
@@ -61,7 +62,7 @@ def annotation(name: str, boxes: list, **attributes: list) -> Annotation:
 def model(truth: list[Annotation], detections: dict[str, list], name="detector", missing=(), unknown=(), resamples=0):
     predictions = {key: np.array(rows, float).reshape(-1, 5) for key, rows in detections.items()}
     result = evaluate(predictions, truth, resamples=resamples)
-    return Model(name, Path(f"{name}_txt"), list(missing), list(unknown), result)
+    return ScoredModel(name, Path(f"{name}_txt"), list(missing), list(unknown), result)
 
 
 TRUTH = [annotation("a.jpg", [FACE, SMALL]), annotation("b/c.jpg", [FAR])]
@@ -75,7 +76,7 @@ DETECTIONS = {
 def read(tmp_path):
     """Write the page of some models and read it as a browser does."""
 
-    def write_and_read(*models: Model, images: dict[str, Path] | None = None) -> Reader:
+    def write_and_read(*models: ScoredModel, images: dict[str, Path] | None = None) -> Reader:
         write_page(tmp_path / "report.html", models, Path("truth.txt"), images or {})
         page = Reader((tmp_path / "report.html").read_text(encoding="utf-8"))
         assert page.mistakes == []
@@ -113,10 +114,10 @@ def test_the_figures_are_those_of_the_result(read):
     assert f"AP {100 * main.ap:.2f} %" in text
     assert f"{100 * main.mean_ap:.2f} %" in text
     assert f"Best F1 {100 * main.best.f1:.2f} %" in text
-    assert f"Recall at 1 false positive an image {100 * main.recall_at[1.0]:.2f} %" in text
+    assert f"Recall at 1 false positive per image {100 * main.recall_at[1.0]:.2f} %" in text
     assert "--confidence_threshold 0.15" in text
     assert "At score 0.15, 2 of 3 faces are found (66.7 %)." in text
-    assert "2 images 3 faces that count 6 detections IoU 0.5" in text
+    assert "2 images 3 faces 6 detections IoU 0.5" in text
     assert "16 to 32 px 1 100.0 % 0" in text
     assert "96 px and over no faces" in text
     assert "nan" not in text
@@ -127,9 +128,9 @@ def test_the_sentences_say_where_it_fails(read):
     right, low, misplaced = [[*FACE, 0.9], [*FAR, 0.01], [100, 20, 125, 29, 0.02]]
     nothing = [[5, 70, 9, 74, 0.1]] * 9
     text = read(model(truth, {"a": [right, right, low, misplaced, *nothing]})).text
-    assert "At score 0.50, 1 of 4 faces are found (25.0 %). Of the 3 missed, 2 are under 16 px;" in text
-    assert "1 is detected with a lower score, 1 is boxed too badly and 1 is not seen at all." in text
-    assert "Of 1 false positive, 1 is a second box on one." in text
+    assert "At score 0.50, 1 of 4 faces are found (25.0 %). Of the 3 missed faces, 2 are under 16 px;" in text
+    assert "1 is detected with a lower score, 1 is badly placed and 1 is not detected." in text
+    assert "Of 1 false positive, 1 is a second box on a face." in text
 
 
 def test_failures_are_listed_with_the_worst_first(read):
@@ -208,41 +209,41 @@ def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(read):
 def test_missing_and_unknown_predictions_are_said_before_the_figures(read):
     page = read(model(TRUTH, DETECTIONS, missing=["b/c"], unknown=[f"x{i}" for i in range(300)]))
     header, _, _ = page.text.partition("Best F1")
-    assert "1 image has no predictions; nothing counts as found there. b/c" in header
-    assert "300 predictions are for no image of the ground truth" in header
+    assert "1 image has no predictions; all faces there count as missed. b/c" in header
+    assert "300 predictions are for images that are not in the ground truth" in header
     assert "x199 and 100 more" in header
     assert "details" in [tag for tag, _ in page.elements]
 
 
 def test_nothing_detected(read, images):
     text = read(model(TRUTH, {}), images=images).text
-    assert "Nothing was detected: all 3 faces are missed." in text
-    assert "39 px not seen a.jpg" in text
-    assert "Score threshold for it - " in text
+    assert "There are no detections: all 3 faces are missed." in text
+    assert "39 px not detected a.jpg" in text
+    assert "Score threshold of best F1 - " in text
 
 
 def test_no_detection_on_a_face(read):
     text = read(model(TRUTH, {"a": [[5, 70, 24, 89, 0.9]]})).text
-    assert "None of the 1 detections is on a face that counts: all 3 faces are missed." in text
+    assert "None of the 1 detections finds a face: all 3 faces are missed." in text
     assert "Of 1 false positive, 1 is on no labelled face." in text
 
 
 def test_boxes_that_are_off_to_one_side_are_said(read):
     faces = [[60 * i, 10, 60 * i + 40, 50] for i in range(24)]
     truth = [annotation("a.jpg", faces)]
-    for shift, words in ((8, "20 % of the face's height or more too far up."), (2, None)):
+    for shift, words in ((8, "shifted up by 20 % of the face's height or more."), (2, None)):
         found = [[x1, y1 - shift, x2, y2 - shift, 0.9] for x1, y1, x2, y2 in faces]
         text = read(model(truth, {"a": found})).text
-        assert ("Half of the boxes sit " in text) == (words is not None)
+        assert ("Half of the boxes are " in text) == (words is not None)
         assert words is None or words in text
 
 
 def test_no_face_counts(read):
     truth = [annotation("a.jpg", [FACE], invalid=[1])]
     text = read(model(truth, {"a": [[*FACE, 0.9], [100, 60, 119, 79, 0.95]]})).text
-    assert "No face counts, so that none can be missed. Of 1 false positive, 1 is on no labelled face." in text
+    assert "All faces are ignored, so no face can be missed. Of 1 false positive, 1 is on no labelled face." in text
     assert "nan" not in text
-    assert "No face counts" in read(model(truth, {}), model(truth, {}, name="other")).text
+    assert "All faces are ignored" in read(model(truth, {}), model(truth, {}, name="other")).text
 
 
 def test_all_scores_equal(read):
@@ -254,7 +255,7 @@ def test_all_scores_equal(read):
 def test_nothing_wrong(read, images):
     text = read(model(TRUTH, {"a": [[*FACE, 0.9], [*SMALL, 0.8]], "b/c": [[*FAR, 0.7]]}), images=images).text
     assert "3 of 3 faces are found (100.0 %). There are no false positives." in text
-    assert text.count("There are none.") == 2
+    assert text.count("None.") == 2
     assert "No image has an error." in text
 
 
@@ -262,7 +263,7 @@ def test_thousands_of_missed_faces_show_the_largest(read):
     boxes = [[10, 10, 18 + i / 100, 18 + i / 100] for i in range(3000)]
     page = read(model([annotation("a.jpg", boxes)], {"a": [[*boxes[-1], 0.5]]}))
     assert "The 24 largest of 2,999." in page.text
-    assert page.text.count("not seen a.jpg") == 24
+    assert page.text.count("not detected a.jpg") == 24
 
 
 def test_intervals_are_shown_where_samples_were_drawn(read):
@@ -284,7 +285,7 @@ def test_several_models_are_compared_with_the_first(read, images):
     assert "new finds 1 face that old misses, and misses 1 that old finds." in page.text
     assert f"difference to old {100 * (aps[1] - aps[0]):+.2f} points 95 %: " in page.text
     assert "1 found by old, missed by new" in page.text
-    assert "19 px not seen old: 0.2000 b/c.jpg 150 20 19 19" in page.text
+    assert "19 px not detected old: 0.2000 b/c.jpg 150 20 19 19" in page.text
     assert "9 px badly placed new: 0.8000 old: 0.8000, IoU 0.38 a.jpg" in page.text
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
@@ -339,8 +340,8 @@ def test_curves_are_drawn_for_any_names(tmp_path, names, capfd):
 
 def test_one_model_has_a_line_per_subset_and_several_a_panel_per_subset():
     first, second = model(TRUTH, DETECTIONS, "first"), model(TRUTH, {}, "second")
-    assert [(panel.title, list(panel.lines)) for panel in panels_of([first])] == [("", ["all"])]
-    assert [(panel.title, list(panel.lines)) for panel in panels_of([first, second])] == [("", ["first", "second"])]
+    assert [(panel.title, list(panel.lines)) for panel in curve_panels([first])] == [("", ["all"])]
+    assert [(panel.title, list(panel.lines)) for panel in curve_panels([first, second])] == [("", ["first", "second"])]
     assert len(curve_points(second.result.subsets["all"])) == 0
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import Annotation, image_key, read_annotations
-from evaluation import kernel, kernel_numpy
+from evaluation import scoring_loops, scoring_loops_numpy
+from evaluation.inclusive_iou import inclusive_ious
 from evaluation.metrics import average_precision
 from evaluation.predictions import load_predictions
 from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalise
@@ -220,7 +221,7 @@ def test_both_kernels_equal_the_oracle(images, iou):
         annotation.attributes["crowd"] = np.array([crowd for _, _, crowd in faces])
         ground_truth.append(annotation)
     check_with_oracle(predictions, ground_truth, iou)
-    with without_compiled("evaluation._kernel"):
+    with without_compiled("evaluation._scoring_loops"):
         check_with_oracle(predictions, ground_truth, iou)
 
 
@@ -261,18 +262,20 @@ def wider(tmp_path_factory) -> tuple[dict[str, np.ndarray], list[Annotation]]:
 def test_official_tools_take_the_first_face_that_is_overlapped_by_half(wider, monkeypatch):
     """The figures of WIDER FACE's MATLAB tools come from overlaps rounded to 0 and 1, in 32-bit integers."""
 
-    def match(detections, detection_starts, faces, face_starts, face, overlap):
+    def match_rounded(detections, detection_starts, faces, face_starts, best_face, best_iou):
         for image in range(len(detection_starts) - 1):
             found = slice(detection_starts[image], detection_starts[image + 1])
             first, end = face_starts[image], face_starts[image + 1]
             if found.start < found.stop:
-                rounded = np.floor(kernel_numpy._overlaps(detections[found], faces[first:end]) + 0.5)
-                face[found] = first + rounded.argmax(axis=1)
-                overlap[found] = rounded.max(axis=1)
+                rounded = np.floor(inclusive_ious(detections[found], faces[first:end]) + 0.5)
+                best_face[found] = first + rounded.argmax(axis=1)
+                best_iou[found] = rounded.max(axis=1)
 
     expected = json.loads((WIDER / "expected.json").read_text())
     exact = {name: result.ap for name, result in evaluate(*wider).subsets.items()}
-    monkeypatch.setattr(kernel, "_kernel", lambda: SimpleNamespace(match=match, count=kernel_numpy.count))
+    monkeypatch.setattr(
+        kernel, "_kernel", lambda: SimpleNamespace(match=match, count=scoring_loops_numpy.count_matches)
+    )
     rounded = {name: result.ap for name, result in evaluate(*wider).subsets.items()}
     for name, ap in rounded.items():
         assert ap == pytest.approx(expected["matlab_tools"][name], abs=1e-9, rel=0)
@@ -292,7 +295,7 @@ def test_kernels_agree_to_the_bit_in_a_crowd(grid):
     faces = random_boxes(700)
     starts = np.array([0, 0, 1000, 1000, 3000]), np.array([0, 100, 100, 400, 700])
     outputs = []
-    for match in (import_module("evaluation._kernel").match, kernel_numpy.match):
+    for match in (import_module("evaluation._scoring_loops").find_best_faces, scoring_loops_numpy.find_best_faces):
         face, overlap = np.full(3000, -7), np.full(3000, np.nan)
         match(detections, starts[0], faces, starts[1], face, overlap)
         outputs.append((face.tobytes(), overlap.tobytes()))
@@ -303,7 +306,7 @@ def test_kernels_agree_to_the_bit_in_a_crowd(grid):
 
 def test_numpy_path_warns_once(capsys):
     predictions = {"a": np.array([[*FACE, 0.5]])}
-    with without_compiled("evaluation._kernel"):
+    with without_compiled("evaluation._scoring_loops"):
         assert capsys.readouterr().err == ""
         for _ in range(2):
             assert evaluate(predictions, [image("a", [FACE])]).subsets["all"].ap == 1
