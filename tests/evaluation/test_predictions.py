@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import LARGEST, Annotation
+from evaluation.extension import load_extension
 from evaluation.prediction_text import parse_text, parse_texts
 from evaluation.predictions import load_predictions
 from tests.helpers.compiled import without_compiled
