@@ -1,4 +1,4 @@
-"""A drawn dataset, and python -m tools.show."""
+"""A drawn dataset, and the commands of the tools."""
 
 from pathlib import Path
 
@@ -26,3 +26,9 @@ def show(script, tmp_path):
         return outcome, cv2.imread(str(out))
 
     return call
+
+
+@pytest.fixture
+def convert(script):
+    """Run tools.convert: convert(source, out, ...) -> Outcome."""
+    return lambda *arguments: script("tools/convert/__main__.py", *arguments)

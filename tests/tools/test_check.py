@@ -1,4 +1,4 @@
-"""`python -m tools.check`: it finds what is planted, nothing else, and says where."""
+"""`python -m tools.check` finds the planted faults, and nothing else."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def test_every_planted_fault_is_found_and_nothing_else(script, drawn_sample, tmp
                  findings(after))  # fmt: skip
 
 
-def test_faults_in_real_images(script, shared, tmp_path):
+def test_planted_faults_are_found_in_real_images(script, shared, tmp_path):
     """And of the dataset as it is, only what was looked at: the same images, some of them recompressed."""
     before, status = check(script, shared / "faces")
     assert status == 1  # since three images of val and test are in train, too
@@ -44,7 +44,7 @@ def test_faults_in_real_images(script, shared, tmp_path):
                            for kind, words in findings(before)}, findings(after))  # fmt: skip
 
 
-def test_report_for_people(script, tmp_path):
+def test_the_text_report_lists_findings_and_counts(script, tmp_path):
     label = labelled(
         tmp_path / "train", "# a.jpg\n10 10 40 50\n10 10 0 5\n# b.jpg\n", {"a.jpg": (200, 300), "b.jpg": (200, 300)}
     )
@@ -59,7 +59,7 @@ def test_report_for_people(script, tmp_path):
     assert outcome.out.splitlines()[-1] == "errors: 1, places to look at: 0"
 
 
-def test_a_long_list_of_places_is_cut_and_json_has_all(script, tmp_path):
+def test_long_lists_are_cut_in_the_text_and_complete_in_json(script, tmp_path):
     rows = "".join(f"{10 * i} 5 0 8\n" for i in range(25))
     label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (200, 300)})
     outcome = script(CHECK, label)
@@ -68,7 +68,7 @@ def test_a_long_list_of_places_is_cut_and_json_has_all(script, tmp_path):
     assert [found["where"] for found in report["findings"]] == [f"{label}:{line}" for line in range(2, 27)]
 
 
-def test_corners_in_place_of_sizes_are_recognised(script, tmp_path):
+def test_boxes_of_two_corners_are_recognised(script, tmp_path):
     rng = np.random.default_rng(0)
     corners = rng.integers(100, 190, (30, 2))
     rows = "".join(f"{x} {y} {x + 60} {y + 70}\n" for x, y in corners)
@@ -80,7 +80,7 @@ def test_corners_in_place_of_sizes_are_recognised(script, tmp_path):
     ]
 
 
-def test_sizes_that_coco_records_are_compared(script, tmp_path):
+def test_image_sizes_in_coco_are_compared_with_the_files(script, tmp_path):
     labelled(tmp_path, "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
     content = {
         "images": [
@@ -110,7 +110,7 @@ def test_sizes_that_coco_records_are_compared(script, tmp_path):
     ]
 
 
-def test_copies_within_and_between_any_datasets(script, tmp_path):
+def test_copies_between_datasets_are_found(script, tmp_path):
     first = labelled(tmp_path / "first", "# a.jpg\n", {"a.jpg": (200, 300)})
     second = labelled(tmp_path / "second", "# b.jpg\n# c.jpg\n", {"b.jpg": (200, 300), "c.jpg": (200, 300)})
     shutil.copy(tmp_path / "first" / "images" / "a.jpg", tmp_path / "second" / "images" / "b.jpg")
@@ -121,7 +121,7 @@ def test_copies_within_and_between_any_datasets(script, tmp_path):
     assert "second/images/b.jpg" in found["where"] and "first/images/a.jpg" in found["message"]
 
 
-def test_ids_without_suffix_fit_a_list_with_them(script, tmp_path):
+def test_ids_without_suffix_match_a_list_with_suffixes(script, tmp_path):
     text = "1\n1\n10, 20, 30, 40, 0, 0, 0, 0\n2\n0\n"
     labelled(tmp_path, "-", {"1.jpg": (200, 300), "2.png": (200, 300), "3.jpg": (200, 300), "3.png": (200, 300)})
     (tmp_path / "label.txt").write_text(text + "3\n0\n")
@@ -136,7 +136,7 @@ def test_ids_without_suffix_fit_a_list_with_them(script, tmp_path):
     ]
 
 
-def test_prior_boxes_are_tried_on_the_first_part_with_faces(script, tmp_path):
+def test_prior_boxes_are_tested_on_the_first_split_with_faces(script, tmp_path):
     label = labelled(tmp_path / "train", "-", {"a.jpg": (600, 600)})
     label.unlink()
     (tmp_path / "train" / "tvtrain_list.txt").write_text("a.jpg\n")
@@ -146,13 +146,13 @@ def test_prior_boxes_are_tried_on_the_first_part_with_faces(script, tmp_path):
     assert report["priors"]["part"] == "val" and report["priors"]["faces"] >= 50
 
 
-def test_parts_of_a_image_are_no_pixels(script, tmp_path):
+def test_boxes_in_fractions_of_the_image_are_reported_as_empty(script, tmp_path):
     label = labelled(tmp_path, "# a.jpg\n0.1 0.2 0.3 0.4\n1.2 0.5 0.8 0.9\n", {"a.jpg": (64, 64)})
     report, status = check(script, label)
     assert status == 1 and [one["kind"] for one in report["findings"]] == ["empty", "empty"]
 
 
-def test_a_name_in_other_letters_and_names_without_suffix(script, tmp_path):
+def test_names_in_other_case_and_without_suffix_are_reported(script, tmp_path):
     text = "# A.JPG\n10 10 20 20\n# b\n10 10 20 20\n"
     label = labelled(tmp_path, text, {"a.jpg": (64, 64), "b.jpg": (64, 64)})
     report, _ = check(script, label)
@@ -162,7 +162,7 @@ def test_a_name_in_other_letters_and_names_without_suffix(script, tmp_path):
 
 
 @pytest.mark.parametrize(("likeness", "is_copy"), [(0.97, True), (0.93, False)])
-def test_how_alike_copies_are(likeness, is_copy):
+def test_near_copies_have_a_similarity_of_at_least_0_95(likeness, is_copy):
     rng = np.random.default_rng(0)
     one, other = (values - values.mean() for values in rng.normal(size=(2, 256)))
     other -= one * (one @ other) / (one @ one)
@@ -174,7 +174,7 @@ def test_how_alike_copies_are(likeness, is_copy):
     assert all(abs(copy.similarity - likeness) < 0.01 for copy in found)
 
 
-def test_where_kinds_of_faults_begin(script, tmp_path):
+def test_findings_begin_at_their_thresholds(script, tmp_path):
     """Two faces of an IoU of 0.82 are two; of a box half in the image and half out, 60 % is in and 40 % is out.
 
     One that leaves its image by less than a pixel does not, unless less than a pixel of it is left. That is not so
@@ -202,7 +202,7 @@ def test_where_kinds_of_faults_begin(script, tmp_path):
         ("-1.5 100", True),  # close to the box, but outside the image
     ],
 )
-def test_landmarks_that_cannot_be_those_of_their_face(script, tmp_path, point, is_found):
+def test_landmarks_far_from_their_face_are_reported(script, tmp_path, point, is_found):
     text = f"# a.jpg\n10 70 30 40 15 75 0 35 75 0 25 85 0 15 100 0 {point} 0 1\n"
     label = labelled(tmp_path, text, {"a.jpg": (200, 300)})
     report, status = check(script, label, "--fix")
@@ -213,7 +213,7 @@ def test_landmarks_that_cannot_be_those_of_their_face(script, tmp_path, point, i
     assert status == 0 and not (tmp_path / "label_fixed.txt").exists()  # people have to decide
 
 
-def test_landmarks_are_compared_with_their_own_image_alone(script, tmp_path):
+def test_landmarks_are_compared_with_their_own_image(script, tmp_path):
     """Of one that is missing, its size is not known. Faces without landmarks or a place are passed over."""
     points = "15 75 0 35 75 0 25 85 0 15 400 0 30 100 0 1"
     text = f"# gone.jpg\n10 380 30 40 {points}\n10 70 30 40\n# a.jpg\n10 70 0 40 {points}\n900 70 30 40 {points}\n"
@@ -245,7 +245,7 @@ COCO = {
         ("labels/a.txt", f"0 0.5 0.5 0.2 0.2 {'0.5 0.5 2 ' * 4}2e4 0.5 2\n", ":1: found '0 0.5 0.5 0.2 0.2 "),
     ],
 )
-def test_landmarks_beyond_all_images_cannot_be_read(script, tmp_path, name, content, place):
+def test_landmarks_beyond_1e9_cannot_be_read(script, tmp_path, name, content, place):
     labelled(tmp_path, "-", {"a.jpg": (200, 300)}).unlink()
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content)
@@ -256,14 +256,14 @@ def test_landmarks_beyond_all_images_cannot_be_read(script, tmp_path, name, cont
         read_annotations(path)
 
 
-def test_the_place_of_the_repeated_face_is_named(script, tmp_path):
+def test_the_place_of_the_first_label_is_named(script, tmp_path):
     rows = "10 10 20 20\n100 10 20 20\n200 10 20 20\n200 10 20 20\n"
     label = labelled(tmp_path, f"# b.jpg\n# a.jpg\n{rows}", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
     (found,) = check(script, label)[0]["findings"]
     assert (found["kind"], found["where"]) == ("double", f"{label}:6") and found["message"].endswith(f" {label}:5")
 
 
-def test_prior_boxes_are_tried_on_faces_of_all_images(monkeypatch, script, tmp_path):
+def test_prior_boxes_are_tested_on_a_sample_of_all_images(monkeypatch, script, tmp_path):
     """Of more faces than are needed, the first images' alone would not do: here they have small ones."""
 
     def rows(step: int) -> str:

@@ -1,4 +1,4 @@
-"""What prior boxes can learn: compared with the prior boxes, the matching and the samples of the training."""
+"""The prior check, compared with the prior boxes, the matching and the samples of training."""
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ length = st.floats(0.5, 256)
 @example(64, [(56.0, 56.0, 8.0, 8.0)])
 @example(200, [(0.0, 196.0, 4.0, 4.0)])
 @settings(deadline=None)
-def test_best_overlap_is_that_of_all_prior_boxes(image_size, boxes):
+def test_best_iou_equals_the_maximum_over_all_priors(image_size, boxes):
     boxes = np.array(boxes)
     boxes[:, :2] *= image_size / 256
     boxes[:, 2:] = np.minimum(boxes[:, :2] + boxes[:, 2:], image_size)
@@ -32,7 +32,7 @@ def test_best_overlap_is_that_of_all_prior_boxes(image_size, boxes):
     np.testing.assert_allclose(best_iou(boxes, image_size, SIZES, STEPS), expected, atol=1e-5)
 
 
-def test_faces_are_those_of_the_first_epoch(dataset):
+def test_faces_equal_the_targets_of_the_first_epoch(dataset):
     annotations = read_annotations(dataset)
     sizes = np.array([image_size(dataset.parent / "images" / name) for name in annotations.names])
     found = faces_in_samples(annotations, sizes, 96)
@@ -44,12 +44,12 @@ def test_faces_are_those_of_the_first_epoch(dataset):
     np.testing.assert_allclose(found[:, 2] - found[:, 0], targets[:, 2] - targets[:, 0], atol=1e-4)
 
 
-def test_images_of_unknown_size_are_left_out(dataset):
+def test_images_of_unknown_size_are_skipped(dataset):
     annotations = read_annotations(dataset)
     assert faces_in_samples(annotations, np.zeros((6, 2), int), 96).shape == (0, 4)
 
 
-def test_suggested_sizes_fit_the_faces():
+def test_suggested_sizes_match_more_faces():
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 600, (400, 2))
     sides = rng.choice([7.0, 9.0, 40.0], 400)

@@ -1,4 +1,4 @@
-"""Writing annotations: what is read again is what the format holds, and what it does not hold is said."""
+"""Writing annotations: formats keep what they can hold, and report the rest."""
 
 import json
 import tempfile
@@ -97,7 +97,7 @@ def written(kind: str, annotations: list[Annotation], folder: Path, **options) -
 @settings(max_examples=25, deadline=None)
 @pytest.mark.parametrize("kind", FORMATS)
 @given(images())
-def test_what_is_read_again_is_what_the_format_holds(kind, originals):
+def test_formats_keep_what_they_can_hold(kind, originals):
     with tempfile.TemporaryDirectory() as folder:
         found = {each.name: each for each in written(kind, originals, Path(folder))}
     names = [image_key(each.name) if kind == "wider_mat" else each.name for each in originals]
@@ -135,7 +135,7 @@ def faces(*boxes, name="a/b.jpg", **known) -> Annotation:
 
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("source", [kind for kind in FORMATS if kind != "list"])
-def test_boxes_survive_the_way_from_every_format_to_every_other(tmp_path, source, target):
+def test_boxes_survive_conversion_between_all_formats(tmp_path, source, target):
     originals = [
         faces([1, 2, 30, 40.5], [5, 6, 7, 8], name="プログラム/あ 1.png"),
         faces(name="b/empty.png"),
@@ -152,7 +152,7 @@ def test_boxes_survive_the_way_from_every_format_to_every_other(tmp_path, source
         np.testing.assert_allclose(twice[image_key(each.name)], expected, rtol=0, atol=1e-9)
 
 
-def test_a_label_file_of_rows_of_one_width_is_read_the_fast_way(tmp_path):
+def test_written_label_files_are_read_by_the_fast_reader(tmp_path):
     points = np.arange(10.0).reshape(1, 5, 2)
     annotations = [replace(faces([1, 2, 3, 4]), landmarks=points), faces([5, 6, 7.25, 8], name="c.jpg")]
     write_annotations(annotations, tmp_path / "label.txt", "label")
@@ -164,13 +164,13 @@ def test_a_label_file_of_rows_of_one_width_is_read_the_fast_way(tmp_path):
     assert read_label_fast(tmp_path, text.encode()) is not None
 
 
-def test_widths_are_written_as_people_write_them(tmp_path):
+def test_numbers_are_written_in_their_shortest_form(tmp_path):
     (tmp_path / "in.txt").write_text("# a.jpg\n0.1 0.2 9.9 12.7\n100.3 7 0.123456 5\n")
     write_annotations(read_annotations(tmp_path / "in.txt"), tmp_path / "out.txt", "label")
     assert (tmp_path / "out.txt").read_text() == (tmp_path / "in.txt").read_text()
 
 
-def test_wider_text_gives_a_image_without_faces_a_row_of_zeros(tmp_path):
+def test_wider_text_has_a_row_of_zeros_for_a_background_image(tmp_path):
     write_annotations([faces(name="e.jpg"), faces([1, 2, 4, 6])], tmp_path / "w.txt", "wider")
     assert (tmp_path / "w.txt").read_text() == "e.jpg\n0\n0 0 0 0 0 0 0 0 0 0\na/b.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n"
 
@@ -180,7 +180,7 @@ def test_laboro_text_has_commas(tmp_path):
     assert (tmp_path / "l.txt").read_text() == "0001\n1\n1, 2, 3, 4, 0, 0, 0, 0\n"
 
 
-def test_coco_has_what_other_tools_ask_for(tmp_path):
+def test_coco_has_the_fields_that_other_tools_need(tmp_path):
     points = np.arange(10.0).reshape(1, 5, 2)
     points[0, 4] = -1
     annotation = replace(faces([1, 2, 4, 6.5], attributes={"invalid": np.ones(1)}, size=(10, 20)), landmarks=points)
@@ -199,7 +199,7 @@ def test_coco_has_what_other_tools_ask_for(tmp_path):
     assert '"bbox": [1, 2, 3, 4.5]' in (tmp_path / "c.json").read_text()
 
 
-def test_mat_files_are_laid_out_as_the_official_ones(tmp_path, shared):
+def test_mat_files_have_the_layout_of_the_official_ones(tmp_path, shared):
     official = shared / "wider_val" / "ground_truth"
     write_annotations(read_annotations(official), tmp_path / "truth", "wider_mat")
     for path in official.glob("*.mat"):
@@ -214,7 +214,7 @@ def test_mat_files_are_laid_out_as_the_official_ones(tmp_path, shared):
                 ], key
 
 
-def test_faces_without_subsets_count_in_each_but_for_the_ignored(tmp_path):
+def test_faces_without_subsets_are_in_all_subsets_unless_ignored(tmp_path):
     annotation = faces([1, 2, 4, 6], [1, 2, 5, 6], attributes={"difficult": np.array([0.0, 1.0])})
     (found,) = written("wider_mat", [annotation], tmp_path)
     assert list(found.subsets) == ["easy", "medium", "hard"]
@@ -236,7 +236,7 @@ def test_faces_without_subsets_count_in_each_but_for_the_ignored(tmp_path):
         ("list", ["boxes of 6 faces", "landmarks of 1 face", "attributes blur, word", "ids", "sizes"]),
     ],
 )  # fmt: skip
-def test_what_is_lost_is_said(kind, said):
+def test_losses_are_reported(kind, said):
     known = {"size": SIZE, "subsets": {"easy": np.ones(1, bool)}}
 
     def attributes(invalid):
@@ -260,19 +260,19 @@ def test_what_is_lost_is_said(kind, said):
     assert not [sentence for sentence in silence if "suffixes" not in sentence]
 
 
-def test_nothing_is_said_where_nothing_is_lost(tmp_path):
+def test_no_loss_is_reported_without_one(tmp_path):
     assert write_annotations([faces([1, 2, 4, 6])], tmp_path / "label.txt", "label") == []
     crowd = faces([1, 2, 4, 6], attributes={"crowd": np.zeros(1)})
     assert write_annotations([crowd], tmp_path / "other.txt", "label") == []
 
 
-def test_yolo_clips_what_it_cannot_hold_and_keeps_the_rest(tmp_path):
+def test_yolo_clips_only_boxes_that_it_cannot_hold(tmp_path):
     annotation = faces([-4, 2, 20, 30], [80, 10, 140, 90], name="a.png", size=SIZE)
     (found,) = written("yolo", [annotation], tmp_path)
     np.testing.assert_allclose(found.boxes, [[-4, 2, 20, 30], [80, 10, 96, 64]], atol=1e-9)
 
 
-def test_boxes_of_negative_size_are_left_out_but_of_wider_mat(tmp_path):
+def test_only_wider_mat_keeps_boxes_of_negative_size(tmp_path):
     annotation = faces([10, 10, 5, 20], [1, 2, 4, 6])
     sentences = write_annotations([annotation], tmp_path / "label.txt", "label")
     assert sentences == ["left out: 1 face of negative width or height"]
@@ -296,14 +296,14 @@ def test_boxes_of_negative_size_are_left_out_but_of_wider_mat(tmp_path):
         ("list", "12 0.5 0.5 0.1 0.1", "not be recognised as list"),
     ],
 )
-def test_a_name_that_a_format_cannot_hold_is_refused_before_anything_is_written(tmp_path, kind, name, problem):
+def test_names_that_a_format_cannot_hold_are_refused(tmp_path, kind, name, problem):
     with pytest.raises(UserError, match=problem):
         write_annotations([faces([1, 2, 4, 6], name=name, size=SIZE)], tmp_path / "out", kind)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_names_that_would_be_one_entry_are_refused(tmp_path, kind):
+def test_names_that_would_share_an_entry_are_refused(tmp_path, kind):
     pair = [faces([1, 2, 4, 6], name=name, size=SIZE) for name in ("a.jpg", "a.png")]
     if kind in ("wider_mat", "voc", "yolo"):
         with pytest.raises(UserError, match=r"'a\.png': is there twice, or only its suffix tells it from 'a\.jpg'"):
@@ -330,7 +330,7 @@ def test_yolo_without_sizes_asks_for_the_images(tmp_path):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_what_exists_is_never_overwritten(tmp_path, kind):
+def test_existing_files_are_not_overwritten(tmp_path, kind):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UserError, match="out: exists already"):
         write_annotations([faces([1, 2, 4, 6], size=SIZE)], tmp_path / "out", kind)
@@ -346,7 +346,7 @@ def test_no_images_and_no_format_are_errors(tmp_path):
         write_annotations([faces([1, 2, 4, 6], attributes={"invalid": np.ones(1)})], tmp_path / "out", "label")
 
 
-def test_yolo_marks_points_that_are_not_known(tmp_path):
+def test_yolo_marks_unknown_landmarks(tmp_path):
     points = np.full((2, 5, 2), -1.0)
     points[0, 0] = 24, 16
     annotation = replace(faces([0, 0, 96, 64], [0, 0, 48, 32], name="b.png", size=SIZE), landmarks=points)
@@ -360,7 +360,7 @@ def test_yolo_marks_points_that_are_not_known(tmp_path):
 
 @pytest.mark.parametrize("kind", ["wider", "laboro"])
 @pytest.mark.parametrize("empty", [1, 9000])
-def test_counted_text_that_begins_with_many_images_without_faces_is_read_again(tmp_path, kind, empty):
+def test_counted_text_may_begin_with_many_background_images(tmp_path, kind, empty):
     annotations = [faces(name=f"{number}.jpg") for number in range(empty)]
     write_annotations(annotations, tmp_path / "bare.txt", kind)
     assert len(read_annotations(tmp_path / "bare.txt", kind)) == empty
@@ -370,7 +370,7 @@ def test_counted_text_that_begins_with_many_images_without_faces_is_read_again(t
     assert found[-1].boxes.tolist() == [[1, 2, 4, 6]] and len(found[-1].attributes) == (6 if kind == "wider" else 4)
 
 
-def test_yolo_leaves_out_a_image_whose_faces_are_all_outside(tmp_path):
+def test_yolo_drops_images_with_all_faces_outside(tmp_path):
     """Without rows it would show that there is no face; one that has none keeps its empty file."""
     outside = faces([200, 2, 220, 30], [-40, -40, -1, -1], name="b.png", size=SIZE)
     annotations = [faces([4, 2, 20, 30], name="a.png", size=SIZE), outside, faces(name="c.png", size=SIZE)]

@@ -1,4 +1,4 @@
-"""Which image goes to which split."""
+"""Assignment of images to splits."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ names = st.sets(
 
 
 @given(names, st.integers(0, 5), st.randoms())
-def test_ratios_part_the_images_whatever_their_order(names, seed, random):
+def test_ratios_are_met_in_any_order_of_the_names(names, seed, random):
     splits = split_by_ratio(names, RATIOS, seed)
     assert splits.keys() == names
     shuffled = sorted(names)
@@ -29,7 +29,7 @@ def test_ratios_part_the_images_whatever_their_order(names, seed, random):
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(3, 9), min_size=9, max_size=26), st.integers(0, 5))
-def test_groups_stay_whole_and_sizes_near_the_ratios(sizes, seed):
+def test_groups_stay_together_and_shares_are_nearly_met(sizes, seed):
     names = [f"programme{group:c}_{frame}.jpg" for group, size in enumerate(sizes, 97) for frame in range(size)]
     ratios = {"train": 0.5, "val": 0.25, "test": 0.25}
     splits = split_by_ratio(names, ratios, seed, find_prefixes(names, None))
@@ -42,12 +42,12 @@ def test_groups_stay_whole_and_sizes_near_the_ratios(sizes, seed):
         assert abs(list(splits.values()).count(split) - ratio * len(names)) <= max(sizes)
 
 
-def test_another_seed_deals_otherwise():
+def test_another_seed_gives_another_split():
     names = [f"{i}.jpg" for i in range(40)]
     assert split_by_ratio(names, RATIOS, 0) != split_by_ratio(names, RATIOS, 1)
 
 
-def test_a_seed_is_the_same_on_every_machine():
+def test_a_seed_gives_the_same_split_on_every_machine():
     splits = split_by_ratio([f"{i}.jpg" for i in range(10)], {"train": 0.8, "val": 0.2}, seed=0)
     assert [name for name, split in splits.items() if split == "val"] == ["1.jpg", "6.jpg"]
 
@@ -94,7 +94,7 @@ def test_a_seed_is_the_same_on_every_machine():
         ("mms_0001.jpg", "mms_"),
     ],
 )
-def test_the_prefix_is_what_is_before_number_time_size_and_copy(name, prefix):
+def test_the_prefix_ends_before_number_time_size_and_copy(name, prefix):
     assert find_prefixes([name], None) == {name: prefix}
 
 
@@ -105,7 +105,7 @@ def test_the_prefix_is_what_is_before_number_time_size_and_copy(name, prefix):
     ),
     st.sampled_from(["", "_1920x1080", " (1)", " copy", " - Copy (2)", "_640x360 (3)"]),
 )
-def test_frames_at_all_times_of_a_programme_have_one_prefix(programme, stamp, ending):
+def test_frames_at_all_times_have_one_prefix(programme, stamp, ending):
     names = [f"{programme}{stamp.format(minute, second)}{ending}.jpg" for minute in (0, 7, 59) for second in (0, 9, 58)]
     assert set(find_prefixes(names, None).values()) == {programme}
 
@@ -160,7 +160,7 @@ def test_all_frames_of_a_programme_are_in_one_group(numbering, programmes):
         (["a7-77"], "hours, minutes and seconds", ["a7-"]),  # which may be 77 hours
     ],
 )
-def test_programmes_have_prefixes_of_their_own_where_the_names_tell_them_apart(programmes, numbering, expected):
+def test_programmes_have_their_own_prefixes(programmes, numbering, expected):
     names = [name for programme in programmes for name in numbered(programme, numbering)]
     assert sorted(set(find_prefixes(names, None).values())) == expected
 
@@ -183,7 +183,7 @@ def test_a_regular_expression_chooses_the_prefix():
         ({"train": 0.98, "val": 0.02}, 3, "--split val=0.02: gets none of the 3 images; give it a larger share"),
     ],
 )
-def test_ratios_that_make_no_sense(ratios, count, problem):
+def test_invalid_ratios_are_refused(ratios, count, problem):
     with pytest.raises(UserError, match=problem):
         split_by_ratio([f"{i}.jpg" for i in range(count)], ratios, 0)
 
@@ -211,7 +211,7 @@ def test_lists_name_images_with_or_without_their_suffix(tmp_path_factory, data, 
     assert list(split_by_lists(names, lists, "train").values()) == where
 
 
-def test_lists_of_another_dataset_or_with_a_image_twice_are_named_by_their_line(tmp_path):
+def test_bad_lists_are_reported_with_their_line(tmp_path):
     val, test = tmp_path / "val.txt", tmp_path / "test.txt"
     val.write_text("a.jpg\n\nb.jpg\n")
     test.write_text("c.jpg\nb\n")

@@ -1,4 +1,4 @@
-"""WIDER FACE as downloaded, drawn small, made ready to train and to evaluate."""
+"""`python -m tools.convert` on a small WIDER FACE as downloaded."""
 
 import json
 import shlex
@@ -12,11 +12,6 @@ from tests.helpers.images import draw_image
 
 EVENTS = ("0--Parade", "1--Handshaking", "2--Demonstration", "3--Riot", "4--Dancing")
 SUBSETS = ("easy", "medium", "hard")
-
-
-@pytest.fixture
-def convert(script):
-    return lambda *arguments: script("tools/convert/__main__.py", *arguments)
 
 
 @pytest.fixture
@@ -60,7 +55,7 @@ def write_detections(folder, annotations):
         path.write_text("\n".join([path.stem, str(len(rows)), *rows]) + "\n")
 
 
-def test_one_command_makes_it_ready_to_train_and_to_evaluate(convert, script, downloaded, tmp_path, random_weights):
+def test_wider_face_is_converted_for_training_and_evaluation(convert, script, downloaded, tmp_path, random_weights):
     out = tmp_path / "widerface"
     result = convert(downloaded, out)
     assert result.status == 0, result.err
@@ -95,7 +90,7 @@ def test_one_command_makes_it_ready_to_train_and_to_evaluate(convert, script, do
         )
 
 
-def test_the_printed_commands_name_what_is_there(convert, downloaded, tmp_path):
+def test_printed_commands_name_existing_paths(convert, downloaded, tmp_path):
     out = tmp_path / "wider face"
     printed = [shlex.split(line) for line in convert(downloaded, out).out.splitlines() if line.startswith("python ")]
     assert [words[1] for words in printed] == 2 * ["train.py", "val_tvface.py", "val_dataset_evaluate/eval.py"]
@@ -104,7 +99,7 @@ def test_the_printed_commands_name_what_is_there(convert, downloaded, tmp_path):
     assert all((out / path).exists() for path in paths)
 
 
-def test_retinaface_s_landmarks_replace_the_boxes_of_its_images(convert, downloaded, tmp_path):
+def test_landmark_files_replace_the_boxes_of_their_images(convert, downloaded, tmp_path):
     points = "20 30 0.0 30 30 0.0 25 38 0.0 21 45 0.0 29 45 0.0"
     label = f"# 1--Handshaking/1_Handshaking_train_0.jpg\n11 20 30 36 {points} 0.8\n71 31 9 9 {'-1 -1 -1 ' * 5}0.2\n"
     landmarks = downloaded / "retinaface_gt" / "train" / "label.txt"
@@ -144,7 +139,7 @@ def test_without_the_evaluation_tools_there_are_no_subsets(convert, downloaded, 
         ("wider_face_split", "wider_face_split.zip"),
     ],
 )
-def test_what_is_needed_and_missing_is_named_with_its_archive(convert, downloaded, tmp_path, missing, archive):
+def test_missing_parts_are_reported_with_their_archive(convert, downloaded, tmp_path, missing, archive):
     (downloaded / missing).rename(tmp_path / "moved")
     convert(downloaded, tmp_path / "out").refuses(
         missing.split("/")[0], f"unpack {archive}", "shuoyang1213.me/WIDERFACE"
@@ -152,7 +147,7 @@ def test_what_is_needed_and_missing_is_named_with_its_archive(convert, downloade
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_image_is_named_with_its_line(convert, downloaded, tmp_path):
+def test_a_missing_wider_image_is_reported_with_its_line(convert, downloaded, tmp_path):
     (downloaded / "WIDER_val" / "images" / "0--Parade" / "0_Parade_val_1.jpg").unlink()
     result = convert(downloaded, tmp_path / "out")
     result.refuses("wider_face_val_bbx_gt.txt:5: found no image '0--Parade/0_Parade_val_1.jpg'", "1 of the 10")
@@ -165,7 +160,7 @@ def test_a_missing_image_is_named_with_its_line(convert, downloaded, tmp_path):
         ("# 3--Riot/3_Riot_train_0.jpg\n1 2 3 4\n", ["label.txt", "has no landmarks"]),
     ],
 )
-def test_landmarks_of_something_else(convert, downloaded, tmp_path, text, parts):
+def test_landmark_files_of_other_datasets_are_refused(convert, downloaded, tmp_path, text, parts):
     (tmp_path / "label.txt").write_text(text)
     convert(downloaded, tmp_path / "out", "--landmarks", tmp_path / "label.txt").refuses(*parts)
 
@@ -178,7 +173,7 @@ def write_landmarks(folder, text=LANDMARKS):
     (folder / "train" / "label.txt").write_text(text)
 
 
-def test_what_is_unpacked_beside_it_is_not_taken_for_its_landmarks(convert, downloaded, tmp_path):
+def test_datasets_beside_wider_face_are_skipped_as_landmark_files(convert, downloaded, tmp_path):
     """WIDER FACE in data/, where other datasets are, and where it is converted to, once and again."""
     write_landmarks(downloaded / "tvface", "# other.jpg\n1 2 3 4\n")
     write_landmarks(downloaded / "more", "# other.jpg\n1 2 3 4 " + "5 5 0 " * 5 + "1\n")
@@ -211,7 +206,7 @@ TYPO = f"# 3--Riot/3_Riot_train_0.jpg\n10 10 2O 20 {'20 30 0 ' * 5}1\n"
     ids=["typo", "nothing but a typo", "an image twice", "another image"],
 )
 @pytest.mark.parametrize("is_named", [False, True])
-def test_what_is_wrong_in_its_landmarks_is_named(convert, downloaded, tmp_path, text, parts, is_named):
+def test_mistakes_in_landmark_files_are_reported(convert, downloaded, tmp_path, text, parts, is_named):
     write_landmarks(downloaded / "retinaface", text)
     path = downloaded / "retinaface" / "train" / "label.txt"
     result = convert(downloaded, tmp_path / "out", *(["--landmarks", path] if is_named else []))
@@ -219,7 +214,7 @@ def test_what_is_wrong_in_its_landmarks_is_named(convert, downloaded, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_malformed_labels_of_other_images_are_passed_over(convert, downloaded, tmp_path):
+def test_malformed_labels_of_other_images_are_skipped(convert, downloaded, tmp_path):
     write_landmarks(downloaded / "tvface", LANDMARKS.replace("3--Riot", "other") + TYPO.replace("3--Riot", "other"))
     write_landmarks(downloaded / "list", "a.jpg\nb.jpg\n")
     result = convert(downloaded, tmp_path / "out")
@@ -228,18 +223,18 @@ def test_malformed_labels_of_other_images_are_passed_over(convert, downloaded, t
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_nothing_is_written_among_its_images(convert, downloaded, split):
+def test_outputs_among_wider_images_are_refused(convert, downloaded, split):
     out = downloaded / f"WIDER_{split}" / "images" / "out"
     convert(downloaded, out).refuses(out, "among the images")
     assert not out.exists()
 
 
-def test_several_landmark_files_are_named(convert, downloaded, tmp_path):
+def test_several_landmark_files_are_refused(convert, downloaded, tmp_path):
     for name in ("a", "b"):
         write_landmarks(downloaded / name)
     convert(downloaded, tmp_path / "out").refuses("a/train/label.txt, b/train/label.txt", "--landmarks")
 
 
 @pytest.mark.parametrize("flags", [["--to", "coco"], ["--split", "train=1"], ["--seed", "0"], ["--faces_only"]])
-def test_it_has_splits_of_its_own(convert, downloaded, tmp_path, flags):
+def test_wider_face_refuses_other_splits_and_formats(convert, downloaded, tmp_path, flags):
     convert(downloaded, tmp_path / "out", *flags).refuses(f"{flags[0]}: ", "has formats and splits of its own")

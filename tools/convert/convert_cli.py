@@ -31,7 +31,7 @@ the target format drops. Existing files are not changed.
 """
 EPILOG = """\
   python -m tools.convert labels.json label.txt
-  python -m tools.convert label.txt voc_xml --to voc --images my_pictures
+  python -m tools.convert label.txt voc_xml --to voc --images my_images
   python -m tools.convert laboro.txt data/tvface --images frames --split train=0.8 val=0.1 test=0.1 --by_prefix
   python -m tools.convert WIDER_downloaded data/widerface
 

@@ -1,4 +1,4 @@
-"""`python -m tools.check --fix`: which images and which faces are left in the cleaned copies."""
+"""`python -m tools.check --fix`: the images and faces that cleaned copies keep."""
 
 import json
 import shutil
@@ -58,7 +58,7 @@ ROW = "10 10 50 50 0 0 0 0 0 0"
         ),
     ],
 )
-def test_images_that_lose_all_their_faces_do_not_seem_to_have_none(script, tmp_path, annotation, files):
+def test_images_that_lose_all_faces_are_dropped(script, tmp_path, annotation, files):
     """In each, a's face cannot be read, b's is outside, missing or no pixel wide, c has one, and d really has none."""
     labelled(tmp_path, "-", dict.fromkeys(("a.jpg", "b.jpg", "c.jpg", "d.jpg"), (200, 300))).unlink()
     for name, text in files.items():
@@ -75,7 +75,7 @@ def test_images_that_lose_all_their_faces_do_not_seem_to_have_none(script, tmp_p
     assert [(one.name, len(one.boxes)) for one in fixed] == [("c.jpg", 1), ("d.jpg", 0)]
 
 
-def test_a_image_listed_twice_keeps_its_faces_where_one_record_has_them(script, tmp_path):
+def test_an_image_listed_twice_keeps_its_faces(script, tmp_path):
     label = labelled(
         tmp_path, "# a.jpg\n10 10 30\n# b.jpg\n# a.jpg\n10 10 30 40\n", dict.fromkeys(("a.jpg", "b.jpg"), (64, 64))
     )
@@ -86,7 +86,7 @@ def test_a_image_listed_twice_keeps_its_faces_where_one_record_has_them(script, 
     ]
 
 
-def test_a_image_is_not_without_faces_where_an_equal_one_lost_some(script, tmp_path):
+def test_a_background_image_is_dropped_if_its_copy_lost_faces(script, tmp_path):
     text = "# a.jpg\n# b.jpg\n10 10 30\n# c.jpg\n10 10 30 40\n"
     label = labelled(tmp_path, text, dict.fromkeys(("a.jpg", "c.jpg"), (64, 64)))
     shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "b.jpg")
@@ -95,7 +95,7 @@ def test_a_image_is_not_without_faces_where_an_equal_one_lost_some(script, tmp_p
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("old", "new")])
-def test_a_file_is_not_given_up_for_an_equal_one_that_loses_its_faces(script, tmp_path, names):
+def test_a_copy_is_not_dropped_for_one_that_loses_its_faces(script, tmp_path, names):
     """Nor are others of its part, nor is anything said to be left in both."""
     good, bad = (tmp_path / name for name in names)
     labelled(good, "# a.jpg\n10 10 30 30\n# b.jpg\n10 10 0 30\n", {"a.jpg": (64, 64), "b.jpg": (64, 80)})
@@ -109,7 +109,7 @@ def test_a_file_is_not_given_up_for_an_equal_one_that_loses_its_faces(script, tm
     assert cleaned_names(tmp_path) == {names[0]: ["a.jpg"], names[1]: ["own.jpg"]}
 
 
-def test_of_equal_files_one_with_faces_is_believed_before_one_that_lost_them(script, tmp_path):
+def test_a_copy_with_faces_is_kept_before_one_that_lost_them(script, tmp_path):
     label = labelled(tmp_path, "# a.jpg\n10 10 30\n# b.jpg\n10 10 30 40\n", {"a.jpg": (64, 64)})
     shutil.copy(tmp_path / "images" / "a.jpg", tmp_path / "images" / "b.jpg")
     assert script(CHECK, label, "--fix").status == 1
@@ -139,7 +139,7 @@ def cleaned_names(folder: Path) -> dict[str, list[str]]:
         (["A/Evaluation", "A/dev"], ["A"], "dev"),
     ],
 )
-def test_what_is_scored_keeps_its_image_however_the_parts_are_named(script, tmp_path, parts, arguments, loser):
+def test_the_scored_split_keeps_its_image_under_any_name(script, tmp_path, parts, arguments, loser):
     shared_by = [tmp_path / part for part in parts if not part.startswith("B")]
     share(*shared_by)
     if len(parts) > 2:
@@ -149,14 +149,14 @@ def test_what_is_scored_keeps_its_image_however_the_parts_are_named(script, tmp_
 
 
 @pytest.mark.parametrize("names", [("A/train", "B/train"), ("A/old", "A/new"), ("A/train", "A/more")])
-def test_parts_that_nothing_ranks_keep_what_they_share(script, tmp_path, names):
+def test_splits_without_order_keep_their_copies(script, tmp_path, names):
     share(*(tmp_path / name for name in names))
     outcome = script(CHECK, *(tmp_path / name for name in names), "--fix")
     assert outcome.status == 1 and ": 1 equal file left in both; the copy" in outcome.out
     assert cleaned_names(tmp_path) == {}
 
 
-def test_all_copies_of_a_leaked_image_go(script, tmp_path):
+def test_all_copies_of_a_leaked_image_are_dropped(script, tmp_path):
     share(tmp_path / "train", tmp_path / "val")
     images = tmp_path / "train" / "images"
     for name in ("a.jpg", "z.jpg"):
@@ -170,7 +170,7 @@ def test_all_copies_of_a_leaked_image_go(script, tmp_path):
 LANDMARKS = "12 15 0 30 15 0 20 25 0 14 40 0 28 40 0 1"
 
 
-def test_of_faces_labelled_twice_that_which_tells_more_is_kept(script, tmp_path):
+def test_the_duplicate_face_with_landmarks_is_kept(script, tmp_path):
     text = f"# a.jpg\n10 10 40 50\n100 10 30 30\n# b.jpg\n# a.jpg\n10 10 40 50 {LANDMARKS}\n100 10 30 30\n"
     label = labelled(tmp_path, text, {"a.jpg": (200, 300), "b.jpg": (200, 300)})
     report, _ = check(script, label, "--fix")
@@ -183,7 +183,7 @@ def test_of_faces_labelled_twice_that_which_tells_more_is_kept(script, tmp_path)
     assert a.boxes[a.landmark_mask].tolist() == [[10, 10, 50, 60]] and len(a.boxes) == 2
 
 
-def test_of_faces_labelled_twice_one_that_counts_is_kept(script, tmp_path):
+def test_the_duplicate_face_that_is_not_ignored_is_kept(script, tmp_path):
     rows = "10 10 40 50 0 0 0 1 0 0\n10 10 40 50 1 0 0 0 0 0\n11 10 40 50 2 0 0 0 0 0\n"
     label = labelled(tmp_path, f"a.jpg\n3\n{rows}", {"a.jpg": (200, 300)})
     report, _ = check(script, label, "--fix")
@@ -193,7 +193,7 @@ def test_of_faces_labelled_twice_one_that_counts_is_kept(script, tmp_path):
     assert a.ignored.tolist() == [False] and a.attributes["blur"].tolist() == [1]
 
 
-def test_a_face_outside_takes_no_other_with_it(script, tmp_path):
+def test_a_face_outside_does_not_remove_its_duplicate(script, tmp_path):
     """The first is mostly outside, and nearly the box of the second, of which half is inside."""
     label = labelled(tmp_path, "# a.jpg\n251 10 100 50\n250 10 100 50\n", {"a.jpg": (200, 300)})
     assert script(CHECK, label, "--fix").status == 1

@@ -1,4 +1,4 @@
-"""What a conversion keeps of what only some faces have, and what it says that it does not keep."""
+"""What a conversion keeps, and what it reports as lost."""
 
 import json
 import tracemalloc
@@ -44,7 +44,7 @@ def test_coco_keeps_attributes_on_the_faces_that_have_them(convert):
     assert "left out" not in outcome.out and "not known" not in outcome.out
 
 
-def test_so_does_a_cleaned_copy(script, tmp_path):
+def test_fixed_coco_keeps_attributes_on_the_faces_that_have_them(script, tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(1, 2, 30, 40)])
     boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40], "score": 0.5}]
     (tmp_path / "k.json").write_text(json.dumps(coco(*({**a, **b} for a, b in zip(SOME, boxes, strict=True)))))
@@ -68,16 +68,16 @@ def words_of_the_score(script, tmp_path, *faces: dict) -> set[str]:
     return set((tmp_path / "r" / "ap.json").read_text().split('"'))
 
 
-def test_they_divide_no_score(script, tmp_path):
+def test_attributes_of_some_faces_make_no_groups_in_the_score(script, tmp_path):
     assert not {"blur", "pose", "mixed"} & words_of_the_score(script, tmp_path, *SOME)
 
 
-def test_but_a_text_of_every_face_does(script, tmp_path):
+def test_text_attributes_of_all_faces_make_groups_in_the_score(script, tmp_path):
     faces = [{"attributes": {"view": view}} for view in ("left", "front", "left")]
     assert {"view", "left", "front"} <= words_of_the_score(script, tmp_path, *faces)
 
 
-def test_what_a_format_needs_of_every_face_is_filled_in_and_said(convert):
+def test_missing_attributes_are_filled_in_and_reported(convert):
     outcome, text = convert(coco(*SOME), "wider")
     assert [row.split()[4] for row in text.splitlines()[2:]] == ["0", "1", "0"]
     assert "not known of 2 faces and written as 0: blur" in outcome.out
@@ -85,7 +85,7 @@ def test_what_a_format_needs_of_every_face_is_filled_in_and_said(convert):
     assert "written as 0: the attributes expression, illumination, occlusion, pose" in outcome.out
 
 
-def test_an_invalid_mark_on_one_face_alone_is_one(convert):
+def test_invalid_on_one_face_is_a_mark(convert):
     faces = [{}, {"attributes": {"invalid": 1}}]
     outcome, text = convert(coco(*faces), "label")
     assert text == "# a.jpg\n1 2 30 40\n"
@@ -103,7 +103,7 @@ INVALID = "a.jpg\n3\n1 10 20 20 0 0 0 1 0 0\n40 10 20 20 0 0 0 0 0 0\n70 10 20 2
     [(INVALID, "wider", "invalid"), (CROWDS_COCO, "wider", "crowd"), (CROWDS_COCO, "coco", "crowd")],
     ids=["wider", "coco to wider", "coco"],
 )
-def test_an_odd_value_clears_no_mark_of_others(convert, tmp_path, source, kind, odd):
+def test_an_odd_value_keeps_the_marks_of_other_faces(convert, tmp_path, source, kind, odd):
     outcome, _ = convert(source, kind)
     assert f"left out: the attributes {odd}" in outcome.out
     (annotation,) = read_annotations(tmp_path / "out")
@@ -111,7 +111,7 @@ def test_an_odd_value_clears_no_mark_of_others(convert, tmp_path, source, kind, 
 
 
 @pytest.mark.parametrize(("name", "source"), [("k.txt", INVALID), ("k.json", json.dumps(CROWDS_COCO))])
-def test_nor_does_it_in_a_cleaned_copy(script, tmp_path, name, source):
+def test_an_odd_value_keeps_the_marks_in_a_fixed_copy(script, tmp_path, name, source):
     draw_image(tmp_path / "images" / "a.jpg", [])
     (tmp_path / name).write_text(source.replace("70", "115").replace("61", "115"))
     script("tools/check/__main__.py", tmp_path / name, "--fix")
@@ -120,7 +120,7 @@ def test_nor_does_it_in_a_cleaned_copy(script, tmp_path, name, source):
     assert annotation.ignored.tolist() == [True, False, False]
 
 
-def test_pascal_voc_gets_what_it_means_by_leaving_one_out(script, tmp_path):
+def test_voc_fills_missing_poses_with_unspecified(script, tmp_path):
     (tmp_path / "in.json").write_text(json.dumps(coco(*SOME[:2])))
     outcome = script("tools/convert/__main__.py", tmp_path / "in.json", tmp_path / "out", "--to", "voc")
     assert "not known of 1 face and written as Unspecified: pose" in outcome.out
@@ -128,7 +128,7 @@ def test_pascal_voc_gets_what_it_means_by_leaving_one_out(script, tmp_path):
     assert text.count("<pose>Unspecified</pose>") == text.count("<pose>left</pose>") == 1
 
 
-def test_coco_says_what_it_does_not_keep(convert):
+def test_coco_reports_what_it_drops(convert):
     faces = [
         {"id": 7, "keypoints": POINTS, "num_keypoints": 4, "score": 0.25, "segmentation": []},
         {"id": 8, "keypoints": [1, 2, 2] * 17, "segmentation": [[1, 2, 3, 4, 5, 6]], "area": 1195},
@@ -146,14 +146,14 @@ def test_coco_says_what_it_does_not_keep(convert):
     ) in outcome.out
 
 
-def test_what_thousands_of_faces_name_otherwise_is_counted(convert):
+def test_rare_attributes_are_counted_and_dropped(convert):
     names = [{"attributes": {f"n{number}": number}} for number in range(300)]
     outcome, text = convert(coco(*names), "coco")
     assert sum("attributes" in face for face in json.loads(text)["annotations"]) == 100
     assert "left out: 200 attributes that few faces have" in outcome.out
 
 
-def test_attributes_that_most_faces_have_come_before_others(convert):
+def test_frequent_attributes_are_kept_first(convert):
     names = [{"attributes": {f"n{number}": number} | ({"late": 1} if number > 250 else {})} for number in range(300)]
     _, text = convert(coco(*names), "coco")
     assert sum("late" in face.get("attributes", {}) for face in json.loads(text)["annotations"]) == 49
@@ -161,7 +161,7 @@ def test_attributes_that_most_faces_have_come_before_others(convert):
 
 @pytest.mark.parametrize("name", ["note", "pose"])
 @pytest.mark.parametrize("kind", ["coco", "voc"])
-def test_one_long_text_takes_no_memory_for_those_of_others(convert, tmp_path, name, kind):
+def test_one_long_text_needs_little_memory(convert, tmp_path, name, kind):
     texts = ["x" * 100_000, *["y"] * 1000]  # 400 MB, were they all as long as the first
     tracemalloc.start()
     outcome, text = convert(coco(*({"attributes": {name: text}} for text in texts)), kind)
@@ -176,7 +176,7 @@ def test_one_long_text_takes_no_memory_for_those_of_others(convert, tmp_path, na
         assert (tmp_path / "out" / "a.xml").read_text().count("<pose>y</pose>") == 1000
 
 
-def test_objects_of_other_classes_and_hidden_landmarks_are_counted(script, tmp_path):
+def test_other_classes_and_hidden_landmarks_are_counted(script, tmp_path):
     for name in ("images/a.jpg", "voc/a.jpg"):
         draw_image(tmp_path / name, [])
     points = "0.1 0.1 1 0.2 0.1 2 0.15 0.2 2 0.1 0.3 1 0 0 0"
@@ -201,13 +201,13 @@ ROWS = (
 
 
 @pytest.mark.parametrize("odd", ["", "# b.jpg\t\r1 2 3 4\n"], ids=["fast", "line by line"])
-def test_labels_say_which_columns_they_write_anew(convert, odd):
+def test_labels_report_changed_columns(convert, odd):
     outcome, text = convert(f"# a.jpg\n{ROWS}{odd}", "label")
     assert text.splitlines()[2].endswith("110 110 0 130 110 0 20 30 0 12 40 0 28 40 0 1")
     assert "left out: what the third column of a landmark or the 20th says of 2 faces\n" in outcome.out
 
 
-def test_labels_say_nothing_of_columns_that_stay(convert):
+def test_labels_do_not_report_unchanged_columns(convert):
     plain = "".join(line for line in ROWS.splitlines(keepends=True) if line.endswith(" 1\n"))
     outcome, text = convert(f"# a.jpg\n{plain}", "label")
     assert text == f"# a.jpg\n{plain}" and "left out" not in outcome.out
@@ -224,7 +224,7 @@ def test_labels_say_nothing_of_columns_that_stay(convert):
     ],
 )
 @pytest.mark.parametrize("kind", ["label", "coco"])
-def test_half_a_letter_is_refused_with_its_place(script, tmp_path, place, source, kind):
+def test_lone_surrogates_are_refused_with_their_place(script, tmp_path, place, source, kind):
     (tmp_path / "in.json").write_text(json.dumps(source))
     outcome = script("tools/convert/__main__.py", tmp_path / "in.json", tmp_path / "out", "--to", kind)
     outcome.refuses(f"{tmp_path / 'in.json'}: {place}", "half a letter")

@@ -1,4 +1,4 @@
-"""Faces that are labelled twice: `python -m tools.check`, and against loops over all pairs of faces."""
+"""Faces labelled twice, compared with loops over all pairs of faces."""
 
 import json
 import tracemalloc
@@ -37,7 +37,7 @@ face = st.tuples(st.sampled_from([0, 0, 0, 10**9 - 200]), across, down, side, si
 
 @given(st.lists(st.tuples(face, st.booleans() | st.just(True)), max_size=25), st.sampled_from([1, 1 / 3]))
 @example([((0, 2, 0, 18, 18, 0, 0), True), ((0, 0, 0, 20, 18, 0, 0), True)], 0.1)  # rounding sets them farther apart
-def test_repeats_are_those_of_plain_loops(faces, scale):
+def test_duplicates_equal_those_of_plain_loops(faces, scale):
     rows = np.array([one for one, _ in faces], np.int64).reshape(-1, 7)
     corners = scale * (rows[:, :1] + rows[:, 1:3])
     boxes = np.hstack([corners, corners + scale * rows[:, 3:5]])
@@ -46,7 +46,7 @@ def test_repeats_are_those_of_plain_loops(faces, scale):
     assert find_duplicates(boxes, image, has_place, worth).tolist() == expected
 
 
-def test_a_face_repeats_only_one_that_is_kept(script, tmp_path):
+def test_a_face_duplicates_only_a_kept_face(script, tmp_path):
     """In a row of thirty each is nearly the box of the next; what is left is no pair of the same box."""
     rows = "".join(f"{10 + 5 * i} 10 100 100\n" for i in range(30))
     label = labelled(tmp_path, f"# a.jpg\n{rows}", {"a.jpg": (400, 2000)})
@@ -58,7 +58,7 @@ def test_a_face_repeats_only_one_that_is_kept(script, tmp_path):
     assert fixed.boxes[:, 0].tolist() == [10 + 10 * i for i in range(15)]
 
 
-def test_a_image_may_have_very_many_faces():
+def test_an_image_of_20000_faces_needs_little_memory():
     """Comparing all with all took more than a gigabyte and most of a minute for 50,000."""
     rows = np.arange(20_000)
     boxes = np.stack([9 * (rows % 200), 9 * (rows // 200), 9 * (rows % 200) + 8, 9 * (rows // 200) + 8], axis=1) / 1.0
@@ -71,7 +71,7 @@ def test_a_image_may_have_very_many_faces():
     assert repeats[-1] == 0 and (repeats[:-1] == -1).all() and peak < 20e6
 
 
-def test_one_that_counts_is_better_than_one_with_landmarks(script, tmp_path):
+def test_a_face_that_is_not_ignored_is_better_than_one_with_landmarks(script, tmp_path):
     labelled(tmp_path, "-", {"a.jpg": (200, 300)}).unlink()
     face = {"image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40]}
     points = [15, 30, 2, 30, 30, 2, 25, 40, 2, 15, 50, 2, 30, 50, 2]

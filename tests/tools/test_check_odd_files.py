@@ -1,4 +1,4 @@
-"""`python -m tools.check` on odd formats, files and names: what would stop, hang or fool it."""
+"""`python -m tools.check` on unusual formats, files and names."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.helpers.scripts import ROOT
 
 
 @pytest.mark.parametrize("kind", ["wider", "laboro"])
-def test_a_wrong_count_costs_one_image_only(script, tmp_path, kind):
+def test_a_wrong_count_affects_only_one_image(script, tmp_path, kind):
     row = "10 20 30 40 0 0 0 0 0 0" if kind == "wider" else "10, 20, 30, 40, 0, 0, 0, 0"
     images = dict.fromkeys(("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"), (200, 300))
     names = [name if kind == "wider" else name[:1] for name in images]
@@ -33,7 +33,7 @@ def test_a_wrong_count_costs_one_image_only(script, tmp_path, kind):
     assert (part["records"], part["faces"], part["records_without_faces"]) == (5, 4, 2)
 
 
-def test_voc_and_yolo_files_are_all_read(script, tmp_path):
+def test_all_voc_and_yolo_files_are_read(script, tmp_path):
     labelled(tmp_path / "voc", "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
     (tmp_path / "voc" / "label.txt").unlink()
     box = "<bndbox><xmin>{}</xmin><ymin>5</ymin><xmax>40</xmax><ymax>50</ymax></bndbox>"
@@ -59,7 +59,7 @@ def test_voc_and_yolo_files_are_all_read(script, tmp_path):
     assert [one["kind"] for one in report["findings"] if "b.jpg" in one["where"]].count("unreadable") == 1
 
 
-def test_a_list_alone_is_checked(script, tmp_path):
+def test_a_list_without_labels_is_checked(script, tmp_path):
     label = labelled(tmp_path / "val", "-", {"a.jpg": (200, 300), "b.jpg": (200, 300)})
     label.unlink()
     (tmp_path / "val" / "tvval_list.txt").write_text("a.jpg\r\n\r\nb.jpg\r\nc.jpg\r\na.jpg\r\n")
@@ -68,7 +68,7 @@ def test_a_list_alone_is_checked(script, tmp_path):
     assert found == [("missing", "4"), ("repeated", "5")]
 
 
-def test_spelling_that_is_no_fault(script, tmp_path):
+def test_unusual_spelling_is_accepted(script, tmp_path):
     """A byte-order mark, Windows' line ends, commas, tabs, floats, Japanese names and no end of the last line."""
     text = "\ufeff# ニュース/一.jpg\r\n10, 10, 40.5, 50\r\n# b.jpg\r\n10\t10\t40\t50"
     label = labelled(tmp_path, text, {"ニュース/一.jpg": (200, 300), "b.jpg": (200, 300)})
@@ -89,7 +89,7 @@ def test_spelling_that_is_no_fault(script, tmp_path):
         (["good/label.txt", "good/nothing.json"], "nothing.json: has no images"),
     ],
 )
-def test_what_cannot_be_checked(script, tmp_path, arguments, said):
+def test_datasets_that_cannot_be_checked_are_refused(script, tmp_path, arguments, said):
     (tmp_path / "empty").mkdir()
     labelled(tmp_path / "other", "# x.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
     labelled(tmp_path / "good", "# a.jpg\n1 2 3 4\n", {"a.jpg": (64, 64)})
@@ -101,7 +101,7 @@ def test_what_cannot_be_checked(script, tmp_path, arguments, said):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "WEBP", "TIFF"])
-def test_a_image_of_a_camera_held_upright_is_named(script, tmp_path, kind):
+def test_images_rotated_by_exif_are_reported(script, tmp_path, kind):
     """MPO is the JPEG of many phones, with further images behind the first."""
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
@@ -114,7 +114,7 @@ def test_a_image_of_a_camera_held_upright_is_named(script, tmp_path, kind):
     assert found["where"].endswith("turned.jpg") and "EXIF orientation 6" in found["message"]
 
 
-def test_yolo_s_classes_are_named_beside_its_labels(script, tmp_path):
+def test_yolo_classes_may_be_beside_the_labels(script, tmp_path):
     labelled(tmp_path, "-", {"a.png": (100, 200)}).unlink()
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.3 0.3 0.2 0.4\n1 0.7 0.7 0.2 0.4\n")
@@ -138,7 +138,7 @@ BAD = "0 0.5 0.5 0 0.2\n0 0.5 0.5 0.2 0.2\n"
         ("set/labels", "set/images"),
     ],
 )
-def test_the_images_of_a_cleaned_folder_are_those_of_the_folder(script, tmp_path, labels, images):
+def test_a_fixed_folder_finds_the_images_of_its_original(script, tmp_path, labels, images):
     labelled(tmp_path / "drawn", "-", {"a.png": (100, 200)})
     (tmp_path / images).mkdir(parents=True)
     (tmp_path / "drawn" / "images" / "a.png").rename(tmp_path / images / "a.png")
@@ -152,7 +152,7 @@ def test_the_images_of_a_cleaned_folder_are_those_of_the_folder(script, tmp_path
     assert (part["pictures"], part["faces"]) == (1, 1)
 
 
-def test_labels_x_goes_with_images_x_before_images_beside(script, tmp_path):
+def test_labels_x_prefers_images_x_to_images_beside_it(script, tmp_path):
     labelled(tmp_path, "-", {"train/a.png": (100, 200)}).unlink()
     (tmp_path / "labels" / "train").mkdir(parents=True)
     (tmp_path / "labels" / "images").mkdir()
@@ -161,7 +161,7 @@ def test_labels_x_goes_with_images_x_before_images_beside(script, tmp_path):
     assert status == 0 and report["findings"] == []
 
 
-def test_flat_images_are_no_copies(script, tmp_path):
+def test_flat_images_are_not_copies(script, tmp_path):
     label = labelled(tmp_path, "# a.png\n# b.png\n", {})
     for name, grey in (("a.png", 0), ("b.png", 2)):
         cv2.imwrite(str(tmp_path / "images" / name), np.full((100, 100, 3), grey, np.uint8))
@@ -169,7 +169,7 @@ def test_flat_images_are_no_copies(script, tmp_path):
     assert report["findings"] == []
 
 
-def test_what_would_hang_or_fill_the_memory_is_named(script, tmp_path):
+def test_pipes_devices_and_huge_images_are_reported(script, tmp_path):
     text = "".join(f"# {name}\n" for name in ("good.jpg", "pipe.jpg", "endless.jpg", "huge.png", "zeros.jpg"))
     label = labelled(tmp_path, text, {"good.jpg": (64, 64)})
     images = tmp_path / "images"
@@ -187,14 +187,14 @@ def test_what_would_hang_or_fill_the_memory_is_named(script, tmp_path):
     assert "5,368,709,120 bytes" in said["zeros.jpg"] and "40000 x 40000 pixels" in said["huge.png"]
 
 
-def test_names_that_no_file_can_have(script, tmp_path):
+def test_impossible_file_names_are_reported(script, tmp_path):
     label = labelled(tmp_path, f"# a.jpg\n# {'n' * 300}.jpg\n# sub/../a.jpg\n", {"a.jpg": (64, 64)})
     report, _ = check(script, label)
     found = [(one["kind"], one["where"]) for one in report["findings"]]
     assert found == [("missing", f"{label}:2"), ("name", f"{label}:3")]
 
 
-def test_kinds_of_images_that_only_opencv_knows(script, tmp_path):
+def test_formats_that_only_opencv_knows_are_read(script, tmp_path):
     label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n", {})
     (tmp_path / "images" / "a.jpg").write_bytes(cv2.imencode(".ppm", another_view(1))[1])
     report, status = check(script, label)
@@ -203,7 +203,7 @@ def test_kinds_of_images_that_only_opencv_knows(script, tmp_path):
 
 
 @pytest.mark.parametrize("images", [{"a.jpg": (64, 64)}, {}])
-def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_path, images):
+def test_a_file_without_a_good_line_is_reported_line_by_line(script, tmp_path, images):
     label = labelled(tmp_path, "#\n1 2 3\n#\n", images)
     (tmp_path / "tvval_list.txt").write_bytes(b"\xff\xfe\0")
     report, status = check(script, label)
@@ -212,7 +212,7 @@ def test_a_file_in_which_nothing_is_right_is_reported_line_by_line(script, tmp_p
     assert where == [f"{label}:1", f"{label}:2", f"{label}:3", str(tmp_path / "tvval_list.txt")]
 
 
-def test_processes_end_with_the_program_however_it_ends():
+def test_workers_end_when_the_main_process_is_killed():
     program = (
         "import multiprocessing, os, time\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
@@ -233,7 +233,7 @@ def test_processes_end_with_the_program_however_it_ends():
         time.sleep(0.05)
 
 
-def test_json_is_json_on_a_terminal_of_ascii(tmp_path):
+def test_json_is_valid_on_an_ascii_terminal(tmp_path):
     label = labelled(tmp_path, "# a.jpg\n10 10 0 20\n", {"a.jpg": (64, 64), "é日.jpg": (64, 64)})
     command = [sys.executable, CHECK, label, "--json", "--num_workers", "1"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
