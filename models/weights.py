@@ -31,9 +31,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the state dict of a RetinaFace, in this repository's layout or that of yakhyo/retinaface-pytorch.
 
     Raises:
-        UserError: the file is missing, truncated, or holds no state dict.
+        UserError: the file is missing, truncated, or holds no state dict, or a weight is not finite.
     """
     state = read_state_dict(path)
+    for key, value in state.items():
+        if not value.isfinite().all():  # else the network finds nothing, without an error
+            raise UserError(f"{path}: {key} has values that are not finite; name weights of a sound training")
     if not any(key.startswith("fx.") for key in state):
         return state
     return {_key_here(key): value for key, value in state.items()}

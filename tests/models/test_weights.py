@@ -1,8 +1,11 @@
 """Weight files of known layouts are loaded, and the network is recognized from them."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
+from models.detector import Detector
 from models.registry import NETWORKS
 from models.retinaface import RetinaFace
 from models.weights import load_network, read_weights
@@ -65,6 +68,15 @@ def test_a_published_file_of_the_other_layout_loads(shared):
     assert model.has_learnt_landmarks()
 
 
+def test_published_weights_of_both_layouts_find_the_same_faces(shared):
+    image = cv2.imread(str(shared / "images" / "0_Parade_marchingband_1_20.jpg"))
+    own = Detector.load(shared / "weights" / "mobilenet0.25_Final.pth", confidence_threshold=0.9)(image)
+    other = Detector.load(shared / "weights" / "other_layout.pth", confidence_threshold=0.5)(image)
+    assert len(other.scores) > 1
+    for box in other.boxes:
+        assert np.abs(own.boxes - box).max(axis=1).min() < 8
+
+
 def test_a_wrong_network_is_refused_by_both_names(weights):
     with pytest.raises(UserError, match=r"has weights of resnet18, not of resnet50; omit --network, or use resnet18"):
         load_network(weights["resnet18"], "resnet50")
@@ -88,3 +100,12 @@ def test_unknown_weights_are_compared_with_the_most_similar_network(weights, tmp
         load_network(tmp_path / "cut.pth")
     message = str(error.value)
     assert "matches no known network; resnet34 differs by 1 missing keys (fpn.merge1.0.weight)" in message
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused(weights, tmp_path, value):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    state["fpn.merge1.1.running_var"][3] = value
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth: fpn\.merge1\.1\.running_var has values that are not finite"):
+        load_network(tmp_path / "a.pth")
