@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Reads prediction files in their plain form. evaluation/prediction_text.py has the words for all that is not plain.
+"""Parser of plain prediction files. evaluation/prediction_text.py parses all others and reports their errors.
 
-Plain is a file of lines that end in "\\n" or "\\r\\n": a title in UTF-8 and then, in ASCII without control characters,
-a count and rows that begin with five numbers in decimal digits. Each file is a bytes object, which has a NUL behind
-its end: no line, blank or number reaches beyond it.
+A plain file has lines that end in "\\n" or "\\r\\n": a title in UTF-8, then a count and rows that begin with five
+decimal numbers, in ASCII without control characters. Each file is a bytes object, which ends with a NUL: no line,
+blank or number extends beyond it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -22,12 +22,12 @@ cdef double[23] POWERS = [
 
 
 def read_plain(list contents, double[:, ::1] rows, long long[::1] counts):
-    """Read the files that are plain, as Python's float() reads their numbers, to the bit.
+    """Parse the plain files; their numbers equal those of Python's float() to the bit.
 
     Args:
         contents: F bytes objects.
-        rows: (R, 5), written from the top without gaps: x1 y1 x2 y2 score. R is at least the number of all newlines.
-        counts: (F,), written: the number of rows of each file, -1 where a file is not plain and has none in `rows`.
+        rows: (R, 5), output without gaps: x1 y1 x2 y2 score. R is at least the number of all newlines.
+        counts: (F,), output: the number of rows of each file, -1 for a file that is not plain and has none in `rows`.
     """
     cdef Py_ssize_t file, used = 0
     cdef bytes content
@@ -42,7 +42,7 @@ def read_plain(list contents, double[:, ::1] rows, long long[::1] counts):
 
 
 cdef Py_ssize_t _read_file(const char* p, const char* end, double* row) except -2:
-    """Write the file's rows to `row` and return their number, -1 where the file is not plain."""
+    """Write the rows of a file to `row` and return their number, -1 if the file is not plain."""
     cdef Py_ssize_t found = 0, column
     cdef long long expected = 0
     cdef const char* start = p
@@ -103,7 +103,7 @@ cdef inline const char* _skip_text(const char* p) noexcept:
 
 
 cdef inline const char* _next_line(const char* p, const char* end) noexcept:
-    """Step over the line's end, or stay at the file's; NULL where it is neither."""
+    """Return the start of the next line, or the end of the file; NULL if p is at neither."""
     if p[0] == c"\n":
         return p + 1
     if p[0] == c"\r" and p[1] == c"\n":
@@ -112,7 +112,7 @@ cdef inline const char* _next_line(const char* p, const char* end) noexcept:
 
 
 cdef const char* _read_number(const char* p, double* value) except? NULL:
-    """Read [+-]digits[.digits][e[+-]digits] and return where it ends; NULL where there is no such number.
+    """Read [+-]digits[.digits][e[+-]digits] and return its end; NULL if there is no number.
 
     Up to 2^53 a mantissa is exact in a double, and so are the powers of ten up to 22: one operation on both rounds
     correctly (Clinger, How to read floating point numbers accurately, PLDI 1990). Python reads the other numbers.

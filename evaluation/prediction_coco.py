@@ -1,9 +1,9 @@
-"""COCO's results format: one JSON file, a list with a record for each detection, in any order.
+"""Reader of COCO results: a JSON file with a list of one record per detection, in any order.
 
     [{"image_id": 139, "category_id": 1, "bbox": [345, 211, 23, 33], "score": 0.9987}, ...]
 
-bbox is x y w h in pixels. All records are taken as faces, and are refused where their category_id says that they
-cannot all be; neither its value nor further keys are looked at.
+bbox is x y w h in pixels. All records are faces: a second category_id is an error. Its value and further keys are
+ignored.
 """
 
 import gc
@@ -26,27 +26,27 @@ def read_results(path: str | Path) -> dict[int | str, np.ndarray]:
     """Read a results file.
 
     Returns:
-        image_id -> (N, 5) float64, x1 y1 x2 y2 score, with x2 = x + w, in the order of the file.
+        image_id -> (N, 5) float64, x1 y1 x2 y2 score with x2 = x + w, in the order of the file.
 
     Raises:
         UserError: the file cannot be read or is not a list in JSON; a malformed record or a second category, named by
             the number of the record, from 1.
     """
     text = read_text(path)
-    with _without_collection():
+    with _without_garbage_collection():
         try:
             records = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: is not JSON ({error}); expected a list of detections as COCO results") from error
         if not isinstance(records, list):
             raise UserError(f"{path}: found {repr(records)[:80]}; expected a list of detections as COCO results")
-        rows = _group(path, records)
+        rows = _group_by_image(path, records)
     return {image_id: np.array(group, np.float64) for image_id, group in rows.items()}
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the garbage collection, which looks through the growing list again and again: a third of the time."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Pause garbage collection, which scans the growing list repeatedly and takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -56,7 +56,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _group(path: str | Path, records: list) -> dict[int | str, list[Row]]:
+def _group_by_image(path: str | Path, records: list) -> dict[int | str, list[Row]]:
     """Return the rows of each image_id."""
     rows = defaultdict(list)
     for number, record in enumerate(records, start=1):
@@ -69,21 +69,21 @@ def _group(path: str | Path, records: list) -> dict[int | str, list[Row]]:
         category, first = record.get("category_id"), records[0].get("category_id")
         if category != first:
             raise UserError(
-                f"{path}: record {number}: found category_id {category!r} after {first!r}; expected one category, put"
-                " the faces into a file of their own"
+                f"{path}: record {number}: found category_id {category!r} after {first!r}; expected one category; write"
+                " the faces to a separate file"
             )
         rows[record["image_id"]].append(row)
     return rows
 
 
 def _read_record(record: object) -> Row | None:
-    """Return x1 y1 x2 y2 score, None where the record is malformed."""
+    """Return x1 y1 x2 y2 score, or None if the record is malformed."""
     try:
         x, y, w, h = record["bbox"]
         row = x, y, x + w, y + h, record["score"]
-        fine = (
+        valid = (
             w >= 0 and h >= 0 and all(abs(value) <= LARGEST for value in row) and type(record["image_id"]) in (int, str)
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return row if fine else None
+    return row if valid else None

@@ -1,12 +1,12 @@
-"""The text of prediction files, one per image.
+"""Parser of prediction files, one text file per image.
 
     0_Parade_marchingband_1_465
     2
     345 211 23 33 0.9987
     411 205 20 31 0.8012
 
-A name, the number of rows, and the rows in any order: x y w h in pixels and a score. Neither the name, which the
-file's path tells already, nor further columns nor empty lines among the rows are looked at.
+A name, the number of rows, and the rows in any order: x y w h in pixels and a score. The name, further columns and
+empty lines are skipped.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from utils.errors import UserError
 
 
 def parse_texts(contents: Sequence[bytes], paths: Sequence[str | Path]) -> list[np.ndarray]:
-    """Parse the contents of files, compiled where it is built: of each, what `parse_text` returns or raises."""
+    """Parse the contents of several files with the results and errors of `parse_text`, in compiled code if built."""
     rows = np.empty((sum(content.count(b"\n") for content in contents), 5))
     counts = np.full(len(contents), -1, np.int64)
     if (module := load_extension("_prediction_rows")) and len(rows):
@@ -34,7 +34,7 @@ def parse_texts(contents: Sequence[bytes], paths: Sequence[str | Path]) -> list[
 
 
 def parse_text(content: bytes, path: str | Path) -> np.ndarray:
-    """Parse the content of one file in Python, which decides what a file may have and has the words for the rest.
+    """Parse the content of one file in Python, which defines the format and its errors.
 
     Returns:
         (N, 5) float64, x1 y1 x2 y2 score, with x2 = x + w, in the order of the file.
@@ -55,8 +55,8 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
     rows = [_parse_row(line, path, number) for number, line in enumerate(lines[2:], start=3) if line.strip()]
     if int(count) != len(rows):
         raise UserError(
-            f"{path}:2: found {len(rows)} rows below; expected {count} as this line says: the file is not whole,"
-            " run the detection for it again"
+            f"{path}:2: found {len(rows)} rows below; expected {count}, the number in this line; the file is"
+            " incomplete, run the detection for it again"
         )
     return np.array(rows, np.float64).reshape(-1, 5)
 
@@ -75,6 +75,6 @@ def _parse_row(line: str, path: str | Path, number: int) -> tuple[float, float, 
 
 def _number(text: str) -> float:
     value = float(text)
-    if "_" in text or not isfinite(value):  # Python reads 1_000
+    if "_" in text or not isfinite(value):  # Python accepts 1_000
         raise ValueError
     return value

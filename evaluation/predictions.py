@@ -1,6 +1,6 @@
-"""Predictions: a folder of text files, one per image, or one JSON file of COCO's results.
+"""Predictions: a folder of text files, one per image, or one JSON file of COCO results.
 
-What a file has to look like is said in prediction_text.py and prediction_coco.py; here it finds its image.
+prediction_text.py and prediction_coco.py describe and parse the files; this module assigns them to images.
 """
 
 import os
@@ -25,12 +25,12 @@ class Predictions:
     """The detections in the images of a ground truth.
 
     Attributes:
-        detections: image_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels, in the order of the file, of every
+        detections: image_key(name) -> (N, 5) float64, x1 y1 x2 y2 score in pixels, in the order of the file, for every
             image that is not missing.
-        missing: the keys of the images without predictions, sorted. None are where COCO's results are read, in which
-            an image without detections does not appear.
-        unknown: the predictions for images that the ground truth does not have, sorted: text files by their path
-            below the folder, with forward slashes, COCO's results by their image id.
+        missing: keys of the images without predictions, sorted. Empty for COCO results, which do not list images
+            without detections.
+        unknown: predictions for images that are not in the ground truth, sorted: paths of text files relative to the
+            folder, with forward slashes, or image ids of COCO results.
     """
 
     detections: dict[str, np.ndarray]
@@ -39,18 +39,18 @@ class Predictions:
 
 
 def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False) -> Predictions:
-    """Read the predictions for the images of the ground truth, from a folder of text files or COCO's results.
+    """Read the predictions for the images of the ground truth, from a folder of text files or COCO results.
 
-    The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. Where there is neither, they are in the file of the same
-    base name elsewhere below the folder, as long as no other image has that base name and no other file without a
-    image of its own. An image_id of COCO's results is an image's identity or, if a text, its name, likewise.
+    The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. If neither exists, a file with the same base name in
+    another folder is used, provided that the base name is unique among the images and among the unassigned files. An
+    image_id of COCO results is the identity of an image or, if it is text, its name, assigned by the same rules.
 
-    Up to three lines on stderr count and name the images that were found by base name, those without a file, with
-    allow_missing, and the predictions for other images, which are not used.
+    Up to three lines on stderr count and name the images assigned by base name, the images without a file (with
+    allow_missing), and the predictions for unknown images, which are not used.
 
     Raises:
         UserError: no such folder or file, an image without a file, two files for an image, malformed predictions,
-            results for other images alone, an image that is annotated twice or whose name leads outside the folder.
+            predictions for unknown images only, an image that is annotated twice or has a path outside the folder.
     """
     path = Path(path)
     images = {}
@@ -63,39 +63,39 @@ def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow
         return _load_texts(path, images, allow_missing)
     if path.is_file():
         return _load_results(path, images)
-    raise UserError(f"{path}: no such folder; run the detection, or name its output with --pred")
+    raise UserError(f"{path}: no such folder; run the detection, or pass its output with --pred")
 
 
 def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> Predictions:
     names = _list_texts(folder, images)
-    found, by_base = _match(folder, names, images)
+    found, by_base = _assign(folder, names, images)
     missing = [key for key in images if key not in found]
     unknown = sorted(names - set(found.values()))
     if unknown and missing and not found:
         raise UserError(
-            f"{folder}: has predictions for none of the {len(images):,} images, such as {missing[0]!r}, but for"
-            f" others ({_examples(unknown)}); name those for this ground truth with --pred"
+            f"{folder}: has predictions for none of the {len(images):,} images (for example {missing[0]!r}), only"
+            f" for others ({_examples(unknown)}); pass the predictions of this ground truth with --pred"
         )
     if missing and not allow_missing:
-        others = f"; for other images there are {_examples(unknown)}" if unknown else ""
+        others = f"; there are predictions for other images ({_examples(unknown)})" if unknown else ""
         raise UserError(
             f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(images):,} images have no"
-            f" predictions ({_examples(missing)}){others}; run the detection for them or count them as nothing found"
-            " with --allow_missing"
+            f" predictions ({_examples(missing)}){others}; run the detection for them, or score them as images without"
+            " detections with --allow_missing"
         )
     paths = [os.path.join(folder, name) for name in found.values()]
     rows = parse_texts([_read_bytes(path) for path in paths], paths)
-    # Told only now, after all that can fail: an error is the only line.
-    _tell_base_names(folder, by_base, images)
+    # Printed after everything that can fail: an error must be the only line.
+    _print_base_names(folder, by_base, images)
     if missing:
-        _tell(
-            f"warning: {folder}: {len(missing):,} of {len(images):,} images have no predictions and count as"
-            f" nothing found: {_examples(missing)}"
+        _print(
+            f"warning: {folder}: {len(missing):,} of {len(images):,} images have no predictions and are scored as"
+            f" images without detections: {_examples(missing)}"
         )
     if unknown:
-        _tell(
-            f"warning: {folder}: {len(unknown):,} files were not read, since the ground truth has no images of these"
-            f" names: {_examples(unknown)}"
+        _print(
+            f"warning: {folder}: {len(unknown):,} files were skipped, the ground truth has no images of these names:"
+            f" {_examples(unknown)}"
         )
     return Predictions(dict(zip(found, rows, strict=True)), sorted(missing), unknown)
 
@@ -105,7 +105,7 @@ def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:
     keys = {image.identity: key for key, image in images.items() if image.identity is not None}
     names = {image_id for image_id in results if isinstance(image_id, str) and image_id not in keys}
     found = {keys[image_id]: image_id for image_id in results if image_id in keys}
-    found, by_base = _match(path, names, images, found)
+    found, by_base = _assign(path, names, images, found)
     unknown = sorted(results.keys() - set(found.values()), key=str)
     if results and not found:
         expected = [*keys, *images]
@@ -113,10 +113,10 @@ def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:
             f"{path}: the ground truth has no image of any image_id here ({_examples(list(results))}); expected the"
             f" ids of its images, or their names ({_examples(expected)})"
         )
-    _tell_base_names(path, by_base, images)
+    _print_base_names(path, by_base, images)
     if unknown:
-        _tell(
-            f"warning: {path}: {sum(len(results[image_id]) for image_id in unknown):,} detections were not used, since"
+        _print(
+            f"warning: {path}: {sum(len(results[image_id]) for image_id in unknown):,} detections were skipped,"
             f" the ground truth has no images of their {len(unknown):,} image ids: {_examples(unknown)}"
         )
     nothing = np.empty((0, 5))
@@ -125,26 +125,26 @@ def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:
 
 
 def _list_texts(folder: Path, images: Collection[str]) -> set[str]:
-    """Return the paths below the folder of the text files in it, with forward slashes."""
+    """Return the paths of the text files in a folder, relative to it, with forward slashes."""
     names = set(files_below(folder, {".txt"}))
     for name in (f"{key}.txt" for key in images):
-        if name not in names and join_inside(folder, name).is_file():  # hidden, or below a link
+        if name not in names and join_inside(folder, name).is_file():  # hidden files and linked folders are not listed
             names.add(name)
     return names
 
 
-def _match(
+def _assign(
     source: Path, names: Collection[str], images: Collection[str], found: dict[str, int | str] | None = None
 ) -> tuple[dict[str, int | str], list[str]]:
-    """Find each image's predictions by path and then by base name.
+    """Assign predictions to images by path, then by base name.
 
     Args:
-        names: of the predictions, with or without the suffixes of a text file and an image.
-        images: the keys of all images.
-        found: key -> name, the images whose predictions are known already.
+        names: names of the predictions, with or without the suffixes of a text file and an image.
+        images: keys of all images.
+        found: key -> name of the images that have predictions already.
 
     Returns:
-        key -> name, those of `found` among them, and the names that were matched by base name.
+        key -> name, including `found`, and the names that were assigned by base name.
     """
     found = dict(found or {})
     others = []
@@ -157,31 +157,31 @@ def _match(
         else:
             found[key] = name
 
-    same_base = Counter(map(_base, images))
+    same_base = Counter(map(_base_name, images))
     candidates = defaultdict(list)
     for name in others:
-        candidates[_key(_base(name), same_base)].append(name)
+        candidates[_key(_base_name(name), same_base)].append(name)
     by_base = {
-        key: candidates[_base(key)][0]
+        key: candidates[_base_name(key)][0]
         for key in images
-        if key not in found and same_base[_base(key)] == len(candidates[_base(key)]) == 1
+        if key not in found and same_base[_base_name(key)] == len(candidates[_base_name(key)]) == 1
     }
     return found | by_base, list(by_base.values())
 
 
 def _key(name: str, keys: Collection[str]) -> str:
-    """Return the image that a name means: an image's key may itself end like an image, as 'a.jpg' of a.jpg.jpg."""
+    """Return the image key of a name. A key may itself end with an image suffix: 'a.jpg' for a.jpg.jpg."""
     stem = name[:-4] if name.lower().endswith(".txt") else name
     return stem if stem in keys else image_key(stem)
 
 
-def _base(name: str) -> str:
+def _base_name(name: str) -> str:
     return name.rpartition("/")[2]
 
 
 def _read_bytes(path: str | Path) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:  # for a whole small file, a buffer takes longer to make than to use
+        with open(path, "rb", buffering=0) as file:  # a buffer costs more than it saves for small files
             return file.read()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
@@ -191,13 +191,13 @@ def _examples(names: Sequence[int | str]) -> str:
     return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
 
 
-def _tell_base_names(source: Path, names: list[str], images: Collection[str]) -> None:
+def _print_base_names(source: Path, names: list[str], images: Collection[str]) -> None:
     if names:
-        _tell(
-            f"note: {source}: {len(names):,} of {len(images):,} images were found by their base name alone, in"
-            f" other folders than the ground truth has: {_examples(names)}"
+        _print(
+            f"note: {source}: {len(names):,} of {len(images):,} images were assigned by base name, their files"
+            f" are in other folders than in the ground truth: {_examples(names)}"
         )
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print(line, file=sys.stderr)

@@ -290,7 +290,7 @@ def test_ambiguous_base_names_are_not_guessed(write, capsys):
     assert found.unknown == ["a.txt", "c.txt", "p/b.txt", "q/b.txt", "q/d.txt"]
     missing, unknown = capsys.readouterr().err.splitlines()
     assert missing.startswith("warning: ") and "5 of 7 images" in missing
-    assert missing.endswith("nothing found: 'x/a', 'y/a', 'x/b', ...")
+    assert missing.endswith("as images without detections: 'x/a', 'y/a', 'x/b', ...")
     assert (
         unknown.startswith("warning: ")
         and "5 files" in unknown
@@ -343,7 +343,7 @@ def test_image_annotated_twice(write, results):
 
 def test_no_such_folder(tmp_path):
     message = refusal(tmp_path / "none", images("a.jpg"))
-    assert message == f"{tmp_path / 'none'}: no such folder; run the detection, or name its output with --pred"
+    assert message == f"{tmp_path / 'none'}: no such folder; run the detection, or pass its output with --pred"
 
 
 # ---- COCO's results
