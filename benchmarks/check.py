@@ -1,11 +1,11 @@
 """Time python -m tools.check beside the bare decoding of the same images.
 
     python benchmarks/check.py                       drawn images of 1920 x 1080
-    python benchmarks/check.py --pictures FOLDER     parts of real ones, scaled to 1920 x 1080
+    python benchmarks/check.py --pictures FOLDER     crops of the images of a folder, scaled to 1920 x 1080
 
-Bare decoding reads each file and decodes it with OpenCV, as training does, in as many processes. The check does all of
-its work, from the start of the interpreter to the last line of the report. The last figures are for the comparison of
-images alone, whose work grows with the square of their number.
+Bare decoding reads and decodes each file with OpenCV, as training does, in as many processes. The check includes the
+start of the interpreter and the report. The last figures are the comparison of images alone, whose time grows with the
+square of their number.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
     workers = os.cpu_count()
     print(f"{platform.processor() or platform.machine()}, {workers} cores, OpenCV {cv2.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        paths, label = write_dataset(Path(folder), args)
+        paths, label = write_varied_images(Path(folder), args)
         size = sum(path.stat().st_size for path in paths) / len(paths)
         print(f"{len(paths)} images of {SIZE[0]} x {SIZE[1]}, {size / 1000:.0f} kB on average")
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
@@ -65,8 +65,8 @@ def main() -> None:
         print(f"comparing {count} images with each other: {seconds:.1f} s")
 
 
-def write_dataset(folder: Path, args: argparse.Namespace) -> tuple[list[Path], Path]:
-    """Write images, no two alike, and a label file; return their paths."""
+def write_varied_images(folder: Path, args: argparse.Namespace) -> tuple[list[Path], Path]:
+    """Write images without near copies, and a label file; return their paths."""
     rng = np.random.default_rng(0)
     images = folder / "images"
     images.mkdir()
