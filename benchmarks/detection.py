@@ -60,12 +60,12 @@ def main() -> None:
     device = choose_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()  # as val_tvface.py
-    model, network = build_model(args)
+    model, network = build_network(args)
     detector = Detector(model, network.cfg, device, amp=args.amp)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{network.flag}, {args.amp}, {where}; {show_versions()}; ms per image")
     print("     size batch   read prepare network choose     nms  write |   bare   loop ratio images/s |  usual ratio")
-    originals = read_images(args)
+    originals = load_originals(args)
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
             names = store_images(originals, size, Path(folder), args.count)
@@ -96,7 +96,7 @@ def parse_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_model(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
+def build_network(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
     if args.trained_model:
         model, network = load_network(args.trained_model, args.network)
     else:
@@ -108,7 +108,7 @@ def build_model(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
     return model.eval(), network
 
 
-def read_images(args: argparse.Namespace) -> list[np.ndarray]:
+def load_originals(args: argparse.Namespace) -> list[np.ndarray]:
     if not args.pictures:
         return [draw_image(np.random.default_rng(seed), (1280, 720))[0] for seed in range(min(args.count, 8))]
     found = [[path] if path.is_file() else find_images(path).values() for path in args.pictures]

@@ -42,7 +42,7 @@ def locate_images(names: Iterable[str], folder: Path) -> Iterator[ListedImage]:
         yield ListedImage(image_key(name), join_inside(folder, name))
 
 
-def check_images(names: Iterable[str], folder: Path) -> int:
+def check_image_list(names: Iterable[str], folder: Path) -> int:
     """Check that all images of a list exist and differ, and return their number.
 
     Args:

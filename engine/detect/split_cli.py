@@ -11,7 +11,7 @@ import torch
 from data.annotations import ImageNames
 from data.splits import Split
 from engine.detect.detector_flags import add_detector_flags, load_detector
-from engine.detect.image_list import check_images, detect_listed
+from engine.detect.image_list import check_image_list, detect_listed
 from engine.detect.pipeline import DetectionSummary
 from engine.detect.prediction_writer import PredictionWriter, record_settings
 from utils.distributed import Ranks, init_distributed
@@ -41,7 +41,7 @@ def detect_split(split: Split) -> None:
     detector = load_detector(flags)
     # A CPU group: ranks exchange counts and errors only.
     with init_distributed(torch.device("cpu"), MINUTES) as ranks:
-        total = ranks.run_on_main(lambda: check_images(names, images))
+        total = ranks.run_on_main(lambda: check_image_list(names, images))
         started = ranks.run_on_main(lambda: _record_settings(flags, images))
         folder = Path(flags.save_folder).resolve()
         drawn_folder = folder.with_name(f"{folder.name}_drawn") if flags.save_image else None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from data.annotations import Annotation, read_annotations
-from engine.detect.image_list import check_images, locate_images
+from engine.detect.image_list import check_image_list, locate_images
 from engine.detect.prediction_writer import rounded_rows
 from evaluation.protocol import evaluate
 from models.detector import Detector
@@ -52,7 +52,7 @@ class DevSet:
         if not any(len(annotation.boxes) for annotation in annotations):
             raise UserError(f"{label_file}: has no faces; the AP of --val_dataset needs boxes")
         names, images = [each.name for each in annotations], label_file.parent / "images"
-        check_images(names, images)
+        check_image_list(names, images)
         paths = {listed.key: listed.path for listed in locate_images(names, images)}
         return cls(annotations, paths, skip_unreadable)
 

@@ -15,7 +15,7 @@ import torch
 
 from data.annotations import ImageNames
 from engine.detect import image_list, pipeline, prediction_writer
-from engine.detect.image_list import check_images
+from engine.detect.image_list import check_image_list
 from models import detector
 from tests.helpers.detections import read_detections
 from tests.helpers.images import draw_image
@@ -252,7 +252,7 @@ def test_a_long_list_takes_eight_bytes_per_name(tmp_path, monkeypatch):
     names = ImageNames(tmp_path / "list.txt")
     tracemalloc.start()
     try:
-        assert check_images(names, tmp_path) == count
+        assert check_image_list(names, tmp_path) == count
         assert sum(1 for _ in names) == count
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -263,9 +263,9 @@ def test_a_long_list_takes_eight_bytes_per_name(tmp_path, monkeypatch):
 def test_names_of_equal_hash_are_not_taken_for_repeated(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     monkeypatch.setattr(image_list, "hash", len, raising=False)
-    assert check_images(["a.jpg", "b.jpg", "cc.jpg"], tmp_path) == 3
+    assert check_image_list(["a.jpg", "b.jpg", "cc.jpg"], tmp_path) == 3
     with pytest.raises(UserError, match=r"b\.png: the list has this image twice, or another .*b\.jpg"):
-        check_images(["a.jpg", "b.jpg", "b.png"], tmp_path)
+        check_image_list(["a.jpg", "b.jpg", "b.png"], tmp_path)
 
 
 def test_one_thread_and_several_write_the_same(script, flags, tmp_path, undisturbed):
