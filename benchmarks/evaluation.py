@@ -3,9 +3,9 @@
     python benchmarks/evaluation.py                                    a drawn set of the size of WIDER FACE's
     python benchmarks/evaluation.py --pred FOLDER --gt FOLDER          a real one
 
-Seconds, the least of --repeat runs, each in a process of its own, with the files in the system's cache. "start" is all
-before the first file is read: the interpreter and the imports. "command" is the whole of eval.py, from outside. The
-bare reading opens and reads the same files and looks at nothing: what reading predictions cannot be faster than.
+Times are in seconds, the minimum of --repeat runs, each in a new process and with the files in the page cache. "start" is
+the interpreter and the imports. "command" is the whole of eval.py. "bare read" opens and reads the same files without
+parsing them: the lower bound of "predictions".
 """
 
 import argparse
@@ -31,8 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pred", type=Path, help="predictions, a folder of text files (default: drawn)")
     parser.add_argument("--gt", type=Path, help="their ground truth (default: drawn)")
-    parser.add_argument("--repeat", type=int, default=5, help="runs of which the quickest counts (default: 5)")
-    parser.add_argument("--stages", nargs=4, help=argparse.SUPPRESS)  # of the processes that this one starts
+    parser.add_argument("--repeat", type=int, default=5, help="number of runs; the fastest is reported (default: 5)")
+    parser.add_argument("--stages", nargs=4, help=argparse.SUPPRESS)  # passed to the child processes
     args = parser.parse_args()
     if (args.pred is None) != (args.gt is None):
         parser.error("--pred and --gt belong together")

@@ -81,7 +81,7 @@ def test_each_false_positive_has_its_kind_and_the_best_comes_first(every_kind):
 def test_the_threshold_is_the_best_f1_unless_given(every_kind):
     assert analyze_errors(every_kind).threshold == every_kind.subsets["all"].best.score
     assert analyze_errors(every_kind, threshold=0.96).found.sum() == 0
-    assert len(top_false_positives(analyze_errors(every_kind, threshold=0.96), 9)) == 0  # 0.99: ignored face
+    assert len(top_false_positives(analyze_errors(every_kind, threshold=0.96), 9)) == 0  # 0.99 is on an ignored face
     everything = analyze_errors(every_kind, threshold=-np.inf)
     assert missed_by_reason(everything) == {"scored too low": 0, "badly placed": 1, "not detected": 1}
 

@@ -54,7 +54,7 @@ def test_no_best_score_where_nothing_is_found():
     assert score([], [FACE]).subsets["all"].best is None
 
 
-def test_recall_at_false_positives_a_image():
+def test_recall_at_false_positives_an_image():
     images = [image(str(i), [FACE, [100, 0, 109, 9]]) for i in range(10)]
     predictions = {str(i): np.array([[*FACE, 0.9]]) for i in range(10)}
     predictions["0"] = np.array([[*FACE, 0.9], [*ELSEWHERE, 0.8], [100, 0, 109, 9, 0.7], [*FACE, 0.6]])
@@ -155,7 +155,7 @@ def test_sizes_and_attributes_divide_the_subset_with_the_most_faces():
     assert result.groups["blur"]["0"].faces == 2
 
 
-def test_crowd_region_is_no_face_and_voids_what_lies_in_it_by_half():
+def test_detections_with_half_of_their_area_in_a_crowd_region_are_ignored():
     region = [100, 100, 199, 199]
     inside, half, outside = [110, 110, 119, 119], [90, 110, 109, 119], [80, 110, 105, 119]
     for box, false_positive in ((inside, 0), (half, 0), (outside, 1)):
@@ -191,7 +191,7 @@ def test_names_in_memory_may_have_their_suffix_and_must_be_some_of_the_ground_tr
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
-def test_numbers_that_are_none_or_too_large_in_memory(value):
+def test_nan_and_huge_numbers_in_memory_are_errors(value):
     with pytest.raises(UserError, match="beyond 1e9"):
         score([[*FACE, 0.9], [0, 0, 5, value, 0.5]], [FACE])
 
@@ -273,7 +273,7 @@ def test_difference_of_two_models_is_paired():
     assert ap_differences(half_found("a", 0, 0)[0], half_found("b", 0, 0)[0]) == {"all": (0, None)}
 
 
-def test_draw_without_faces_is_left_out():
+def test_a_draw_without_faces_is_excluded():
     of_the_first = np.array([0]), np.array([3])
     samples = bootstrap_ap(20, 0, 2, 10, of_the_first, of_the_first)
     assert np.isnan(samples).any()

@@ -123,7 +123,7 @@ def test_the_figures_are_those_of_the_result(read):
     assert "nan" not in text
 
 
-def test_the_sentences_say_where_it_fails(read):
+def test_the_sentences_describe_the_errors(read):
     truth = [annotation("a.jpg", [FACE, SMALL, FAR, [150, 60, 157, 67]])]
     right, low, misplaced = [[*FACE, 0.9], [*FAR, 0.01], [100, 20, 125, 29, 0.02]]
     nothing = [[5, 70, 9, 74, 0.1]] * 9
@@ -202,11 +202,11 @@ def test_names_are_shown_and_never_run(read, tmp_path):
     assert any(models[0].name in title for title in page.attributes("title"))
 
 
-def test_a_name_that_is_no_text_is_shown_as_far_as_it_is(read):
+def test_a_name_with_invalid_bytes_is_shown(read):
     assert "caf?.txt" in read(model(TRUTH, DETECTIONS, unknown=["caf\udce9.txt"])).text
 
 
-def test_missing_and_unknown_predictions_are_said_before_the_figures(read):
+def test_missing_and_unknown_predictions_are_shown_before_the_figures(read):
     page = read(model(TRUTH, DETECTIONS, missing=["b/c"], unknown=[f"x{i}" for i in range(300)]))
     header, _, _ = page.text.partition("Best F1")
     assert "1 image has no predictions; all faces there count as missed. b/c" in header
@@ -228,7 +228,7 @@ def test_no_detection_on_a_face(read):
     assert "Of 1 false positive, 1 is on no labelled face." in text
 
 
-def test_boxes_that_are_off_to_one_side_are_said(read):
+def test_a_systematic_offset_is_reported(read):
     faces = [[60 * i, 10, 60 * i + 40, 50] for i in range(24)]
     truth = [annotation("a.jpg", faces)]
     for shift, words in ((8, "shifted up by 20 % of the face's height or more."), (2, None)):
