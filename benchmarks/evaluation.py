@@ -4,8 +4,8 @@
     python benchmarks/evaluation.py --pred FOLDER --gt FOLDER          a real one
 
 Times are in seconds, the minimum of --repeat runs, each in a new process and with the files in the page cache. "start"
-is the interpreter and the imports. "command" is the whole of eval.py. "bare read" opens and reads the same files without
-parsing them: the lower bound of "predictions".
+is the interpreter and the imports. "command" is the whole of eval.py. "bare read" opens and reads the same files
+without parsing them: the lower bound of "predictions".
 """
 
 import argparse
