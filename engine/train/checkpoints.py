@@ -231,10 +231,9 @@ def find_last(config: TrainConfig, names: dict[str, str]) -> Path | None:
         flag: path for flag, name in names.items() if (path := Path(config.save_folder, f"{name}_last.ckpt")).exists()
     }
     if config.network is not None and found and config.network not in found:
-        other = next(iter(found))
         raise UserError(
-            f"{config.save_folder}: has no checkpoint of {config.network}, but one of another network; add --network"
-            f" {other}"
+            f"{config.save_folder}: has no checkpoint of {config.network}, but one of {' and '.join(found)}; resume it"
+            f" with --network {' or --network '.join(found)}"
         )
     if config.network is None and len(found) > 1:
         raise UserError(

@@ -20,7 +20,7 @@ from engine.train.config import (
 )
 from engine.train.loader import MatchedCollate, StepLoader
 from engine.train.loop import train
-from engine.train.report import Report, describe
+from engine.train.report import Report, describe_run
 from engine.train.state import Run, RunState
 from engine.train.torch_errors import explain_torch_errors
 from engine.train.validate import DevSet
@@ -76,9 +76,9 @@ def main(description: str) -> None:
             ranks.raise_together(lambda: restore(run, checkpoint, checkpoints))
         ranks.run_on_main(lambda: checkpoints.prepare_folder(is_new=checkpoint is None))
         report = Report(checkpoints.path, dataset, ranks.is_main)
-        report.say(describe(run, dataset, dev_set))
+        report.say(describe_run(run, dataset, dev_set))
         if ranks.is_main:
-            warn(run, checkpoints, checkpoint)
+            print_warnings(run, checkpoints, checkpoint)
         if run.is_over:
             report.nothing_left(run)
         try:
@@ -177,7 +177,7 @@ def build_run(
     return run, criterion, loader
 
 
-def warn(run: Run, checkpoints: Checkpoints, checkpoint: Checkpoint | None) -> None:
+def print_warnings(run: Run, checkpoints: Checkpoints, checkpoint: Checkpoint | None) -> None:
     """Print what makes a resumed run end elsewhere than without the interruption, and too many workers."""
     config, ranks = run.config, run.ranks
     if config.num_workers * ranks.local_size > usable_cores():

@@ -95,7 +95,7 @@ class StepMetrics:
 
 
 def epoch_row(run: Run, ap: float | None) -> dict:
-    """Return the row of the history for the current epoch, whose steps are done; see engine/train/curves.py.
+    """Return the row of the history for the current epoch, whose steps are done; see engine/train/history.py.
 
     Args:
         ap: AP on the dev set, 0 to 1; None if it was not scored.

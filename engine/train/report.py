@@ -150,7 +150,7 @@ class Report:
         self.say(f"nothing is left to train; {more}")
 
 
-def describe(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
+def describe_run(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
     """Return the first lines of a run: network, data, epochs, device, and versions."""
     config, state, phase, ranks = run.config, run.state, run.phase, run.ranks.size
     weights = sum(parameter.numel() for parameter in run.network.parameters())

@@ -47,7 +47,7 @@ class RunState:
         iterations: optimizer steps of this run.
         images_done: images of the current epoch that are processed.
         totals: sums of the current epoch.
-        history: a row for each finished epoch; engine/train/curves.py describes its keys.
+        history: a row for each finished epoch; engine/train/history.py describes its keys.
         best_ap, best_epoch: highest AP on the dev set, 0 to 1, and its epoch.
         evals_since_best: scores of the dev set since then, in this phase.
     """

@@ -32,7 +32,7 @@ def test_network_chooses_between_two_checkpoints(tmp_path):
     config = TrainConfig(save_folder=str(tmp_path), network="resnet50")
     assert find_last(config, NAMES) == tmp_path / "Resnet50_last.ckpt"
     config = TrainConfig(save_folder=str(tmp_path), network="mobile0.25")
-    with pytest.raises(UserError, match="one of another network; add --network resnet18"):
+    with pytest.raises(UserError, match="resume it with --network resnet18 or --network resnet50"):
         find_last(config, NAMES)
 
 
