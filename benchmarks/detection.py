@@ -146,14 +146,14 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
         nms_times.append(time.perf_counter() - begun)
         return kept
 
-    original = detector_module.suppress
+    original = detector_module.nms
     hooks = [
         detector.network.register_forward_pre_hook(lambda *_: mark("network")),
         detector.network.register_forward_hook(lambda *_: mark("choose")),
     ]
     rows = []
     detector([read_image(path) for path in paths[:batch]])  # warm-up
-    detector_module.suppress = timed_nms
+    detector_module.nms = timed_nms
     try:
         for start in range(0, len(paths), batch):
             some = paths[start : start + batch]
@@ -172,7 +172,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], batch: int) -> list[f
             rows.append([*taken[:4], sum(nms_times), taken[4]])
             rows[-1] = [1000 * value / len(some) for value in rows[-1]]
     finally:
-        detector_module.suppress = original
+        detector_module.nms = original
         for hook in hooks:
             hook.remove()
     return [statistics.median(column) for column in zip(*rows, strict=True)]

@@ -1,1 +1,1 @@
-"""Prior boxes, their matching with faces, and the MultiBox loss."""
+"""Prior boxes, the matching of faces with priors, and the MultiBox loss."""

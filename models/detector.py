@@ -16,7 +16,7 @@ from models.weights import load_network
 from utils.box_utils import decode, decode_landm
 from utils.devices import HALF_PRECISION, available_memory, choose_device
 from utils.errors import UserError
-from utils.nms import suppress
+from utils.nms import nms
 from utils.pixels import normalize
 
 # Measured peaks are 1.05 to 1.25 times the estimate on a CPU; some kernels of GPUs need more.
@@ -212,7 +212,7 @@ class Detector:
             candidates = candidates[: self.top_k] if self.top_k else candidates
             # The published figures count a box's last pixel as inside it: width = x2 - x1 + 1.
             enlarged = boxes[candidates] + boxes.new_tensor([0, 0, 1, 1])
-            chosen = suppress(enlarged, self.nms_threshold)
+            chosen = nms(enlarged, self.nms_threshold)
             kept.append(candidates[chosen[: self.keep_top_k] if self.keep_top_k else chosen])
         index = torch.cat(kept)
         found = [boxes[index], scores[index]]

@@ -6,16 +6,16 @@ from libc.math cimport INFINITY
 import numpy as np
 
 
-def suppress(const float[:, ::1] boxes, double threshold):
-    """Return the (K,) int64 indices of the boxes that stay, ascending; the twin of torchvision.ops.nms on the CPU.
+def nms(const float[:, ::1] boxes, double threshold):
+    """Return the (K,) int64 indices of the boxes that NMS keeps, ascending, as torchvision.ops.nms does on the CPU.
 
-    A kept box is entered in every strip that it touches, and a box is compared with the kept ones of its own strips
-    alone: boxes without a strip in common do not overlap. Strips are as wide as the mean box, so that there are at
-    most three entries for each box. The overlap is computed in the order and the precision of torchvision.
+    A kept box is entered in every strip that it touches, and a box is compared with the kept boxes of its own strips
+    alone: boxes without a common strip do not overlap. Strips are as wide as the mean box, so each box has at most
+    three entries on average. The IoU is computed in the order and the precision of torchvision.
 
     Args:
-        boxes: (N, 4) x1 y1 x2 y2, finite, best first.
-        threshold: 0 to 1; a box that overlaps a better one by more goes.
+        boxes: (N, 4) x1 y1 x2 y2, finite, by descending score.
+        threshold: IoU, 0 to 1; a box with a larger IoU with a kept box is removed.
     """
     cdef Py_ssize_t count = boxes.shape[0], box, strip, other, entry, strips, entries = 0, kept = 0
     cdef double left = INFINITY, right = -INFINITY, widths = 0, per_pixel

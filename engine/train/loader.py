@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from data.dataset import FaceDataset, SampleInfo, detection_collate
 from data.sampler import EpochBatches
-from layers.modules import Matches, MultiBoxLoss
+from layers.modules import MultiBoxLoss, PriorMatches
 from utils.devices import keep_freed_memory
 from utils.errors import UserError
 from utils.signals import ignore_first_signal
@@ -37,7 +37,7 @@ class Batch:
     """
 
     images: Tensor
-    matches: Matches
+    matches: PriorMatches
     infos: list[SampleInfo]
 
     def pin_memory(self) -> "Batch":

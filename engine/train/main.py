@@ -167,7 +167,7 @@ def build_run(
     """
     sampler = EpochBatches(len(dataset), config.batch_size, dataset.seed, ranks.rank, ranks.size)
     priors = PriorBox(cfg, (dataset.image_size, dataset.image_size)).forward()
-    criterion = MultiBoxLoss(variances=cfg["variance"], faceless_negatives=config.faceless_negatives)
+    criterion = MultiBoxLoss(variances=cfg["variance"], background_negatives=config.faceless_negatives)
     collate = MatchedCollate(criterion, priors)
     loader = StepLoader(
         dataset, sampler, collate, accumulate=config.accumulate, num_workers=config.num_workers, device=device

@@ -1,5 +1,5 @@
 """Losses."""
 
-from layers.modules.multibox_loss import Matches, MultiBoxLoss
+from layers.modules.multibox_loss import MultiBoxLoss, PriorMatches
 
-__all__ = ["Matches", "MultiBoxLoss"]
+__all__ = ["MultiBoxLoss", "PriorMatches"]

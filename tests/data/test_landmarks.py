@@ -12,7 +12,7 @@ from data import cfg_mnet
 from data.augmentation import FLIPPED_LANDMARKS
 from data.dataset import FaceDataset
 from layers.functions.prior_box import PriorBox
-from layers.matching import match
+from layers.matching import match_priors
 from layers.modules import MultiBoxLoss
 from tests.helpers.detections import lines
 from utils.box_utils import point_form
@@ -79,7 +79,7 @@ def test_the_landmark_loss_has_only_faces_with_landmarks(mixed):
 
     total, supervised = 0.0, set()
     for image, target in enumerate(targets):
-        positives, faces = match(target[:, :4], point_form(priors).T, 0.35)
+        positives, faces = match_priors(target[:, :4], point_form(priors).T, 0.35)
         for prior, face in zip(positives.tolist(), faces.tolist(), strict=True):
             if target[face, 14] != 1:
                 continue

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data import cfg_mnet
 from layers.functions.prior_box import PriorBox
-from layers.matching import match
-from layers.modules import Matches, MultiBoxLoss
+from layers.matching import match_priors
+from layers.modules import MultiBoxLoss, PriorMatches
 from tests.helpers.matching import CORNERS, PRIORS, SIZE, coordinates, match_by_loops, prior_at, sizes
 from utils.box_utils import decode, decode_landm, encode, encode_landm, point_form
 
@@ -64,7 +64,7 @@ def test_a_image_without_faces_beside_one_with_a_face_changes_nothing():
 def test_a_image_without_faces_teaches_its_hardest_priors_that_they_are_none():
     boxes, logits, landmarks = random_predictions(2)
     targets = [target(prior_at(100), 1), torch.zeros(0, 15)]
-    loss = MultiBoxLoss(faceless_negatives=30)
+    loss = MultiBoxLoss(background_negatives=30)
     matches = loss.match(targets, PRIORS)
     box, class_, landmark = loss.sums((boxes, logits, landmarks), matches)
     without = loss.sums((boxes, logits, landmarks), MultiBoxLoss().match(targets, PRIORS))
@@ -74,7 +74,7 @@ def test_a_image_without_faces_teaches_its_hardest_priors_that_they_are_none():
     torch.testing.assert_close(class_, without[1] + background.topk(30).values.sum())
     class_.backward()
     assert (logits.grad[1].abs().sum(dim=1) > 0).sum() == 30
-    everything = MultiBoxLoss(faceless_negatives=10**6)
+    everything = MultiBoxLoss(background_negatives=10**6)
     matches = everything.match(targets, PRIORS)
     assert matches.counts.tolist() == [1, 1, len(PRIORS)]
     all_sums = everything.sums((boxes, logits, landmarks), matches)
@@ -84,7 +84,7 @@ def test_a_image_without_faces_teaches_its_hardest_priors_that_they_are_none():
 def test_images_without_faces_weigh_no_more_than_those_with():
     """Alone in a batch, where there is no positive, a step would be a hundred times as large if divided by 1."""
     predictions = random_predictions(8)
-    loss, empty = MultiBoxLoss(faceless_negatives=100), torch.zeros(0, 15)
+    loss, empty = MultiBoxLoss(background_negatives=100), torch.zeros(0, 15)
     faces = target(torch.cat([prior_at(i) for i in (100, 140, 180)]), 1)
     usual = loss(predictions, PRIORS, [faces] * 4 + [empty] * 4)[1]
     for images_with_faces in (0, 1):
@@ -103,7 +103,7 @@ def test_the_divisors_are_the_positives_wherever_there_are_enough_of_them():
 
 def test_only_images_known_to_be_without_faces_teach_that():
     """A stand-in for an image that cannot be read shows nothing, and faces too small to learn are faces."""
-    loss, targets = MultiBoxLoss(faceless_negatives=30), [torch.zeros(0, 15)] * 2
+    loss, targets = MultiBoxLoss(background_negatives=30), [torch.zeros(0, 15)] * 2
     predictions = random_predictions(2)
     taught = loss.sums(predictions, loss.match(targets, PRIORS, [False, True]))
     alone = loss.sums([values[1:] for values in predictions], loss.match(targets[1:], PRIORS))
@@ -138,7 +138,7 @@ def test_what_sees_a_face_that_does_not_count_is_learnt_neither_as_a_face_nor_as
     losses[1].backward()
     learnt = logits.grad[0].ne(0).any(dim=1)
     assert not learnt[inside].any()
-    assert learnt.sum() == 8 * len(match(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
+    assert learnt.sum() == 8 * len(match_priors(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
 
 
 def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
@@ -152,7 +152,7 @@ def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
 def test_a_image_whose_faces_do_not_count_teaches_nothing():
     predictions = random_predictions(2)
     targets = [target(prior_at(100), 0), target(prior_at(500), 0)]
-    losses = MultiBoxLoss(faceless_negatives=30)(predictions, PRIORS, targets)
+    losses = MultiBoxLoss(background_negatives=30)(predictions, PRIORS, targets)
     assert [loss.item() for loss in losses] == [0, 0, 0]
     sum(losses).backward()
     assert not any(prediction.grad.any() for prediction in predictions)
@@ -163,7 +163,7 @@ def test_each_positive_learns_seven_negatives_the_hardest():
     losses = MultiBoxLoss()(predictions, PRIORS, [target(prior_at(100), -1)])
     losses[1].backward()
     learnt = predictions[1].grad[0].abs().sum(dim=1) > 0
-    positives, _ = match(prior_at(100), CORNERS, 0.35)
+    positives, _ = match_priors(prior_at(100), CORNERS, 0.35)
     assert learnt.sum() == 8 * len(positives)
     background = predictions[1].detach()[0].log_softmax(dim=1)[:, 0].index_fill(0, positives, 0)
     hardest = background.argsort()[: 7 * len(positives)]
@@ -300,11 +300,11 @@ def test_matches_hold_the_coded_faces_of_ascending_positives():
 def test_matches_are_small_and_survive_a_move():
     _, targets = random_batch(CROWDED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
-    assert len(matches.left_out)
+    assert len(matches.ignored)
     # A worker process sends whole storages, so none may be the view of a larger one.
     assert len(pickle.dumps(matches)) < 4096 + sum(v.nbytes for v in vars(matches).values() if torch.is_tensor(v))
     moved = matches.to("cpu", non_blocking=True)
-    assert isinstance(moved, Matches)
+    assert isinstance(moved, PriorMatches)
     assert {name: value for name, value in vars(moved).items() if not torch.is_tensor(value)} == {
         "most": matches.most,
     }

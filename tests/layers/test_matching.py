@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
-from layers.matching import ignored_priors, match, pairwise_iou
+from layers.matching import ignored_priors, match_priors, pairwise_iou
 from tests.helpers.matching import CORNERS, PRIORS, SIZE, coordinates, match_by_loops, prior_at, sizes
 
 
@@ -14,7 +14,7 @@ from tests.helpers.matching import CORNERS, PRIORS, SIZE, coordinates, match_by_
 @given(st.lists(st.tuples(coordinates, coordinates, sizes, sizes), min_size=1, max_size=6))
 def test_matching_equals_plain_loops(faces):
     boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in faces], np.float32) / SIZE
-    positives, face = match(torch.from_numpy(boxes), CORNERS, 0.35)
+    positives, face = match_priors(torch.from_numpy(boxes), CORNERS, 0.35)
     expected_face, expected_positive = match_by_loops(boxes, CORNERS.T.numpy(), 0.35)
     assert positives.tolist() == expected_positive.nonzero()[0].tolist()
     assert face.tolist() == expected_face[expected_positive].tolist()
@@ -26,7 +26,7 @@ def test_overlaps_are_those_of_torchvision():
 
 
 def faces_of_priors(boxes: torch.Tensor) -> dict[int, int]:
-    positives, faces = match(boxes, CORNERS, 0.35)
+    positives, faces = match_priors(boxes, CORNERS, 0.35)
     return dict(zip(positives.tolist(), faces.tolist(), strict=True))
 
 
@@ -49,7 +49,7 @@ def test_a_face_too_small_for_every_prior_has_none():
 def test_a_image_where_no_face_is_worth_learning_has_no_positives_whatever_the_threshold():
     center = PRIORS[0, :2]  # an overlap of 0.14 with the best prior
     boxes = torch.cat([center - 3 / SIZE, center + 3 / SIZE])[None]
-    assert len(match(boxes, CORNERS, 0.1)[0]) == 0
+    assert len(match_priors(boxes, CORNERS, 0.1)[0]) == 0
 
 
 def test_a_tiny_face_becomes_the_face_of_a_prior_that_another_makes_positive():

@@ -12,7 +12,7 @@ from data.config import cfg_mnet
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from layers.functions.prior_box import PriorBox
-from layers.matching import match
+from layers.matching import match_priors
 from tests.helpers.images import draw_image
 from tests.helpers.sheets import cell, has, names_of, outside_boxes
 from tools.show.grid import (
@@ -115,15 +115,15 @@ def test_priors_equal_those_matched_in_the_loss():
         [[0.1, 0.1, 0.3, 0.33], [0.5, 0.5, 0.53, 0.54], [0.6, 0.1, 0.61, 0.11], [0.7, 0.7, 0.73, 0.85]]
     )
     corners = point_form(PriorBox(cfg_mnet, (320, 320)).forward())
-    positives, faces = match(boxes, corners.T.contiguous(), 0.35)
-    priors, forced, matched = prior_matcher(cfg_mnet, 320, 0.35)(boxes)
+    positives, faces = match_priors(boxes, corners.T.contiguous(), 0.35)
+    priors, forced, matched = prior_matcher(cfg_mnet, 320)(boxes)
     assert torch.equal(priors, corners[positives])
     overlaps = box_iou(boxes, priors)[faces, torch.arange(len(faces))]
     assert torch.equal(forced, overlaps < 0.35)
     assert forced.any() and not forced.all()
     assert (overlaps >= 0.2).all()
     assert matched.tolist() == [True, True, False, True]
-    nothing = prior_matcher(cfg_mnet, 320, 0.35)(torch.zeros(0, 4))
+    nothing = prior_matcher(cfg_mnet, 320)(torch.zeros(0, 4))
     assert [len(part) for part in nothing] == [0, 0, 0]
 
 
@@ -140,7 +140,7 @@ def test_matched_priors_and_unmatched_faces_are_drawn(show, tmp_path):
     for epoch in range(8):
         outcome, sheet = show(tmp_path / "label.txt", *flags, "--epoch", epoch, "--priors")
         target = dataset[(epoch, 0)][1]
-        positives, faces = match(target[:, :4], corners.T.contiguous(), 0.35)
+        positives, faces = match_priors(target[:, :4], corners.T.contiguous(), 0.35)
         overlaps = box_iou(target[:, :4], corners[positives])[faces, torch.arange(len(faces))]
         forced, lost = int((overlaps < 0.35).sum()), len(target) - len(set(faces.tolist()))
         printed = [int(number) for number in re.findall(r"\d+", outcome.out.splitlines()[-1].replace("0.35", ""))]

@@ -25,8 +25,7 @@ from data.annotations.record import Annotations
 from data.dataset import FaceDataset
 from data.image_files import ImageFolder, usual_images
 from layers.functions.prior_box import PriorBox
-from layers.matching import MIN_BEST_IOU, match, pairwise_iou
-from layers.modules.multibox_loss import MultiBoxLoss
+from layers.matching import MIN_BEST_IOU, POSITIVE_IOU, match_priors, pairwise_iou
 from models.registry import NETWORKS
 from tools.show.grid import GridCell, check_size, contact_sheet
 from tools.show.image_cells import choose_by_size, choose_named, choose_random, show_images
@@ -157,27 +156,26 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
     keys = first_samples(dataset, args.epoch, args.count)
     check_size(len(keys), args.columns, args.side)
-    threshold = MultiBoxLoss().overlap_threshold
-    shown = show_samples(dataset, keys, args.side, prior_matcher(cfg, size, threshold) if args.priors else None)
+    shown = show_samples(dataset, keys, args.side, prior_matcher(cfg, size) if args.priors else None)
     _write_sheet(args, shown.cells, shown.errors)
     if args.priors:
         print(
             f"{shown.priors:,} prior boxes match the {shown.faces:,} faces, {shown.priors - shown.forced:,} by an IoU"
-            f" of {threshold:g} or more and {shown.forced:,} only as a face's best, from {MIN_BEST_IOU:g} on;"
+            f" of {POSITIVE_IOU:g} or more and {shown.forced:,} only as a face's best, from {MIN_BEST_IOU:g} on;"
             f" no prior box matches {shown.unmatched:,} of the faces"
         )
     return shown.errors
 
 
-def prior_matcher(cfg: dict, size: int, threshold: float) -> Matcher:
+def prior_matcher(cfg: dict, size: int) -> Matcher:
     """Return a function that matches the faces of a sample with priors."""
     priors = point_form(PriorBox(cfg, (size, size)).forward())
     corners = priors.T.contiguous()
 
     def find(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        positives, faces = match(boxes, corners, threshold)
+        positives, faces = match_priors(boxes, corners, POSITIVE_IOU)
         overlaps = pairwise_iou(boxes, corners[:, positives])
-        forced = overlaps[faces, torch.arange(len(faces))] < threshold
+        forced = overlaps[faces, torch.arange(len(faces))] < POSITIVE_IOU
         return priors[positives], forced, torch.isin(torch.arange(len(boxes)), faces)
 
     return find
