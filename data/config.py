@@ -25,7 +25,7 @@ cfg_re50 = {
     "variance": [0.1, 0.2],
     "clip": False,
     "loc_weight": 2.0,
-    "batch_size": 8,  # of one card with 16 GB
+    "batch_size": 8,  # for one GPU with 16 GB
     "epoch": 100,
     "decay1": 70,
     "decay2": 90,

@@ -1,1 +1,1 @@
-"""Backbones, FPN, SSH, heads, the RetinaFace network, and the Detector that runs it on pixels."""
+"""Networks: backbones, FPN, SSH, heads, RetinaFace, their registry and weights, and the Detector."""

@@ -1,10 +1,10 @@
-"""Convolutions with batch normalisation, of which every part of the network is built."""
+"""Convolutions with batch normalisation, the blocks of all parts of the network."""
 
 from torch import nn
 
 
 def leaky_slope(channels: int) -> float:
-    """Return the LeakyReLU slope of a narrow network; wide ones use a plain ReLU."""
+    """Return the LeakyReLU slope of FPN and SSH; 0, a ReLU, if they have more than 64 channels."""
     return 0.1 if channels <= 64 else 0.0
 
 

@@ -1,11 +1,11 @@
-"""The whole way from images to boxes as one network, which torch.export and ONNX can hold."""
+"""Networks to export: from images to raw heads, or to boxes after NMS."""
 
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import nms
+from torchvision import ops
 
 from layers.functions.prior_box import build_prior_boxes
 from models.folding import fold_batch_norm
@@ -13,12 +13,12 @@ from models.retinaface import RetinaFace
 from utils.box_utils import decode, decode_landm
 from utils.pixels import MEAN_BGR
 
-# (boxes (N, P, 4), scores (N, P), IoU, score) -> image (M,) and prior (M,) of each box that stays
-Suppression = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
+# (boxes (N, P, 4), scores (N, P), IoU threshold, score threshold) -> image (M,) and prior (M,) of each kept box
+Nms = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
 
 
 class RawHeads(nn.Module):
-    """Images in, the three heads out: the folded network with the normalisation of its input."""
+    """From images to the three heads: the folded network, after the normalisation of its input."""
 
     def __init__(self, model: RetinaFace):
         super().__init__()
@@ -32,42 +32,40 @@ class RawHeads(nn.Module):
             images: (N, H, W, 3) uint8, BGR.
 
         Returns:
-            boxes (N, P, 4) and landmarks (N, P, 10) coded as in utils.box_utils, and between them the probabilities
-            of background and face (N, P, 2).
+            Boxes (N, P, 4), probabilities of background and face (N, P, 2), and landmarks (N, P, 10); boxes and
+            landmarks are coded as in utils.box_utils.
         """
-        # utils.pixels.normalize is quicker by a row of means, whose width an exported network does not know.
+        # utils.pixels.normalize is faster, but its row of means needs a width that is known at export.
         boxes, logits, landmarks = self.network((images.float() - self.mean).permute(0, 3, 1, 2))
         return boxes, logits.softmax(dim=-1), landmarks
 
 
 class ImagesToFaces(nn.Module):
-    """What Detector does, without scaling and limits, as one network.
+    """The steps of Detector, without scaling and limits, as one network.
 
     Args:
-        suppress: how boxes that overlap are found; formats differ in it.
+        nms: implementation of NMS, which depends on the export format.
     """
 
-    def __init__(
-        self, model: RetinaFace, cfg: dict, suppress: Suppression, confidence_threshold: float, nms_threshold: float
-    ):
+    def __init__(self, model: RetinaFace, cfg: dict, nms: Nms, confidence_threshold: float, nms_threshold: float):
         super().__init__()
         self.heads = RawHeads(model)
-        self.has_landmarks = model.has_learnt_landmarks()
+        self.has_landmarks = model.has_trained_landmarks()
         self.cfg = cfg
-        self.suppress = suppress
+        self.nms = nms
         self.confidence_threshold = confidence_threshold
         self.nms_threshold = nms_threshold
         self.register_buffer("last_pixel", torch.tensor([0.0, 0, 1, 1]))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Find the faces in images of one size, in the order of the images, the best of each first.
+        """Detect the faces in images of one size, ordered by image and descending score.
 
         Args:
             images: (N, H, W, 3) uint8, BGR.
 
         Returns:
-            boxes (M, 4) x1 y1 x2 y2 in pixels, scores (M,), landmarks (M, 5, 2) x y where the network has learnt them,
-            and (M,) int64 the image of each face, 0 to N - 1.
+            boxes (M, 4) x1 y1 x2 y2 in pixels, scores (M,), landmarks (M, 5, 2) x y if the network was trained with
+            them, and (M,) int64 the image of each face, 0 to N - 1.
         """
         loc, probabilities, landm = self.heads(images)
         height, width = images.shape[1:3]
@@ -76,7 +74,7 @@ class ImagesToFaces(nn.Module):
         size = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)]).to(loc.device)
         scores = probabilities[..., 1]
         boxes = decode(loc, priors, cfg["variance"]) * torch.cat([size, size])
-        image, prior = self.suppress(boxes + self.last_pixel, scores, self.nms_threshold, self.confidence_threshold)
+        image, prior = self.nms(boxes + self.last_pixel, scores, self.nms_threshold, self.confidence_threshold)
         found = [boxes[image, prior], scores[image, prior]]
         if self.has_landmarks:
             found.append((decode_landm(landm, priors, cfg["variance"])).unflatten(-1, (5, 2))[image, prior] * size)
@@ -84,25 +82,25 @@ class ImagesToFaces(nn.Module):
 
 
 def nms_by_torchvision(boxes: Tensor, scores: Tensor, iou: float, score: float) -> tuple[Tensor, Tensor]:
-    """Suppress in all images at once: each is moved to a place of its own, in float64, which loses nothing."""
+    """NMS of all images at once: each image is shifted to its own region, in float64, which is exact."""
     image, prior = (scores > score).nonzero(as_tuple=True)
     candidates = boxes[image, prior].double()
-    apart = candidates + (image * (2 * candidates.abs().sum() + 1))[:, None]
-    in_turn = scores[image, prior].double() - 2 * image  # the best of the second below the last of the first
-    # torch.export holds that nms gives two boxes or more: two of no size come last, and go again.
-    kept = nms(F.pad(apart, (0, 0, 0, 2)), F.pad(in_turn, (0, 2), value=-torch.inf), iou)[:-2]
+    shifted = candidates + (image * (2 * candidates.abs().sum() + 1))[:, None]
+    ranking = scores[image, prior].double() - 2 * image  # every score of an image is below those of the image before
+    # torch.export assumes that NMS returns two boxes or more: two empty boxes are appended, and removed again.
+    kept = ops.nms(F.pad(shifted, (0, 0, 0, 2)), F.pad(ranking, (0, 2), value=-torch.inf), iou)[:-2]
     return image[kept], prior[kept]
 
 
 def nms_by_one_operator(boxes: Tensor, scores: Tensor, iou: float, score: float) -> tuple[Tensor, Tensor]:
-    """Suppress by a single operator, for which ONNX has one of its own."""
+    """NMS as a single operator, which the export replaces by ONNX's."""
     chosen = non_max_suppression(boxes, scores, iou, score)
     return chosen[:, 0], chosen[:, 1]
 
 
 @torch.library.custom_op("retinaface::non_max_suppression", mutates_args=())
 def non_max_suppression(boxes: Tensor, scores: Tensor, iou: float, score: float) -> Tensor:
-    """Return (M, 2) int64: the image and the prior of each box that stays, as ONNX's NonMaxSuppression does."""
+    """Return (M, 2) int64, the image and the prior of each kept box, as ONNX's NonMaxSuppression does."""
     return torch.stack(nms_by_torchvision(boxes, scores, iou, score), dim=1)
 
 

@@ -1,4 +1,4 @@
-"""The way from pixels to faces."""
+"""Detection: images in, boxes, scores and landmarks out."""
 
 import sys
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ MEMORY_RESERVE = 1.8
 
 @dataclass
 class Detections:
-    """The faces found in an image, best first.
+    """The detections of one image, by descending score.
 
     Attributes:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the image, not clipped to it.
         scores: (N,) float32, 0 to 1.
-        landmarks: (N, 5, 2) float32, x y in pixels; None where the network has not learnt any.
+        landmarks: (N, 5, 2) float32, x y in pixels; None if the network was trained without landmarks.
     """
 
     boxes: np.ndarray
@@ -38,40 +38,40 @@ class Detections:
     landmarks: np.ndarray | None
 
     def where(self, mask: np.ndarray) -> "Detections":
-        """Return those that a (N,) bool mask, or indices, choose."""
+        """Return the detections that a (N,) bool mask or indices select."""
         return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
 
 
 @dataclass
 class Scaling:
-    """The size at which an image goes through the network: its short side becomes `target_size` pixels, or less
-    where the long side would pass `max_size`."""
+    """Size of an image in the network: its short side is scaled to `target_size` pixels, or to less if the long side
+    would exceed `max_size`."""
 
     target_size: int = 1600
     max_size: int = 2150
 
     def factor(self, height: int, width: int) -> float:
-        """Return what to multiply an image's size with."""
+        """Return the factor by which an image is scaled."""
         short, long = sorted((height, width))
         factor = self.target_size / short
         if round(factor * long) > self.max_size:
             factor = self.max_size / long
-        return max(factor, 1 / short)  # a strip keeps at least one row of pixels
+        return max(factor, 1 / short)  # at least one row of pixels is left
 
 
 class Detector:
-    """Finds the faces in images.
+    """Detects faces in images.
 
     Args:
-        model: a RetinaFace of phase "train", which gives logits; it is copied.
+        model: a RetinaFace of phase "train", which returns logits; it is copied.
         cfg: its configuration.
-        device: where it computes.
-        scaling: None detects at the image's own size.
-        confidence_threshold: only scores above it are kept.
-        nms_threshold: of two boxes that overlap more than this, the one with the lower score goes.
-        top_k: how many of an image's best candidates reach NMS; 0: all.
-        keep_top_k: how many of the best are kept after NMS; 0: all.
-        amp: "float32", or the precision of the network, "bf16" or "fp16"; boxes and scores are float32 in any case.
+        device: device of the network.
+        scaling: None detects at the original size.
+        confidence_threshold: detections with a higher score are kept.
+        nms_threshold: IoU threshold of NMS.
+        top_k: number of candidates of an image before NMS; 0: all.
+        keep_top_k: number of detections of an image after NMS; 0: all.
+        amp: precision of the network, "float32", "bf16" or "fp16"; boxes and scores are always float32.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Detector:
         amp: str = "float32",
     ):
         if model.phase != "train":
-            raise ValueError("a Detector takes a RetinaFace of phase 'train': it turns logits into scores itself")
+            raise ValueError("a Detector needs a RetinaFace of phase 'train', which returns logits")
         self.dtype = HALF_PRECISION.get(amp, torch.float32)
         self.network = fold_batch_norm(model).to(device, self.dtype, memory_format=torch.channels_last)
-        self.has_landmarks = model.has_learnt_landmarks()
+        self.has_landmarks = model.has_trained_landmarks()
         self.cfg = cfg
         self.device = torch.device(device)
         self.scaling = scaling
@@ -120,35 +120,37 @@ class Detector:
         return cls(model, found.cfg, choose_device() if device is None else device, **options)
 
     def __call__(self, images: np.ndarray | list[np.ndarray] | tuple[np.ndarray, ...]) -> Detections | list[Detections]:
-        """Detect the faces of one image, or of a list of images; those of the same size go through together.
+        """Detect the faces in one image, or in a list of images; images of one size form a batch.
 
         Args:
             images: (H, W, 3) uint8 BGR each.
 
         Raises:
-            ValueError: an array that is no such image.
-            UserError: an image that takes more memory than there is.
+            ValueError: an array of another type or shape.
+            UserError: an image needs more memory than is free.
         """
         if not isinstance(images, list | tuple):
             return self([images])[0]
         by_size = {}
         for index, image in enumerate(images):
             if not isinstance(image, np.ndarray):
-                raise ValueError(f"found {type(image).__name__}; expected an image, which cv2.imread gives if it can")
+                raise ValueError(
+                    f"found {type(image).__name__}; expected an array (cv2.imread returns None on failure)"
+                )
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
                 raise ValueError(f"found an array of {image.dtype} {image.shape}; expected uint8 (H, W, 3), BGR")
             by_size.setdefault(image.shape[:2], []).append(index)
         found = [None] * len(images)
         for (height, width), indices in by_size.items():
-            together = self.images_at_once(height, width)
-            for start in range(0, len(indices), together):
-                some = indices[start : start + together]
-                for index, detections in zip(some, self._detect_some([images[i] for i in some]), strict=True):
+            batch_size = self.images_at_once(height, width)
+            for start in range(0, len(indices), batch_size):
+                batch = indices[start : start + batch_size]
+                for index, detections in zip(batch, self._detect_or_split([images[i] for i in batch]), strict=True):
                     found[index] = detections
         return found
 
     def images_at_once(self, height: int, width: int) -> int:
-        """Return how many images of a size fit into the memory that was free when the first of them came.
+        """Return how many images of a size fit into the memory that was free at the first of them.
 
         Raises:
             UserError: not even one image fits.
@@ -158,20 +160,20 @@ class Detector:
             needed = self.bytes_per_pixel * factor**2 * height * width
             available = available_memory(self.device)
             if available is not None and self.device.type == "cuda":
-                available /= 2  # two batches may be under way
+                available /= 2  # two batches may be on the GPU at once
             if available is not None and available < needed:
                 raise UserError(
-                    f"{width} x {height} pixels take {needed / 1e9:.3g} GB of memory, of which"
-                    f" {available / 1e9:.3g} GB are free; cut the image up, or scale it with --origin_size false"
+                    f"{width} x {height} pixels need {needed / 1e9:.3g} GB of memory, and"
+                    f" {available / 1e9:.3g} GB are free; split the image, or scale it with --origin_size false"
                 )
             self._at_once[height, width] = sys.maxsize if available is None else int(available / needed)
         return self._at_once[height, width]
 
-    def _detect_some(self, images: list[np.ndarray]) -> list[Detections]:
-        """Detect images of one size, one by one where the memory is too full for all.
+    def _detect_or_split(self, images: list[np.ndarray]) -> list[Detections]:
+        """Detect images of one size, one by one if the memory is too small for the batch.
 
         Raises:
-            UserError: it is too full for one.
+            UserError: the memory is too small for one image.
         """
         try:
             return self._detect(images)
@@ -183,14 +185,14 @@ class Detector:
                 raise UserError(
                     f"{width} x {height} pixels: the memory is full; scale images with --origin_size false"
                 ) from error
-        return [self._detect_some([image])[0] for image in images]
+        return [self._detect_or_split([image])[0] for image in images]
 
     @torch.inference_mode()
     def _detect(self, images: list[np.ndarray]) -> list[Detections]:
         """Detect the faces of images of one size."""
         factor = 1.0 if self.scaling is None else self.scaling.factor(*images[0].shape[:2])
         if factor != 1.0:
-            # In bytes: resized as float, the published weights score half a point of AP less on enlarged images.
+            # Resized as bytes: resized as float, the published weights lose half a point of AP on enlarged images.
             images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR) for image in images]
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         outputs = self.network(normalize(pixels.to(self.device)).to(self.dtype))
@@ -199,26 +201,26 @@ class Detector:
         priors = PriorBox(self.cfg, pixels.shape[2:], self.device).forward()
         size = torch.tensor([pixels.shape[3], pixels.shape[2]], dtype=torch.float32, device=self.device) / factor
 
-        # Only what passes the threshold is decoded, all images at once, for a GPU waits between small steps.
-        picture, prior = (scores > self.confidence_threshold).nonzero(as_tuple=True)
-        boxes = decode(loc[picture, prior], priors[prior], self.cfg["variance"]) * size.repeat(2)
-        finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which a half-trained network overflows
-        picture, prior, boxes = picture[finite], prior[finite], boxes[finite]
-        scores = scores[picture, prior]
+        # Decode only candidates over the threshold, of all images at once, because small kernels leave a GPU idle.
+        owner, prior = (scores > self.confidence_threshold).nonzero(as_tuple=True)
+        boxes = decode(loc[owner, prior], priors[prior], self.cfg["variance"]) * size.repeat(2)
+        finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which overflow in an untrained network
+        owner, prior, boxes = owner[finite], prior[finite], boxes[finite]
+        scores = scores[owner, prior]
         order = scores.argsort(descending=True, stable=True)
-        order = order[picture[order].argsort(stable=True)]
+        order = order[owner[order].argsort(stable=True)]
         kept = []
-        for candidates in order.split(picture.bincount(minlength=len(images)).tolist()):
+        for candidates in order.split(owner.bincount(minlength=len(images)).tolist()):
             candidates = candidates[: self.top_k] if self.top_k else candidates
-            # The published figures count a box's last pixel as inside it: width = x2 - x1 + 1.
+            # The published protocol counts pixels inclusively: width = x2 - x1 + 1.
             enlarged = boxes[candidates] + boxes.new_tensor([0, 0, 1, 1])
             chosen = nms(enlarged, self.nms_threshold)
             kept.append(candidates[chosen[: self.keep_top_k] if self.keep_top_k else chosen])
         index = torch.cat(kept)
         found = [boxes[index], scores[index]]
         if self.has_landmarks:
-            picture, prior = picture[index], prior[index]
-            codes = decode_landm(landm[picture, prior], priors[prior], self.cfg["variance"])
+            owner, prior = owner[index], prior[index]
+            codes = decode_landm(landm[owner, prior], priors[prior], self.cfg["variance"])
             found.append(codes.unflatten(1, (5, 2)) * size)
         ends = np.cumsum([len(indices) for indices in kept])[:-1]
         parts = zip(*(np.split(values.cpu().numpy(), ends) for values in found), strict=True)

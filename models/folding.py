@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: at inference both are linear (Jacob et al. 2018, 3.2)."""
+"""Fold batch normalisation into the convolutions before it (Jacob et al. 2018, section 3.2)."""
 
 import copy
 
@@ -7,10 +7,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Return a copy of a network whose convolutions do what its batch normalisations did, to be used, not trained.
+    """Return a copy of a network for inference, with its batch normalisations folded into its convolutions.
 
-    A normalisation belongs to the convolution that is registered before it in the same module, as in torchvision's
-    ResNet and in models.blocks. The outputs are the same but for rounding.
+    A normalisation is folded into the convolution that is registered directly before it in the same module, as in
+    models.blocks and in torchvision's networks. The outputs are equal up to rounding.
     """
     return _fold(copy.deepcopy(model).eval()).requires_grad_(False)
 

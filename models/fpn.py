@@ -1,4 +1,4 @@
-"""Feature pyramid: coarse features handed down to the finer maps (Lin et al. 2017, section 3)."""
+"""Feature pyramid network (Lin et al. 2017, section 3): coarse features are added to the finer maps."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,11 +7,11 @@ from models.blocks import conv_bn, leaky_slope
 
 
 class FPN(nn.Module):
-    """Three maps of a backbone in, three maps of `channels` channels and the same sizes out.
+    """Turns three maps of a backbone into three maps of the same sizes with `channels` channels.
 
     Args:
         inputs: channels of the three maps, finest first.
-        channels: of every output.
+        channels: channels of each output.
     """
 
     def __init__(self, inputs: tuple[int, int, int], channels: int):

@@ -10,7 +10,7 @@ from models.ssh import SSH
 
 
 class Head(nn.Module):
-    """A 1 x 1 convolution that predicts `values` numbers for each prior box of a cell.
+    """1 x 1 convolution that predicts `values` numbers for each prior box of a cell.
 
     (N, channels, h, w) -> (N, h * w * priors, values), in the order of the prior boxes.
     """
@@ -25,11 +25,11 @@ class Head(nn.Module):
 
 
 class RetinaFace(nn.Module):
-    """The network alone: models.weights.load_backbone_weights loads the backbone's weights.
+    """The network with random weights; models.weights.load_backbone_weights loads those of a backbone.
 
     Args:
         cfg: a configuration of models.registry; its name decides the backbone.
-        phase: "train" gives class logits, "test" gives class probabilities.
+        phase: "train" returns class logits, "test" class probabilities.
     """
 
     def __init__(self, cfg: dict, phase: str = "train"):
@@ -53,8 +53,8 @@ class RetinaFace(nn.Module):
             images: (N, 3, H, W) float, BGR minus (104, 117, 123).
 
         Returns:
-            boxes (N, P, 4) coded as in utils.box_utils, classes (N, P, 2) background and face, and landmarks
-            (N, P, 10) coded likewise.
+            Boxes (N, P, 4), classes (N, P, 2) background and face, and landmarks (N, P, 10); boxes and landmarks are
+            coded as in utils.box_utils.
         """
         maps = self.fpn(*self.body(images).values())
         maps = [ssh(features) for ssh, features in zip((self.ssh1, self.ssh2, self.ssh3), maps, strict=True)]
@@ -66,11 +66,11 @@ class RetinaFace(nn.Module):
             classes = classes.softmax(dim=-1)
         return boxes, classes, landmarks
 
-    def has_learnt_landmarks(self) -> bool:
-        """Whether the landmark heads were ever trained, as they are not on boxes alone.
+    def has_trained_landmarks(self) -> bool:
+        """Return whether the landmark heads were trained; a dataset of boxes alone leaves them at random weights.
 
-        PyTorch draws the first weights of a head within +-1 / sqrt(channels). Weight decay only brings them nearer to
-        zero; it takes the gradients of landmarks to push one beyond.
+        PyTorch initialises them within +-1 / sqrt(channels). Weight decay moves them towards zero, so only gradients
+        of landmarks move one beyond this range.
         """
         convs = [head.conv1x1 for head in self.LandmarkHead]
         return any(bool((conv.weight.abs() > conv.in_channels**-0.5).any()) for conv in convs)

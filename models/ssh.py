@@ -1,4 +1,4 @@
-"""Context module: one map seen through 3 x 3, 5 x 5 and 7 x 7 windows (SSH, Najibi et al. 2017, section 3.3)."""
+"""Context module with windows of 3 x 3, 5 x 5 and 7 x 7 (SSH, Najibi et al. 2017, section 3.3)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from models.blocks import conv_bn, leaky_slope
 
 
 class SSH(nn.Module):
-    """(N, channels, h, w) -> the same shape; the larger windows are stacks of 3 x 3 convolutions."""
+    """(N, channels, h, w) -> the same shape. The larger windows are stacked 3 x 3 convolutions."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Geometry of boxes and their coding against prior boxes.
+"""Geometry of boxes, and their coding relative to prior boxes.
 
-Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually parts of the image's size.
+Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually relative to the image's size.
 The coding is that of SSD (Liu et al. 2016, section 2.2), with landmarks coded like box centres as in RetinaFace
 (Deng et al. 2019, section 3).
 """
@@ -11,18 +11,18 @@ from torch import Tensor
 
 
 def point_form(priors: Tensor) -> Tensor:
-    """Turn (..., 4) cx cy w h into x1 y1 x2 y2."""
+    """Convert (..., 4) cx cy w h to x1 y1 x2 y2."""
     half = priors[..., 2:] / 2
     return torch.cat([priors[..., :2] - half, priors[..., :2] + half], dim=-1)
 
 
 def center_size(boxes: Tensor) -> Tensor:
-    """Turn (..., 4) x1 y1 x2 y2 into cx cy w h."""
+    """Convert (..., 4) x1 y1 x2 y2 to cx cy w h."""
     return torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], dim=-1)
 
 
 def encode(matched: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
-    """Code the box that each prior is matched with.
+    """Code the box that each prior is matched with, relative to the prior.
 
     Args:
         matched: (..., P, 4) boxes, x1 y1 x2 y2.
@@ -58,7 +58,7 @@ def decode_landm(pre: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
 
 
 def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Move the corners of (N, 4) pixel boxes x1 y1 x2 y2 that are outside an image onto its edge."""
+    """Clip (N, 4) pixel boxes x1 y1 x2 y2 to the image."""
     return np.clip(boxes, 0, (width, height, width, height))
 
 

@@ -1,1 +1,1 @@
-"""Functions of an image's size alone."""
+"""Prior boxes, which depend on the size of the image alone."""

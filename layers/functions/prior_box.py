@@ -1,4 +1,4 @@
-"""Prior boxes: the fixed boxes against which faces are coded (SSD, section 2.2; RetinaFace, section 3.2)."""
+"""Prior boxes (SSD, section 2.2; RetinaFace, section 3.2)."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,7 +13,7 @@ class PriorBox:
     Args:
         cfg: a configuration of data/config.py: min_sizes and steps in pixels, clip.
         image_size: (height, width) in pixels.
-        device: where the priors are wanted.
+        device: device of the priors.
     """
 
     def __init__(self, cfg: dict, image_size: tuple[int, int], device: torch.device | str = "cpu"):
@@ -24,7 +24,7 @@ class PriorBox:
         self.device = torch.device(device)
 
     def forward(self) -> Tensor:
-        """Return (P, 4) float32 cx cy w h in parts of the image's size; order: map, row, column, size.
+        """Return (P, 4) float32 cx cy w h relative to the image's size; order: map, row, column, size.
 
         The tensor is cached and shared between calls: do not write to it.
         """
@@ -32,7 +32,7 @@ class PriorBox:
 
 
 @lru_cache(maxsize=32)
-@torch.inference_mode(False)  # else a Detector would leave tensors behind that no training can use
+@torch.inference_mode(False)  # tensors that a Detector caches stay usable in training
 def _prior_boxes(
     image_size: tuple[int, int],
     min_sizes: tuple[tuple[int, ...], ...],
@@ -46,7 +46,7 @@ def _prior_boxes(
 def build_prior_boxes(
     image_size: tuple[int, int], min_sizes: Sequence[Sequence[int]], steps: Sequence[int], clip: bool
 ) -> Tensor:
-    """Return what PriorBox does, on the CPU and not cached; sizes may be those that torch.export traces."""
+    """Build the priors on the CPU, without a cache; torch.export may trace the image's size."""
     height, width = image_size
     maps = []
     for sizes, step in zip(min_sizes, steps, strict=True):

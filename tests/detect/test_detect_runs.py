@@ -228,7 +228,7 @@ def test_an_image_too_large_for_the_memory_is_refused_before_it_is_decoded(scrip
     big.write_text("large.jpg\nsmall.jpg\n")
     outcome = script("val_tvface.py", *flags, "--dataset_folder", tmp_path / "images", "--list_file", big)
     assert outcome.status == 3
-    assert re.search(r"large.jpg: 400 x 300 pixels take 0.00\d+ GB of memory", outcome.err)
+    assert re.search(r"large.jpg: 400 x 300 pixels need 0.00\d+ GB of memory", outcome.err)
     assert list(texts(tmp_path / "out")) == ["small.txt"]
 
 

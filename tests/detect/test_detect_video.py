@@ -62,9 +62,7 @@ def test_unreadable_sources_are_named_at_the_end_and_the_rest_is_detected(detect
     assert outcome.out.startswith("faces: 16; images and frames: 4;")
     errors = outcome.err.splitlines()
     assert len(errors) == 3
-    assert errors[0].startswith(
-        f"error: {folder / 'huge.png'}: 20000 x 20000 pixels take 31.7 GB of memory, of which 24 GB"
-    )
+    assert errors[0].startswith(f"error: {folder / 'huge.png'}: 20000 x 20000 pixels need 31.7 GB of memory, and 24 GB")
     assert errors[1].startswith(f"error: {folder / 'text.jpg'}: is not an image")
     assert errors[2].startswith(f"error: {folder / 'early.mp4'}: is not a video that can be read")
     assert len(lines(tmp_path / "out" / "detections.jsonl")) == 1

@@ -1,4 +1,4 @@
-"""The MultiBox loss against the reference and against plain loops."""
+"""The MultiBox loss equals the reference and plain loops."""
 
 import pickle
 
@@ -53,7 +53,7 @@ def test_a_batch_without_faces_has_no_loss_and_gradients_of_zero():
     assert all(prediction.grad is not None and not prediction.grad.any() for prediction in predictions)
 
 
-def test_a_image_without_faces_beside_one_with_a_face_changes_nothing():
+def test_a_background_image_beside_an_image_with_a_face_changes_nothing():
     predictions = random_predictions(2)
     both = MultiBoxLoss()(predictions, PRIORS, [target(prior_at(100), 1), torch.zeros(0, 15)])
     first = tuple(prediction[:1] for prediction in predictions)
@@ -61,7 +61,7 @@ def test_a_image_without_faces_beside_one_with_a_face_changes_nothing():
     torch.testing.assert_close(both, alone)
 
 
-def test_a_image_without_faces_teaches_its_hardest_priors_that_they_are_none():
+def test_a_background_image_adds_its_hardest_negatives_to_the_loss():
     boxes, logits, landmarks = random_predictions(2)
     targets = [target(prior_at(100), 1), torch.zeros(0, 15)]
     loss = MultiBoxLoss(background_negatives=30)
@@ -81,8 +81,8 @@ def test_a_image_without_faces_teaches_its_hardest_priors_that_they_are_none():
     torch.testing.assert_close(all_sums[1], without[1] + background.sum())
 
 
-def test_images_without_faces_weigh_no_more_than_those_with():
-    """Alone in a batch, where there is no positive, a step would be a hundred times as large if divided by 1."""
+def test_background_images_weigh_no_more_than_images_with_faces():
+    """In a batch without positives, a divisor of 1 would make a step a hundred times as large."""
     predictions = random_predictions(8)
     loss, empty = MultiBoxLoss(background_negatives=100), torch.zeros(0, 15)
     faces = target(torch.cat([prior_at(i) for i in (100, 140, 180)]), 1)
@@ -94,20 +94,20 @@ def test_images_without_faces_weigh_no_more_than_those_with():
     torch.testing.assert_close(loss(predictions, PRIORS, [empty] * 8)[1], 7 * hardest.mean())
 
 
-def test_the_divisors_are_the_positives_wherever_there_are_enough_of_them():
+def test_the_divisors_are_the_positives_if_there_are_enough():
     loss = MultiBoxLoss()
     assert loss.divisors([50, 20, 0]) == loss.divisors([50, 20, 350]) == (50, 50, 20)
     assert loss.divisors([50, 20, 700]) == (50, 100, 20)
     assert loss.divisors([0, 0, 0]) == (1, 1, 1)
 
 
-def test_only_images_known_to_be_without_faces_teach_that():
-    """A stand-in for an image that cannot be read shows nothing, and faces too small to learn are faces."""
+def test_only_background_images_have_negatives_without_positives():
+    """The placeholder of an unreadable image, or an image with faces too small to match, is no background image."""
     loss, targets = MultiBoxLoss(background_negatives=30), [torch.zeros(0, 15)] * 2
     predictions = random_predictions(2)
-    taught = loss.sums(predictions, loss.match(targets, PRIORS, [False, True]))
+    losses = loss.sums(predictions, loss.match(targets, PRIORS, [False, True]))
     alone = loss.sums([values[1:] for values in predictions], loss.match(targets[1:], PRIORS))
-    torch.testing.assert_close(taught, alone)
+    torch.testing.assert_close(losses, alone)
     assert not any(loss.sums(predictions, loss.match(targets, PRIORS, [False, False])))
     tiny = torch.cat([PRIORS[0, :2] - 1 / SIZE, PRIORS[0, :2] + 1 / SIZE])[None]
     assert loss(predictions, PRIORS, [target(tiny, 1)] * 2)[1] == 0
@@ -121,7 +121,7 @@ def test_a_face_without_landmarks_adds_to_the_box_and_class_losses_only():
     torch.testing.assert_close(without[:2], with_landmarks[:2])
 
 
-def test_what_sees_a_face_that_does_not_count_is_learnt_neither_as_a_face_nor_as_background():
+def test_priors_on_ignored_faces_are_excluded_from_the_loss():
     boxes, logits, landmarks = random_predictions(1)
     crowd = torch.tensor([[40.0, 40, 128, 128]]) / SIZE
     targets = [torch.cat([target(prior_at(100), -1), target(crowd, 0)])]
@@ -130,18 +130,18 @@ def test_what_sees_a_face_that_does_not_count_is_learnt_neither_as_a_face_nor_as
     inside = (corners[:, :2] >= 40).all(dim=1) & (corners[:, 2:] <= 128).all(dim=1)
     assert inside.sum() > 100 and 100 not in inside.nonzero()
     with torch.no_grad():
-        logits[0, inside, 1] += 20  # surely faces: the hardest negatives if they were any
+        logits[0, inside, 1] += 20  # the hardest negatives, if they were not ignored
     losses = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, targets)
     usual = MultiBoxLoss()((boxes, logits, landmarks), PRIORS, alone)
     assert losses[0] == usual[0] and losses[2] == usual[2] == 0
     assert usual[1] > losses[1] + 100
     losses[1].backward()
-    learnt = logits.grad[0].ne(0).any(dim=1)
-    assert not learnt[inside].any()
-    assert learnt.sum() == 8 * len(match_priors(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
+    in_loss = logits.grad[0].ne(0).any(dim=1)
+    assert not in_loss[inside].any()
+    assert in_loss.sum() == 8 * len(match_priors(prior_at(100), CORNERS, 0.35)[0])  # as many negatives, from elsewhere
 
 
-def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
+def test_a_face_in_an_ignored_region_is_matched():
     loss, crowd = MultiBoxLoss(), target(torch.tensor([[0.0, 0, 1, 1]]), 0)
     alone = loss.match([target(prior_at(100), 1)], PRIORS)
     among = loss.match([torch.cat([crowd, target(prior_at(100), 1)])], PRIORS)
@@ -149,7 +149,7 @@ def test_a_face_that_counts_is_learnt_in_a_crowd_that_does_not():
         assert torch.equal(getattr(alone, name), getattr(among, name))
 
 
-def test_a_image_whose_faces_do_not_count_teaches_nothing():
+def test_an_image_of_ignored_faces_adds_nothing_to_the_loss():
     predictions = random_predictions(2)
     targets = [target(prior_at(100), 0), target(prior_at(500), 0)]
     losses = MultiBoxLoss(background_negatives=30)(predictions, PRIORS, targets)
@@ -158,16 +158,16 @@ def test_a_image_whose_faces_do_not_count_teaches_nothing():
     assert not any(prediction.grad.any() for prediction in predictions)
 
 
-def test_each_positive_learns_seven_negatives_the_hardest():
+def test_the_seven_hardest_negatives_of_each_positive_are_in_the_loss():
     predictions = random_predictions(1)
     losses = MultiBoxLoss()(predictions, PRIORS, [target(prior_at(100), -1)])
     losses[1].backward()
-    learnt = predictions[1].grad[0].abs().sum(dim=1) > 0
+    in_loss = predictions[1].grad[0].abs().sum(dim=1) > 0
     positives, _ = match_priors(prior_at(100), CORNERS, 0.35)
-    assert learnt.sum() == 8 * len(positives)
+    assert in_loss.sum() == 8 * len(positives)
     background = predictions[1].detach()[0].log_softmax(dim=1)[:, 0].index_fill(0, positives, 0)
     hardest = background.argsort()[: 7 * len(positives)]
-    assert learnt[hardest].all()
+    assert in_loss[hardest].all()
 
 
 def test_a_thousand_faces_are_matched():
@@ -177,8 +177,8 @@ def test_a_thousand_faces_are_matched():
     assert all(torch.isfinite(loss) and loss > 0 for loss in losses)
 
 
-def sees(prior: np.ndarray, region: np.ndarray) -> bool:
-    """Whether a prior's IoU with a region that does not count is 0.35 or half of it lies inside."""
+def is_ignored(prior: np.ndarray, region: np.ndarray) -> bool:
+    """Whether a prior's IoU with an ignored region is 0.35 or more, or half of the prior is inside."""
     width, height = np.minimum(prior[2:], region[2:]) - np.maximum(prior[:2], region[:2])
     common = max(width, 0) * max(height, 0)
     own, other = np.prod(prior[2:] - prior[:2]), np.prod(region[2:] - region[:2])
@@ -186,7 +186,7 @@ def sees(prior: np.ndarray, region: np.ndarray) -> bool:
 
 
 def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]):
-    """The design's words, one prior at a time: the three sums, and what Matches counts."""
+    """The design's words, one prior at a time: the three sums, and the counts of PriorMatches."""
 
     def smooth_l1(values, wanted):
         distance = (values - wanted).abs()
@@ -201,15 +201,15 @@ def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]
         losses = logits.double().exp()
         losses = (losses.sum(dim=1, keepdim=True) / losses).log().tolist()  # of background and of face
         for i in positive.nonzero()[0]:
-            learnt, prior = target[face[i]], priors[i : i + 1]
-            sums[0] += smooth_l1(boxes[i], encode(learnt[None, :4], prior, VARIANCES)[0])
+            matched, prior = target[face[i]], priors[i : i + 1]
+            sums[0] += smooth_l1(boxes[i], encode(matched[None, :4], prior, VARIANCES)[0])
             sums[1] += losses[i][1]
             counts[0] += 1
-            if learnt[14] == 1:
-                sums[2] += smooth_l1(landmarks[i], encode_landm(learnt[None, 4:14], prior, VARIANCES)[0])
+            if matched[14] == 1:
+                sums[2] += smooth_l1(landmarks[i], encode_landm(matched[None, 4:14], prior, VARIANCES)[0])
                 counts[1] += 1
         corners = point_form(priors).numpy()
-        known = [i for i in (~positive).nonzero()[0] if not any(sees(corners[i], row[:4]) for row in ignored)]
+        known = [i for i in (~positive).nonzero()[0] if not any(is_ignored(corners[i], row[:4]) for row in ignored)]
         background = sorted((losses[i][0] for i in known), reverse=True)
         sums[1] += sum(background[: min(7 * positive.sum(), len(priors) - 1)])
     return sums, counts
@@ -234,7 +234,7 @@ images = st.lists(
     min_size=1,
     max_size=4,
 )
-# Of these, two rows of 64 and 128 px, a few faces take so many that fewer than seven negatives are left for each.
+# Two rows of priors of 64 and 128 px: a few faces match so many that fewer than seven negatives are left for each.
 FEW = PRIORS[560:592]
 
 
@@ -251,13 +251,13 @@ def test_sums_equal_plain_loops(images, priors, seed):
     assert [value.item() for value in loss(predictions, priors, targets)] == pytest.approx(divided, rel=1e-4, abs=1e-4)
 
 
-# Two large faces, of which one has landmarks; none; one of another size with landmarks.
+# Two large faces, one with landmarks; no face; a small face with landmarks.
 MIXED = [[(30, 30, 60, 70, 1), (50, 50, 70, 70, -1)], [], [(20, 30, 16, 18, 1)]]
 
 CROWDED = [[*MIXED[0], (0, 0, 90, 50, 0)], [(10, 10, 40, 40, 0)], MIXED[2]]
 
 
-def test_a_crowd_takes_more_than_an_eighth_of_the_priors_and_the_rest_are_its_negatives():
+def test_all_other_priors_are_negatives_if_there_are_less_than_seven_for_each_positive():
     predictions, targets = random_batch([MIXED[0]], FEW, 0)
     predictions[1].requires_grad_()
     loss = MultiBoxLoss()
@@ -301,7 +301,7 @@ def test_matches_are_small_and_survive_a_move():
     _, targets = random_batch(CROWDED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
     assert len(matches.ignored)
-    # A worker process sends whole storages, so none may be the view of a larger one.
+    # A worker process sends whole storages, so no tensor may be a view of a larger one.
     assert len(pickle.dumps(matches)) < 4096 + sum(v.nbytes for v in vars(matches).values() if torch.is_tensor(v))
     moved = matches.to("cpu", non_blocking=True)
     assert isinstance(moved, PriorMatches)
@@ -328,7 +328,7 @@ BROKEN = [
 def test_a_prediction_that_is_not_finite_shows_in_the_loss(head, where, column, value):
     predictions, targets = random_batch(MIXED, PRIORS, 0)
     matches = MultiBoxLoss().match(targets, PRIORS)
-    # The image of the last positive has few, so that only its hardest negatives are learnt.
+    # The image of the last positive has few positives, so only its hardest negatives are in the loss.
     position = matches.positives[-1] if where == "positive" else 2 * len(PRIORS) + 1
     assert where == "positive" or position not in matches.positives
     predictions[head].flatten(0, 1)[position, column] = value
@@ -358,8 +358,8 @@ def test_the_layout_of_predictions_in_memory_does_not_matter():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("faces", [MIXED, CROWDED, [[], []]], ids=["faces", "some do not count", "no faces"])
-def test_the_loss_on_a_gpu_waits_for_nothing_and_equals_that_on_the_cpu(faces):
+@pytest.mark.parametrize("faces", [MIXED, CROWDED, [[], []]], ids=["faces", "some ignored", "no faces"])
+def test_the_loss_on_a_gpu_needs_no_synchronisation_and_equals_the_cpu(faces):
     predictions, targets = random_batch(faces, PRIORS, 0)
     loss = MultiBoxLoss()
     matches = loss.match(targets, PRIORS)

@@ -1,4 +1,4 @@
-"""Matching faces with prior boxes, against plain loops."""
+"""Matching of faces with priors equals plain loops."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def test_matching_equals_plain_loops(faces):
     assert face.tolist() == expected_face[expected_positive].tolist()
 
 
-def test_overlaps_are_those_of_torchvision():
+def test_pairwise_iou_equals_torchvision():
     boxes = torch.cat([CORNERS.T[::7] + 0.013, CORNERS.T[:2], torch.tensor([[2.0, 2.0, 3.0, 3.0]])])
     assert torch.equal(pairwise_iou(boxes, CORNERS), box_iou(boxes, CORNERS.T))
 
@@ -40,19 +40,19 @@ def test_a_face_between_both_thresholds_gets_one_prior():
     assert faces_of_priors(boxes) == {0: 0}
 
 
-def test_a_face_too_small_for_every_prior_has_none():
+def test_a_face_too_small_for_every_prior_is_unmatched():
     center = PRIORS[0, :2]
     boxes = torch.cat([center - 1 / SIZE, center + 1 / SIZE])[None]
     assert not faces_of_priors(boxes)
 
 
-def test_a_image_where_no_face_is_worth_learning_has_no_positives_whatever_the_threshold():
+def test_an_image_whose_faces_are_below_the_second_threshold_has_no_positives():
     center = PRIORS[0, :2]  # an overlap of 0.14 with the best prior
     boxes = torch.cat([center - 3 / SIZE, center + 3 / SIZE])[None]
     assert len(match_priors(boxes, CORNERS, 0.1)[0]) == 0
 
 
-def test_a_tiny_face_becomes_the_face_of_a_prior_that_another_makes_positive():
+def test_a_tiny_face_takes_its_best_prior_if_another_face_made_it_positive():
     center = PRIORS[100, :2]
     tiny = torch.cat([center - 1 / SIZE, center + 1 / SIZE])[None]
     size_of_prior = PRIORS[100, 2] * SIZE
@@ -60,7 +60,7 @@ def test_a_tiny_face_becomes_the_face_of_a_prior_that_another_makes_positive():
     assert faces_of_priors(torch.cat([prior_at(100), tiny]))[100] == 1
 
 
-def test_a_prior_is_left_out_that_lies_half_in_a_region_or_overlaps_it_by_the_threshold():
+def test_a_prior_half_inside_an_ignored_region_or_over_the_iou_threshold_is_ignored():
     center = PRIORS[100, :2] * SIZE
     for (x1, y1, x2, y2), expected in (
         ((-8, -8, 0, 8), True),  # one half of a prior of 16 px
@@ -70,8 +70,8 @@ def test_a_prior_is_left_out_that_lies_half_in_a_region_or_overlaps_it_by_the_th
         ((-100, -8, -1, 8), False),
     ):
         region = torch.tensor([[x1, y1, x2, y2]]) + center.repeat(2)
-        left_out = ignored_priors(region / SIZE, CORNERS, 0.35, torch.tensor([0]))
-        assert (100 in left_out.tolist()) == expected
+        ignored = ignored_priors(region / SIZE, CORNERS, 0.35, torch.tensor([0]))
+        assert (100 in ignored.tolist()) == expected
     everything = torch.tensor([[-1.0, -1, 2, 2]])
     assert ignored_priors(everything, CORNERS, 0.35, torch.tensor([3, 5])).tolist() == [
         i for i in range(len(PRIORS)) if i not in (3, 5)

@@ -1,4 +1,4 @@
-"""Prior boxes against the reference and against plain loops."""
+"""Prior boxes equal the reference and plain loops."""
 
 import json
 from itertools import product

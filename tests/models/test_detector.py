@@ -51,7 +51,7 @@ def assert_same(one: Detections, other: Detections) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_folded_network_gives_the_same_and_leaves_the_original(network):
+def test_folding_keeps_the_outputs_and_the_original_network(network):
     model = build_model(NETWORKS[network].cfg)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     folded = fold_batch_norm(model)
@@ -64,7 +64,7 @@ def test_a_folded_network_gives_the_same_and_leaves_the_original(network):
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_list_of_images_of_several_sizes_is_detected_in_its_order():
+def test_images_of_one_size_are_batched_and_the_order_is_kept():
     images = [noise(64, 96), noise(50, 70, 1), noise(64, 96, 2), noise(50, 70, 3), noise(64, 96, 4)]
     detect = detector(confidence_threshold=0.5)
     batches = []
@@ -77,7 +77,7 @@ def test_a_list_of_images_of_several_sizes_is_detected_in_its_order():
 
 
 @pytest.mark.parametrize("limit", ["top_k", "keep_top_k"])
-def test_limits_are_those_of_each_image(limit):
+def test_limits_apply_to_each_image(limit):
     images = [noise(64, 96), noise(64, 96, 2)]
     for image, found in zip(images, detector(**{limit: 3})(images), strict=True):
         assert 0 < len(found.scores) <= 3
@@ -89,14 +89,14 @@ def test_limits_are_those_of_each_image(limit):
     [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)],
     ids=["grey", "transparent", "float", "empty"],
 )
-def test_other_arrays_than_images_are_refused(array):
+def test_arrays_that_are_not_images_are_refused(array):
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\), BGR"):
         detector()(array)
 
 
-def test_what_is_no_image_and_no_network_is_said(random_weights):
+def test_other_objects_than_images_and_unknown_networks_are_refused(random_weights):
     for nothing in (None, "a.jpg", [None]):
-        with pytest.raises(ValueError, match=r"expected an image, which cv2\.imread gives"):
+        with pytest.raises(ValueError, match=r"expected an array \(cv2\.imread returns None"):
             detector()(nothing)
     with pytest.raises(UserError, match=r"network 'mobilenet': unknown; expected one of mobile0\.25, .*resnet50"):
         Detector.load(random_weights["mobile0.25"], "mobilenet", "cpu")
@@ -117,7 +117,7 @@ def test_half_precision_finds_about_the_same_faces(shared):
     assert distances.min(axis=1).max() > 0  # it is not float32 under another name
 
 
-def test_landmarks_are_those_of_a_network_that_learnt_them(shared):
+def test_landmarks_lie_in_their_boxes_in_the_order_of_a_face(shared):
     image = cv2.imread(str(sorted((shared / "images").glob("*_20.jpg"))[0]))
     weights = shared / "weights" / "mobilenet0.25_Final.pth"
     found = Detector.load(weights, "mobile0.25", CPU, confidence_threshold=0.9)(image)
@@ -129,20 +129,20 @@ def test_landmarks_are_those_of_a_network_that_learnt_them(shared):
     assert inside.mean() > 0.95
 
 
-@pytest.mark.parametrize("learns_landmarks", [False, True])
-def test_landmark_heads_tell_whether_they_were_trained(learns_landmarks):
+@pytest.mark.parametrize("trained", [False, True])
+def test_trained_landmark_heads_are_recognized(trained):
     model = build_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
     for _ in range(3):
         boxes, classes, landmarks = model(torch.randn(2, 3, 64, 64))
-        loss = boxes.abs().sum() + classes.abs().sum() + learns_landmarks * (landmarks - 1).abs().sum()
+        loss = boxes.abs().sum() + classes.abs().sum() + trained * (landmarks - 1).abs().sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert model.has_learnt_landmarks() == learns_landmarks
+    assert model.has_trained_landmarks() == trained
 
 
-def test_a_image_beyond_the_memory_is_refused_and_a_batch_is_split(monkeypatch):
+def test_an_image_beyond_the_memory_is_refused_and_a_batch_is_split(monkeypatch):
     images = [noise(64, 96, seed) for seed in range(3)]
     expected = detector()(images)
     detect, batches = detector(), []
@@ -152,9 +152,9 @@ def test_a_image_beyond_the_memory_is_refused_and_a_batch_is_split(monkeypatch):
     for one, other in zip(expected, detect(images), strict=True):
         assert_same(one, other)
     assert batches == [1, 1, 1]
-    with pytest.raises(UserError, match=r"128 x 96 pixels take 0.000973 GB of memory, of which 0.00073 GB are free"):
+    with pytest.raises(UserError, match=r"128 x 96 pixels need 0.000973 GB of memory, and 0.00073 GB are free"):
         detect(noise(96, 128))
-    assert detector(scaling=Scaling(64, 96))(noise(960, 1280)).boxes.shape[1] == 4  # which is detected small
+    assert detector(scaling=Scaling(64, 96))(noise(960, 1280)).boxes.shape[1] == 4  # scaled down before detection
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_image_beyond_the_memory_is_refused_and_a_batch_is_split(monkeypatch):
     [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
     ids=["gpu", "cpu"],
 )
-def test_memory_that_is_full_is_one_line_and_other_errors_stay(error):
+def test_out_of_memory_is_a_user_error_and_other_errors_stay(error):
     detect = detector()
 
     def fail(_):
@@ -193,7 +193,7 @@ def test_two_batches_share_the_memory_of_a_gpu(monkeypatch):
     assert detector().images_at_once(64, 96) == 7
 
 
-def test_a_batch_for_which_the_memory_is_full_goes_through_one_by_one():
+def test_a_batch_beyond_the_memory_is_detected_one_by_one():
     images = [noise(64, 96, seed) for seed in range(3)]
     expected = [detector()(image) for image in images]
     detect = detector()
@@ -209,7 +209,7 @@ def test_a_batch_for_which_the_memory_is_full_goes_through_one_by_one():
         assert_same(one, other)
 
 
-def test_memory_is_what_the_system_and_its_control_groups_leave(tmp_path, monkeypatch):
+def test_available_memory_respects_the_control_groups(tmp_path, monkeypatch):
     free = available_memory(CPU)
     assert free is None or 10**7 < free < 10**14
     (tmp_path / "memory.max").write_text("5000000\n")
@@ -222,19 +222,19 @@ def test_memory_is_what_the_system_and_its_control_groups_leave(tmp_path, monkey
         assert available_memory(CPU) > 10**7
 
 
-def test_a_network_that_overflows_writes_finite_boxes_only():
+def test_boxes_that_overflow_are_dropped():
     model = RetinaFace(cfg_mnet)
     torch.nn.init.constant_(model.BboxHead[0].conv1x1.bias, 1e3)
     found = Detector(model, cfg_mnet, CPU)(np.zeros((64, 64, 3), np.uint8))
     assert np.isfinite(found.boxes).all()
 
 
-def test_a_network_that_gives_probabilities_is_no_detector():
+def test_a_network_that_returns_probabilities_is_refused():
     with pytest.raises(ValueError, match="phase 'train'"):
         Detector(RetinaFace(cfg_mnet, "test"), cfg_mnet, CPU)
 
 
-def test_priors_of_a_detector_can_be_trained_with():
+def test_priors_that_a_detector_cached_are_usable_in_training():
     detector()(np.zeros((72, 88, 3), np.uint8))
     priors = PriorBox(cfg_mnet, (72, 88)).forward()
     loc = torch.zeros(len(priors), 4, requires_grad=True)
@@ -250,7 +250,7 @@ def test_images_of_any_size_are_detected(shape, scaling):
     assert found.landmarks is None
 
 
-def test_a_blank_image_above_every_score_gives_empty_arrays():
+def test_an_image_without_detections_has_empty_arrays():
     found = detector(confidence_threshold=1.0)(np.zeros((40, 40, 3), np.uint8))
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,)
 

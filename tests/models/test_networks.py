@@ -1,4 +1,4 @@
-"""Both networks against the reference: names, shapes, forward passes; and their backbone weights."""
+"""The published networks equal the reference, and their backbone weights load."""
 
 import json
 import runpy
@@ -78,14 +78,14 @@ def test_mobilenet_backbone_weights_are_loaded(shared):
         assert torch.equal(value, state[key]), key
 
 
-def test_mobilenet_classifier_takes_its_published_weights_whole(shared):
+def test_the_mobilenet_classifier_loads_its_published_weights(shared):
     model = MobileNetV1(0.25)
     file = shared / "weights" / "mobilenetV1X0.25_pretrain.tar"
     load_into(model, read_state_dict(file), file)
     assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
 
 
-def test_missing_mobilenet_weights_say_where_from_and_what_else(tmp_path, monkeypatch):
+def test_missing_mobilenet_weights_name_the_download_and_the_flags(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
         load_backbone_weights(RetinaFace(cfg_mnet), cfg_mnet)
@@ -93,7 +93,7 @@ def test_missing_mobilenet_weights_say_where_from_and_what_else(tmp_path, monkey
         assert part in str(error.value)
 
 
-def test_missing_resnet_weights_say_where_from_and_what_else(tmp_path, monkeypatch):
+def test_missing_resnet_weights_name_the_download_and_the_flags(tmp_path, monkeypatch):
     def no_network(*args, **kwargs):
         raise OSError("no network")
 
@@ -105,7 +105,7 @@ def test_missing_resnet_weights_say_where_from_and_what_else(tmp_path, monkeypat
         assert part in str(error.value)
 
 
-def test_resnet_backbone_weights_come_from_a_file(tmp_path):
+def test_resnet_backbone_weights_are_loaded_from_a_file(tmp_path):
     from torchvision.models import resnet50
 
     torch.manual_seed(1)

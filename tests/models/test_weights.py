@@ -65,7 +65,7 @@ def test_the_other_layout_has_the_same_tensors_under_other_keys(weights, tmp_pat
 def test_a_published_file_of_the_other_layout_loads(shared):
     model, network = load_network(shared / "weights" / "other_layout.pth")
     assert network.flag == "mobile0.25"
-    assert model.has_learnt_landmarks()
+    assert model.has_trained_landmarks()
 
 
 def test_published_weights_of_both_layouts_find_the_same_faces(shared):
