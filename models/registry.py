@@ -13,6 +13,8 @@ from utils.errors import UserError
 
 TORCHVISION = "https://download.pytorch.org/models"  # its weights IMAGENET1K_V1
 
+DEFAULT_NETWORK = "mobile0.25"  # of train.py and the tools
+
 
 @dataclass(frozen=True)
 class BackboneWeights:
