@@ -40,7 +40,7 @@ def score_split(split: Split) -> None:
         for name, path in zip(names, paths, strict=True)
     ]
     if not models[0].result.evaluated.any():
-        warn(f"{args.gt}: all faces are marked as ignored; AP is undefined")
+        print_warning(f"{args.gt}: all faces are marked as ignored; AP is undefined")
     print(format_score_table(models), flush=True)  # before the files, which may fail
     print("\nwritten:", *write_result(args.result, models, args.gt, images), sep="\n  ")
 
@@ -79,7 +79,7 @@ def find_split_images(images: Path | None, ground_truth: Path, split: Split) -> 
     try:
         return find_images(folder) if folder else {}
     except UserError as error:
-        warn(f"no images in the report: {error}")
+        print_warning(f"no images in the report: {error}")
         return {}
 
 
@@ -88,7 +88,7 @@ def add_image_sizes(ground_truth: Sequence[Annotation], images: dict[str, Path])
     paths = [images.get(image_key(annotation.name)) for annotation in ground_truth]
     if images and not any(paths):
         folder = next(iter(images.values())).parent
-        warn(f"{folder}: has none of the {len(paths):,} images; pass their folder with --images")
+        print_warning(f"{folder}: has none of the {len(paths):,} images; pass their folder with --images")
     if not all(annotation.size or path for annotation, path in zip(ground_truth, paths, strict=True)):
         return ground_truth
     try:
@@ -97,7 +97,7 @@ def add_image_sizes(ground_truth: Sequence[Annotation], images: dict[str, Path])
             for annotation, path in zip(ground_truth, paths, strict=True)
         ]
     except UserError as error:
-        warn(f"no AP by relative height: {error}")
+        print_warning(f"no AP by relative height: {error}")
         return ground_truth
 
 
@@ -109,9 +109,9 @@ def score_predictions(
     result = evaluate(predictions.detections, ground_truth, iou, resamples)
     scores = result.matches.detections[:, 4]
     if not len(scores):
-        warn(f"{path}: has no detections")
+        print_warning(f"{path}: has no detections")
     elif len(scores) > 1 and scores.min() == scores.max():
-        warn(f"{path}: all scores are {scores[0]:g}; the curve is a single point")
+        print_warning(f"{path}: all scores are {scores[0]:g}; the curve is a single point")
     return ScoredModel(name, path, predictions.missing, predictions.unknown, result)
 
 
@@ -183,5 +183,5 @@ def _model_names(paths: Sequence[Path], names: Sequence[str] | None) -> list[str
     return names
 
 
-def warn(message: str) -> None:
+def print_warning(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)

@@ -2,9 +2,9 @@
 
 The protocol visits the detections of an image by descending score. At each of 1000 thresholds it counts the proposals
 and the found faces among the detections that reach the threshold. No count depends on the order of the visits: a
-detection is matched with the face of the highest IoU whatever was matched before, and a face is found at a threshold
-if any detection matched with it reaches that threshold. Each detection and each face therefore has a first threshold
-at which it counts, and all curves are cumulative sums of histograms.
+detection is matched with the face of the highest IoU, regardless of earlier matches, and a face is found at a
+threshold if any detection matched with it reaches that threshold. Each detection and each face therefore has a first
+threshold at which it counts, and all curves are cumulative sums of histograms.
 
 The MATLAB tools of the authors of WIDER FACE differ in one point. Their ground truth holds boxes as 32-bit integers,
 and MATLAB rounds the results of integer arithmetic: every IoU becomes 0 or 1, and 1 from IoU 0.5 on. A detection is

@@ -16,6 +16,11 @@ def format_percent(value: float, digits: int = 2, unit: str = "") -> str:
     return "-" if math.isnan(value) else f"{100 * value:.{digits}f}{unit}"
 
 
+def format_interval(interval: tuple[float, float] | None, form: str = ".2f") -> str:
+    """Return the bounds of an interval of shares as per cent, "" for None."""
+    return f" [{100 * interval[0]:{form}}, {100 * interval[1]:{form}}]" if interval else ""
+
+
 @dataclass(frozen=True)
 class ReportedMetric:
     """A metric and how the outputs name it.
@@ -33,6 +38,18 @@ class ReportedMetric:
     label: str
     value: Callable[[SubsetResult], float]
     note: Callable[[SubsetResult], str] = lambda subset: ""
+
+    def cell(self, subset: SubsetResult) -> str:
+        """Return the metric of a subset as the printed table shows it."""
+        return format_percent(self.value(subset))
+
+
+class _AveragePrecision(ReportedMetric):
+    def cell(self, subset: SubsetResult) -> str:
+        """Return AP with its confidence interval, if there is one."""
+        if not subset.faces:
+            return "no faces"
+        return super().cell(subset) + format_interval(confidence_interval(subset.samples))
 
 
 def _ap_interval(subset: SubsetResult) -> str:
@@ -56,7 +73,7 @@ def _recall_at(rate: float) -> ReportedMetric:
     )
 
 
-AP = ReportedMetric(("ap",), "AP %", "AP", lambda subset: subset.ap, _ap_interval)
+AP = _AveragePrecision(("ap",), "AP %", "AP", lambda subset: subset.ap, _ap_interval)
 BEST_F1 = ReportedMetric(
     key=("best_f1", "f1"),
     column="best F1 %",
@@ -68,5 +85,5 @@ REPORTED_METRICS = (
     AP,
     ReportedMetric(("mean_ap",), "AP 50-95 %", "AP, mean of IoU 0.50 to 0.95", lambda subset: subset.mean_ap),
     *map(_recall_at, FALSE_POSITIVE_RATES),
-    BEST_F1,  # last: its score follows in the table
+    BEST_F1,
 )

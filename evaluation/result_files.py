@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluation.metrics import confidence_interval
 from evaluation.protocol import THRESHOLDS, GroupResult, SubsetResult
 from evaluation.report.page import write_page
-from evaluation.report.pr_plots import draw_curves
+from evaluation.report.pr_plots import draw_pr_curves
 from evaluation.reported_metrics import REPORTED_METRICS
 from evaluation.scored_model import ScoredModel, ap_differences
 from utils.files import make_folder, write_text
@@ -28,7 +28,7 @@ def write_result(
     table, curve, plot, page = (folder / name for name in ("ap.json", "pr_curve.csv", "pr_curve.png", "report.html"))
     write_json(table, models, ground_truth)
     write_csv(curve, models)
-    draw_curves(plot, models)
+    draw_pr_curves(plot, models)
     write_page(page, models, ground_truth, images)
     return [table, curve, plot, page]
 

@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 
 from evaluation.error_analysis import shortest_score
-from evaluation.metrics import confidence_interval
-from evaluation.reported_metrics import AP, REPORTED_METRICS, format_percent
+from evaluation.reported_metrics import BEST_F1, REPORTED_METRICS, format_interval, format_percent
 from evaluation.scored_model import ScoredModel, ap_differences
 
 
@@ -19,15 +18,19 @@ def format_score_table(models: Sequence[ScoredModel]) -> str:
 
 
 def _subset_table(models: Sequence[ScoredModel]) -> str:
-    rows = [["subset", *(metric.column for metric in REPORTED_METRICS), "at score", "highest recall %", "faces"]]
+    header = ["subset"]
+    for metric in REPORTED_METRICS:
+        header += [metric.column, "at score"] if metric is BEST_F1 else [metric.column]
+    rows = [[*header, "highest recall %", "faces"]]
     for model in models:
         for name, subset in model.result.subsets.items():
-            cells = [format_percent(metric.value(subset)) for metric in REPORTED_METRICS]
-            ap = REPORTED_METRICS.index(AP)
-            cells[ap] = cells[ap] + _bounds(confidence_interval(subset.samples)) if subset.faces else "no faces"
-            score = shortest_score(model.result, subset.best.score) if subset.best else "-"
+            row = [_row_name(models, model, name)]
+            for metric in REPORTED_METRICS:
+                row.append(metric.cell(subset))
+                if metric is BEST_F1:
+                    row.append(shortest_score(model.result, subset.best.score) if subset.best else "-")
             highest = format_percent(subset.found / subset.faces if subset.faces else math.nan)
-            rows.append([_row_name(models, model, name), *cells, score, highest, f"{subset.faces:,}"])
+            rows.append([*row, highest, f"{subset.faces:,}"])
     return _align(rows) + "\nFP: false positives per image"
 
 
@@ -36,7 +39,7 @@ def _difference_table(models: Sequence[ScoredModel]) -> str:
     rows = [["AP less that of " + models[0].name, "points"]]
     for model in models[1:]:
         for subset, (difference, interval) in ap_differences(models[0], model).items():
-            points = "-" if math.isnan(difference) else f"{100 * difference:+.2f}" + _bounds(interval, "+.2f")
+            points = "-" if math.isnan(difference) else f"{100 * difference:+.2f}" + format_interval(interval, "+.2f")
             rows.append([_row_name(models, model, subset), points])
     return _align(rows)
 
@@ -65,10 +68,6 @@ def _group_tables(models: Sequence[ScoredModel]) -> str:
 
 def _row_name(models: Sequence[ScoredModel], model: ScoredModel, subset: str) -> str:
     return f"{model.name}: {subset}" if len(models) > 1 else subset
-
-
-def _bounds(interval: tuple[float, float] | None, form: str = ".2f") -> str:
-    return f" [{100 * interval[0]:{form}}, {100 * interval[1]:{form}}]" if interval else ""
 
 
 def _align(rows: list[list[str]]) -> str:

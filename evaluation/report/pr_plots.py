@@ -50,7 +50,7 @@ def curve_points(score: SubsetResult) -> np.ndarray:
     return points[np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]]
 
 
-def draw_curves(path: Path, models: Sequence[ScoredModel]) -> None:
+def draw_pr_curves(path: Path, models: Sequence[ScoredModel]) -> None:
     """Draw the panels of one or several models into an image file.
 
     Raises:

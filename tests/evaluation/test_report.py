@@ -13,7 +13,7 @@ from data.annotations import Annotation
 from evaluation.protocol import evaluate
 from evaluation.report import crops
 from evaluation.report.page import write_page
-from evaluation.report.pr_plots import curve_panels, curve_points, draw_curves
+from evaluation.report.pr_plots import curve_panels, curve_points, draw_pr_curves
 from evaluation.report.svg_charts import score_histogram
 from evaluation.scored_model import ScoredModel
 from utils.errors import UserError
@@ -332,7 +332,7 @@ def test_curves_are_drawn_for_any_names(tmp_path, names, capfd):
     truth = [annotation("a.jpg", [FACE, SMALL])]
     truth[0].subsets = {name: np.array([True, name == "hard"]) for name in ("easy", "hard", "_x", "$y")}
     models = [model(truth, {"a": [[*FACE, 0.9]]}, name) for name in names]
-    draw_curves(tmp_path / "curve.png", models)
+    draw_pr_curves(tmp_path / "curve.png", models)
     assert cv2.imread(str(tmp_path / "curve.png")) is not None
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
     assert capfd.readouterr().err == ""
