@@ -48,9 +48,9 @@ def main() -> None:
         size = sum(path.stat().st_size for path in paths) / len(paths)
         print(f"{len(paths)} images of {SIZE[0]} x {SIZE[1]}, {size / 1000:.0f} kB on average")
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-            list(pool.map(decode, paths[: 4 * workers]))
+            list(pool.map(decode_image_file, paths[: 4 * workers]))
             begun = time.perf_counter()
-            list(pool.map(decode, paths, chunksize=CHUNK))
+            list(pool.map(decode_image_file, paths, chunksize=CHUNK))
             bare = len(paths) / (time.perf_counter() - begun)
         print(f"bare decoding: {bare:.0f} images/s")
         begun = time.perf_counter()
@@ -86,7 +86,7 @@ def write_varied_images(folder: Path, args: argparse.Namespace) -> tuple[list[Pa
     return paths, folder / "label.txt"
 
 
-def decode(path: Path) -> None:
+def decode_image_file(path: Path) -> None:
     read_image(path)
 
 

@@ -41,7 +41,7 @@ from engine.detect.image_list import detect_listed
 from engine.detect.prediction_writer import PredictionWriter, format_prediction
 from models import detector as detector_module
 from models.detector import Detector
-from models.registry import NETWORKS, Network, find_network
+from models.registry import DEFAULT_NETWORK, NETWORKS, Network, find_network
 from models.retinaface import RetinaFace
 from models.weights import load_network
 from tools.sample.image import draw_image
@@ -60,7 +60,7 @@ def main() -> None:
     device = choose_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()  # as val_tvface.py
-    model, network = build_network(args)
+    model, network = load_or_make_network(args)
     detector = Detector(model, network.cfg, device, amp=args.amp)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{network.flag}, {args.amp}, {where}; {show_versions()}; ms per image")
@@ -83,7 +83,7 @@ def main() -> None:
 def parse_flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--network", choices=list(NETWORKS), help="default: that of the weights, mobile0.25 for random ones")
+    add("--network", choices=list(NETWORKS), help=f"default: that of the weights, {DEFAULT_NETWORK} for random ones")
     add("-m", "--trained_model", metavar="FILE", help="weights (default: random ones that find nothing)")
     add("--pictures", nargs="+", type=Path, metavar="PATH", help="images or folders of them (default: drawn)")
     add("--sizes", nargs="+", default=["640x480", "1280x720", "1920x1080", "3840x2160"], metavar="WxH", help="or own")
@@ -96,11 +96,11 @@ def parse_flags() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_network(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
+def load_or_make_network(args: argparse.Namespace) -> tuple[RetinaFace, Network]:
     if args.trained_model:
         model, network = load_network(args.trained_model, args.network)
     else:
-        network = find_network(args.network or "mobile0.25")
+        network = find_network(args.network or DEFAULT_NETWORK)
         model = RetinaFace(network.cfg)
         for head in model.ClassHead:
             torch.nn.init.zeros_(head.conv1x1.weight)

@@ -89,7 +89,7 @@ def write_images(folder: Path, source: Path | None, limit: int, quality: int) ->
 
 
 def print_stages(paths: list[Path], size: int, samples: int) -> None:
-    faces = draw_faces()
+    faces = make_faces()
     seconds = defaultdict(float)
     for path in paths:
         for seed in range(samples):
@@ -145,7 +145,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
     lap("slow to tensor")
 
 
-def draw_faces() -> augmentation.Faces:
+def make_faces() -> augmentation.Faces:
     """Return three faces, the average of an image of the TV Face dataset."""
     boxes = np.array([[420, 300, 560, 480], [900, 260, 1090, 500], [1400, 420, 1480, 520]], np.float64)
     return augmentation.Faces(boxes, np.full((3, 5, 2), -1.0), np.full(3, -1))

@@ -35,7 +35,7 @@ import torch
 
 from data.dataset import FaceDataset
 from engine.train.checkpoints import Checkpoints
-from engine.train.config import DEFAULT_NETWORK, parse_config, resolve, to_saved
+from engine.train.config import parse_config, resolve, to_saved
 from engine.train.loader import Batch, StepLoader
 from engine.train.loop import train
 from engine.train.main import build_run
@@ -44,7 +44,7 @@ from engine.train.report import Report
 from engine.train.state import Run, RunState
 from engine.train.step import train_step
 from layers.modules import MultiBoxLoss
-from models.registry import find_network
+from models.registry import DEFAULT_NETWORK, find_network
 from models.retinaface import RetinaFace
 from utils.devices import HALF_PRECISION, choose_device, keep_freed_memory
 from utils.distributed import Ranks
@@ -79,7 +79,7 @@ def main() -> None:
         sys.argv = ["train.py", *of_training, "--epochs", "1", "--save_folder", folder, "--tensorboard", "false"]
         training = build_training()
         try:
-            print(describe(training.run))
+            print(describe_training(training.run))
             report_rates(training, args.steps)
         finally:
             training.loader.close()
@@ -102,7 +102,7 @@ def build_training() -> Training:
     return Training(run, criterion, loader, dataset)
 
 
-def describe(run: Run) -> str:
+def describe_training(run: Run) -> str:
     """Return a line with the network, the batch, and the machine."""
     config, device = run.config, run.device
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"

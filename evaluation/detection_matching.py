@@ -1,7 +1,7 @@
 """Matching of detections with ground-truth faces over a whole set of images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -119,14 +119,7 @@ def _is_crowd(annotation: Annotation) -> np.ndarray:
 def _without_crowds(annotation: Annotation) -> Annotation:
     if "crowd" not in annotation.attributes:
         return annotation
-    faces = ~_is_crowd(annotation)
-    return replace(
-        annotation,
-        boxes=annotation.boxes[faces],
-        landmarks=annotation.landmarks[faces],
-        attributes={name: values[faces] for name, values in annotation.attributes.items()},
-        subsets={name: members[faces] for name, members in annotation.subsets.items()},
-    )
+    return annotation.select(~_is_crowd(annotation))
 
 
 def _in_crowd(detections: Sequence[np.ndarray], ground_truth: Sequence[Annotation]) -> np.ndarray:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.annotations.record import box_sides
 from evaluation.detection_matching import DetectionMatches, order_by_score
-from evaluation.groups import SIZES, box_sides
+from evaluation.groups import SIZES
 from evaluation.protocol import EvaluationResult
 from evaluation.scoring_loops import match_by_iou
 

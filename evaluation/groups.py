@@ -12,6 +12,7 @@ import numpy as np
 
 from data.annotations import IGNORED_ATTRIBUTES, value_name
 from data.annotations.attributes import have_type, is_known
+from data.annotations.record import box_sides
 from evaluation.detection_matching import DetectionMatches
 from utils.wording import printable
 
@@ -68,12 +69,6 @@ def division_groups(whole: FaceGroup, matches: DetectionMatches) -> list[FaceGro
         detection_heights = (detections[:, 3] - detections[:, 1]) / image_heights[matches.detection_images]
         groups += _divide_by_range("height", HEIGHTS, whole, face_heights, detection_heights)
     return groups + _divide_by_attribute(whole, [a.attributes for a in matches.ground_truth if len(a.boxes)])
-
-
-def box_sides(boxes: np.ndarray) -> np.ndarray:
-    """Return the (N,) square roots of the areas of (N, 4 or more) boxes x1 y1 x2 y2, in pixels."""
-    width, height = (boxes[:, 2:4] - boxes[:, :2]).clip(0).T  # WIDER FACE has a box of negative size
-    return np.sqrt(width * height)
 
 
 def _divide_by_attribute(whole: FaceGroup, attributes: Sequence[dict[str, np.ndarray]]) -> list[FaceGroup]:

@@ -127,7 +127,7 @@ def _keep_faces(annotations: list[Annotation], masks: list[np.ndarray], sentence
         UserError: no image is left.
     """
     kept = [
-        _choose(annotation, mask)
+        annotation.select(mask)
         for annotation, mask in zip(annotations, masks, strict=True)
         if mask.any() or not len(mask)
     ]
@@ -209,7 +209,7 @@ def _drop_rest(annotations: list[Annotation], held: Capabilities, sentences: lis
         _say(sentences, count, "left out: the landmarks of {}")
         annotations = [replace(each, landmarks=np.full_like(each.landmarks, -1.0)) for each in annotations]
     if not held.boxes:
-        annotations = [_choose(annotation, np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
+        annotations = [annotation.select(np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
     lost = dict.fromkeys(name for each in annotations for name in each.subsets if name not in held.subsets)
     if lost:
         sentences.append(f"left out: the subsets {_words(lost)}")
@@ -223,19 +223,6 @@ def _drop_rest(annotations: list[Annotation], held: Capabilities, sentences: lis
         sentences.append("left out: the suffixes of the images' names")
     kept = [{name: mask for name, mask in each.subsets.items() if name in held.subsets} for each in annotations]
     return [replace(each, subsets=subsets) for each, subsets in zip(annotations, kept, strict=True)]
-
-
-def _choose(annotation: Annotation, mask: np.ndarray) -> Annotation:
-    """Return an annotation with some of its faces; `mask` is (N,) bool."""
-    if mask.all():
-        return annotation
-    return replace(
-        annotation,
-        boxes=annotation.boxes[mask],
-        landmarks=annotation.landmarks[mask],
-        attributes={name: values[mask] for name, values in annotation.attributes.items()},
-        subsets={name: values[mask] for name, values in annotation.subsets.items()},
-    )
 
 
 def _say(sentences: list[str], count: int, sentence: str, word: str = "face") -> None:

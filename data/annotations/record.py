@@ -1,7 +1,7 @@
 """The record of an image's faces, and what readers and writers share."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +63,28 @@ class Annotation:
         """
         return _ignored(self.attributes, len(self.boxes))
 
+    def select(self, mask: np.ndarray) -> "Annotation":
+        """Return the annotation with the faces of a mask, (N,) bool."""
+        if mask.all():
+            return self
+        return replace(
+            self,
+            boxes=self.boxes[mask],
+            landmarks=self.landmarks[mask],
+            attributes={name: values[mask] for name, values in self.attributes.items()},
+            subsets={name: members[mask] for name, members in self.subsets.items()},
+        )
+
 
 def have_landmarks(landmarks: np.ndarray) -> np.ndarray:
     """Return (N,) bool: the faces of (N, 5, 2) landmarks without a missing one."""
     return ~(landmarks == -1).all(axis=2).any(axis=1)
+
+
+def box_sides(boxes: np.ndarray) -> np.ndarray:
+    """Return the (N,) square roots of the areas of (N, 4 or more) boxes x1 y1 x2 y2; 0 for empty boxes."""
+    width, height = (boxes[:, 2:4] - boxes[:, :2]).clip(0).T  # WIDER FACE has a box of negative size
+    return np.sqrt(width * height)
 
 
 def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from utils.devices import keep_freed_memory
 from utils.distributed import device_of_rank
 from utils.flags import boolean, fraction, natural_int, positive_int
 
-DEFAULT_NETWORK = "resnet50"  # chooses the default weights only
+DEFAULT_WEIGHTS_OF = "resnet50"  # the network of the default weights
 
 
 def add_weights_flags(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +107,7 @@ def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: fl
 
 def weights_file(flags: argparse.Namespace) -> Path:
     """Return the file of the weights."""
-    name = find_network(flags.network or DEFAULT_NETWORK).cfg["name"]
+    name = find_network(flags.network or DEFAULT_WEIGHTS_OF).cfg["name"]
     return Path(flags.trained_model or f"weights/{name}_Final.pth")
 
 

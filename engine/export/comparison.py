@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.export.formats import RunExported
+from engine.export.exporters import RunExported
 from models.detector import Detections, Detector
 from utils.errors import UserError
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.detect.detector_flags import add_threshold_flags, add_weights_flags, weights_file
 from engine.export.comparison import compare_faces, compare_heads
-from engine.export.formats import export_onnx, export_torch, output_names
+from engine.export.exporters import export_onnx, export_torch, output_names
 from models.deployment import ImagesToFaces, RawHeads, nms_by_one_operator, nms_by_torchvision
 from models.detector import Detector
 from models.weights import load_network
@@ -18,7 +18,7 @@ from utils.errors import UserError
 from utils.files import atomic_path, read_image
 
 COMPARED_SCALES = (1.0, 0.75, 0.4)  # sizes at which each image is compared
-FORMATS = {
+EXPORTERS = {
     "onnx": (".onnx", export_onnx, nms_by_one_operator),
     "torch": (".pt2", export_torch, nms_by_torchvision),
 }
@@ -39,7 +39,7 @@ def main(description: str, draw_default: Callable[[], np.ndarray]) -> None:
     model.eval()
     images = [read_image(path) for path in flags.check] or [draw_default()]
     images = [cv2.resize(image, None, fx=scale, fy=scale) for image in images for scale in COMPARED_SCALES]
-    suffix, export, nms = FORMATS[flags.format]
+    suffix, export, nms = EXPORTERS[flags.format]
     path = _output_path(flags, weights, suffix)
     thresholds = {"confidence_threshold": flags.confidence_threshold, "nms_threshold": flags.nms_threshold}
     network = RawHeads(model) if flags.no_nms else ImagesToFaces(model, found.cfg, nms, **thresholds)
@@ -77,7 +77,7 @@ def _parse_flags(description: str) -> argparse.Namespace:
     )
     add(
         "--format",
-        choices=list(FORMATS),
+        choices=list(EXPORTERS),
         default="onnx",
         help="onnx, or torch for torch.export.load (default: %(default)s)",
     )

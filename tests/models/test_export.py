@@ -108,7 +108,7 @@ def test_a_file_that_finds_other_faces_is_not_kept(script, small, tmp_path, monk
         path.write_bytes(b"whatever")
         return run
 
-    monkeypatch.setitem(export_cli.FORMATS, "onnx", (".onnx", export, None))
+    monkeypatch.setitem(export_cli.EXPORTERS, "onnx", (".onnx", export, None))
     monkeypatch.setattr(export_cli, "Detector", lambda *_, **__: detect)
     outcome = script("export_onnx.py", *small, "-o", tmp_path / "m.onnx")
     if fault in ("none", "nothing"):
@@ -125,7 +125,7 @@ def test_raw_heads_that_differ_are_not_kept(script, small, tmp_path, monkeypatch
         path.write_bytes(b"whatever")
         return lambda images: [value * output.numpy() for output in network(torch.from_numpy(images))]
 
-    monkeypatch.setitem(export_cli.FORMATS, "onnx", (".onnx", export, None))
+    monkeypatch.setitem(export_cli.EXPORTERS, "onnx", (".onnx", export, None))
     outcome = script("export_onnx.py", *small, "--no_nms", "-o", tmp_path / "m.onnx")
     outcome.refuses("the exported heads are up to", "the file is not kept")
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from models.registry import NETWORKS
+from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.check.copies import find_copies
 from tools.check.dataset_splits import find_splits
 from tools.check.findings import FINDING_KINDS, find_copied_images, find_problems
@@ -75,7 +75,7 @@ def _parse_flags() -> argparse.Namespace:
     add("--images", metavar="FOLDER", help="folder of the images (default: images/ beside the annotation)")
     add("--category", metavar="NAME", help='object class of faces (default: "face")')
     add(
-        "--network", choices=list(NETWORKS), default="mobile0.25",
+        "--network", choices=list(NETWORKS), default=DEFAULT_NETWORK,
         help="network with the prior boxes to test (default: %(default)s)",
     )  # fmt: skip
     add("--image_size", type=image_side, metavar="PX", help="side of training samples (default: the network's)")

@@ -212,16 +212,7 @@ def _merge_records(checked: CheckedSplit, records: np.ndarray) -> Annotation:
         one = annotations[record]
         end = int(annotations.ends[record])
         faces = slice(end - len(one.boxes), end)
-        valid = labels.valid[faces]
-        found.append(
-            replace(
-                one,
-                boxes=labels.clipped[faces][valid],
-                landmarks=one.landmarks[valid],
-                attributes={name: values[valid] for name, values in one.attributes.items()},
-                subsets={name: values[valid] for name, values in one.subsets.items()},
-            )
-        )
+        found.append(replace(one, boxes=labels.clipped[faces]).select(labels.valid[faces]))
     first = found[0]
     return replace(
         first,

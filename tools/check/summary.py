@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from data.annotations.record import Annotations, have_landmarks, make_annotations
+from data.annotations.record import Annotations, box_sides, have_landmarks, make_annotations
 from layers.matching import MIN_BEST_IOU, POSITIVE_IOU
 from tools.check.label_checks import CheckedSplit
 from tools.check.priors import best_iou, faces_in_samples, suggest_min_sizes
-from tools.statistics.measures import distributions, face_sizes, quantiles
+from tools.statistics.measures import distributions, quantiles
 
 TV_FACE_IMAGES = {"train": 17_799, "val": 1_263, "test": 3_749}
 IOU_LEVELS = (POSITIVE_IOU, MIN_BEST_IOU)
@@ -42,7 +42,7 @@ def measure_priors(checked: CheckedSplit, cfg: dict, image_size: int) -> dict | 
     suggested = suggest_min_sizes(boxes, image_size, cfg["steps"], POSITIVE_IOU)
     shares = _matched_shares(iou)
     better = _matched_shares(best_iou(boxes, image_size, suggested, cfg["steps"]))
-    unmatched = face_sizes(boxes[iou < MIN_BEST_IOU])
+    unmatched = box_sides(boxes[iou < MIN_BEST_IOU])
     is_worth = better[0] - shares[0] >= MIN_GAIN
     return {
         "part": checked.split.name,
@@ -50,7 +50,7 @@ def measure_priors(checked: CheckedSplit, cfg: dict, image_size: int) -> dict | 
         "faces": len(boxes),
         "min_sizes": cfg["min_sizes"],
         "shares": shares,
-        "median_size": round(float(np.median(face_sizes(boxes))), 1),
+        "median_size": round(float(np.median(box_sides(boxes))), 1),
         "median_size_of_unlearnt": round(float(np.median(unmatched)), 1) if len(unmatched) else None,
         "suggested_min_sizes": suggested if is_worth else None,
         "suggested_shares": better if is_worth else None,

@@ -36,7 +36,7 @@ MOUSTACHE = curve("0 0.66, 0.25 0.7, 0.42 0.9, 0.2 0.84, 0 0.8", mirrored=True)
 BEARDS = {"stubble": (JAW, 0.4), "full": (JAW, 0.96), "goatee": (GOATEE, 0.95), "moustache": (MOUSTACHE, 0.98)}
 
 
-class Head:
+class DrawnHead:
     """Face coordinates to image pixels, for one pose.
 
     Attributes:
@@ -80,7 +80,7 @@ class Head:
         return np.stack([np.maximum(x * self.side, -self.ear) * self.side, y], axis=1)
 
 
-def draw_head(s: Surface, head: Head) -> None:
+def draw_head(s: Surface, head: DrawnHead) -> None:
     """Draw ears and bare skin, shaded; features, hair and headwear go on top."""
     skin, dark, unit = head.look.skin, mix(head.look.skin, (20, 20, 60), 0.35), head.unit
     for side in (-1, 1) if abs(head.pose.yaw) < 0.2 else (-head.side,):
@@ -94,7 +94,7 @@ def draw_head(s: Surface, head: Head) -> None:
     s.tint(head.wrap(ellipse(0.05, -0.62, 0.45, 0.2)), mix(skin, (225, 240, 255), 0.5), 0.45, 0.25 * unit, head.edge)
 
 
-def draw_face(s: Surface, head: Head) -> None:
+def draw_face(s: Surface, head: DrawnHead) -> None:
     """Draw eyes, brows, nose, mouth, beard, wrinkles and glasses."""
     look, unit, skin, edge = head.look, head.unit, head.look.skin, head.edge
     dark, blush = mix(skin, (20, 16, 50), 0.5), mix(skin, (70, 60, 225), 0.45)
@@ -122,7 +122,7 @@ def draw_face(s: Surface, head: Head) -> None:
         draw_glasses(s, head)
 
 
-def draw_eye(s: Surface, head: Head, side: int) -> None:
+def draw_eye(s: Surface, head: DrawnHead, side: int) -> None:
     """Draw one eye: white, iris, pupil, a highlight, lids and lashes."""
     pose, look, unit, x = head.pose, head.look, head.unit, 0.42 * side
     lash = mix((24, 20, 24), look.skin, 0.06)
@@ -140,7 +140,7 @@ def draw_eye(s: Surface, head: Head, side: int) -> None:
         s.polygon(head.wrap(ellipse(x + 0.09 * pose.gaze + 0.03, -0.05, 0.026, 0.026)), WHITE)
 
 
-def draw_mouth(s: Surface, head: Head) -> None:
+def draw_mouth(s: Surface, head: DrawnHead) -> None:
     """Draw lips, and teeth and tongue where the mouth is open."""
     pose, skin, unit, gap = head.pose, head.look.skin, head.unit, 0.26 * head.pose.opening
 
@@ -160,7 +160,7 @@ def draw_mouth(s: Surface, head: Head) -> None:
     s.tint(head.wrap(ellipse(0, MOUTH + 0.22 + gap, 0.18, 0.04)), mix(skin, (20, 16, 50), 0.5), 0.4, 0.06 * unit)
 
 
-def draw_glasses(s: Surface, head: Head) -> None:
+def draw_glasses(s: Surface, head: DrawnHead) -> None:
     """Draw glasses; the near temple runs back to the ear."""
     frame = mix(head.look.accent, (20, 20, 24), 0.7)
     width = {"thin": 0.035, "thick": 0.075, "dark": 0.06}[head.look.glasses] * head.unit

@@ -96,13 +96,13 @@ def write_sample(folder: Path, counts: dict[str, int], size: tuple[int, int], se
                 rows += f"# {name}\n" + "".join(f"{x} {y} {w} {h}\n" for x, y, w, h in boxes.tolist())
                 progress.update()
             if split != "train":
-                write_text(folder / split / f"tv{split}_list.txt", names)
-            write_text(folder / split / ("label.txt" if split == "train" else f"tv{split}_label.txt"), rows)
+                write_lf_text(folder / split / f"tv{split}_list.txt", names)
+            write_lf_text(folder / split / ("label.txt" if split == "train" else f"tv{split}_label.txt"), rows)
     flags = " ".join(f"--{split} {counts[split]}" for split in COUNTS)
     flags = f"--seed {seed} {flags} --width {size[0]} --height {size[1]}"
-    write_text(folder / NOTE, f"{MARK} {flags}\nRunning it again replaces this folder.\n")
+    write_lf_text(folder / NOTE, f"{MARK} {flags}\nRunning it again replaces this folder.\n")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_lf_text(path: Path, text: str) -> None:
     """Write text with plain newlines on every system, since the same seed promises the same bytes."""
     path.write_text(text, encoding="utf-8", newline="\n")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tools.sample.canvas import BLACK, WHITE, Surface, curve, ellipse, mix
-from tools.sample.faces import Head
+from tools.sample.faces import DrawnHead
 
 VOLUME = {  # how far each style stands off the skull at the sides and on top, in face coordinates
     **{"short": (0.07, 0.14), "part": (0.09, 0.24), "buzz": (0.02, 0.04), "receding": (0.06, 0.05)},
@@ -26,7 +26,7 @@ RIM = curve("0.97 -0.4, 0.72 -0.78, 0 -0.93, -0.72 -0.78, -0.97 -0.4", closed=Fa
 PEAK = curve("0 -1, 0.62 -0.88, 0.72 -0.78, 0.3 -0.8, 0 -0.82", mirrored=True)
 
 
-def draw_back_hair(s: Surface, head: Head) -> None:
+def draw_back_hair(s: Surface, head: DrawnHead) -> None:
     """Draw the hair behind the neck and the face, before the body is drawn."""
     if head.look.style in FLOWING:
         fall = FALL + np.outer(FALL[:, 1].clip(0), (0, FLOWING[head.look.style] - 1)) - (0.3 * head.turn, 0)
@@ -35,7 +35,7 @@ def draw_back_hair(s: Surface, head: Head) -> None:
         s.polygon(head.flat(ellipse(-0.7 * head.turn, -1.62, 0.42, 0.36)), head.look.hair)
 
 
-def draw_skull(s: Surface, head: Head) -> None:
+def draw_skull(s: Surface, head: DrawnHead) -> None:
     """Draw the back of the head, which shows behind a turned face's near ear, before the face's skin."""
     look, centre, wide = head.look, -0.3 * head.turn, 1 + 0.12 * abs(head.turn)  # a skull is longer than wide
     if look.style == "headscarf":
@@ -47,7 +47,7 @@ def draw_skull(s: Surface, head: Head) -> None:
         s.polygon(head.flat(ellipse(centre, -0.22, wide, 1.16)), mix(look.hair, BLACK, 0.18))
 
 
-def draw_hair(s: Surface, head: Head, rng: np.random.Generator) -> None:
+def draw_hair(s: Surface, head: DrawnHead, rng: np.random.Generator) -> None:
     """Draw hair or headwear over the forehead; `rng` places strands and curls."""
     look, unit, hair, style, turn = head.look, head.unit, head.look.hair, head.look.style, head.turn
     if style in HEADWEAR:
@@ -76,7 +76,7 @@ def draw_hair(s: Surface, head: Head, rng: np.random.Generator) -> None:
         s.line(head.flat(np.subtract(strand, (0.2 * turn, 0))), colour, 0.022 * unit)
 
 
-def crown(head: Head, outer: np.ndarray, line: np.ndarray, volume: float) -> np.ndarray:
+def crown(head: DrawnHead, outer: np.ndarray, line: np.ndarray, volume: float) -> np.ndarray:
     """Return hair or a hat over the forehead as a polygon, `outer` on the silhouette and `line` on the face.
 
     It stands off the skull by `volume` at the sides, and is longer behind a turned head.
@@ -87,7 +87,7 @@ def crown(head: Head, outer: np.ndarray, line: np.ndarray, volume: float) -> np.
     return np.concatenate([head.flat(np.stack([x, y], axis=1)), head.wrap(line)])
 
 
-def draw_curls(s: Surface, head: Head, rng: np.random.Generator) -> None:
+def draw_curls(s: Surface, head: DrawnHead, rng: np.random.Generator) -> None:
     """Draw curls around the skull and over the forehead; on the far side of a turned head they would hide an eye."""
     facing = head.side * abs(head.turn)
     for angle in np.linspace(np.pi * 0.96, np.pi * 2.04, 15):
@@ -97,7 +97,7 @@ def draw_curls(s: Surface, head: Head, rng: np.random.Generator) -> None:
             s.polygon(head.flat(curl), mix(head.look.hair, BLACK, rng.random() * 0.16))
 
 
-def draw_locks(s: Surface, head: Head) -> None:
+def draw_locks(s: Surface, head: DrawnHead) -> None:
     """Draw the locks in front of the ears: near ones hang from the temple, far ones along the cheek's edge."""
     low = FLOWING[head.look.style] * 0.96
     for side in (-1, 1):
@@ -111,7 +111,7 @@ def draw_locks(s: Surface, head: Head) -> None:
         s.line(head.flat(strand), mix(head.look.hair, WHITE, 0.14), 0.03 * head.unit)
 
 
-def draw_headwear(s: Surface, head: Head) -> None:
+def draw_headwear(s: Surface, head: DrawnHead) -> None:
     """Draw cap, beanie, hat or headscarf, at the hairline so that the face stays free."""
     look, unit, centre, top = head.look, head.unit, -0.22 * head.turn, HEADWEAR[head.look.style]
     dark, light = mix(look.cloth, BLACK, 0.35), mix(look.cloth, WHITE, 0.3)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tools.sample.canvas import BLACK, BRIGHT, WHITE, Surface, curve, ellipse, mix, pick, read_points
-from tools.sample.faces import Head, draw_face, draw_head
+from tools.sample.faces import DrawnHead, draw_face, draw_head
 from tools.sample.hair import draw_back_hair, draw_hair, draw_skull
 from tools.sample.looks import Look, Pose
 
@@ -27,7 +27,7 @@ STRIPE = read_points("-0.18 2.2, 0.18 2.2, 0.18 6.4, -0.18 6.4")
 class Body:
     """Body coordinates to image pixels: upright, under the head, swung a little by its roll and yaw."""
 
-    def __init__(self, head: Head):
+    def __init__(self, head: DrawnHead):
         self.unit, self.look = head.unit, head.look
         self._base = head.flat([-0.16 * head.turn, 1.0])
 
@@ -94,7 +94,7 @@ def draw_person(
     pose: Pose, look: Look, size: tuple[int, int], rng: np.random.Generator, faces_away: bool = False
 ) -> tuple[Surface, np.ndarray]:
     """Draw one person, from the front or from behind; return the layer, and the outline (N, 2) of the face."""
-    head, s = Head(pose, look), person_layer(pose, size)
+    head, s = DrawnHead(pose, look), person_layer(pose, size)
     if faces_away:
         draw_body(s, Body(head), rng)
         draw_skull(s, head)

@@ -10,10 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.annotations import Annotation, image_key
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, box_sides
 from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
 from tools.show.grid import LANDMARKS, LEGEND, GridCell, unreadable_cell
-from tools.statistics.measures import face_sizes
 from utils.drawing import draw_boxes, scale_to_side
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
@@ -56,7 +55,7 @@ def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple
     Raises:
         UserError: no image has a face.
     """
-    sizes = face_sizes(annotations.boxes)
+    sizes = box_sides(annotations.boxes)
     owners = np.repeat(np.arange(len(annotations)), np.diff(annotations.ends, prepend=0))
     order = np.argsort(-sizes if largest else sizes, kind="stable")
     order = order[(sizes > 0)[order] & ~annotations.ignored[order]]

@@ -26,7 +26,7 @@ from data.dataset import FaceDataset
 from data.image_files import ImageFolder, usual_images
 from layers.functions.prior_box import PriorBox
 from layers.matching import MIN_BEST_IOU, POSITIVE_IOU, match_priors, pairwise_iou
-from models.registry import NETWORKS
+from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.show.grid import GridCell, check_size, contact_sheet
 from tools.show.image_cells import choose_by_size, choose_named, choose_random, show_images
 from tools.show.sample_cells import Matcher, first_samples, show_samples
@@ -39,7 +39,9 @@ from utils.files import write_image
 from utils.flags import image_side, natural_int, positive_int
 from utils.wording import counted, printable
 
-DEFAULTS = {"count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": "mobile0.25", "pick": "random"}
+DEFAULTS = {
+    "count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": DEFAULT_NETWORK, "pick": "random",
+}  # fmt: skip
 IMAGES, NAMES, AUGMENTED, STATISTICS = "--pick", "--names", "--augmented", "--statistics"
 SHEETS = (IMAGES, NAMES, AUGMENTED)
 # The modes in which a flag has an effect.
@@ -113,7 +115,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     add("--side", type=image_side, metavar="PX", help="width of a cell (default: 320)")
     add("--seed", type=natural_int, metavar="N", help="random seed of the images, or of the training (default: 0)")
     add("--epoch", type=natural_int, metavar="N", help="epoch of --augmented (default: 0)")
-    add("--network", choices=list(NETWORKS), help="network of --augmented (default: mobile0.25)")
+    add("--network", choices=list(NETWORKS), help=f"network of --augmented (default: {DEFAULT_NETWORK})")
     add("--image_size", type=image_side, metavar="PX", help="side of the samples (default: the network's)")
     add("--negatives", type=Path, metavar="DIR", help="folder of background images, as for train.py")
     add(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.annotations import read_annotations
 from data.image_files import ImageFolder, usual_images
-from models.registry import NETWORKS
+from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.statistics.measures import count_line, measure_dataset, quantile_table, quantiles
 from tools.statistics.statistics_plots import SUFFIXES, draw_statistics
 from utils.errors import UNREADABLE, UserError, run
@@ -27,7 +27,7 @@ def main() -> None:
     add("--images", type=Path, metavar="FOLDER", help="the images (default: images/ beside the labels)")
     add("--category", metavar="NAME", help='object class of faces (default: "face", or the only class)')
     add("--out", type=Path, metavar="FILE", help=f"draw plots to this {', '.join(SUFFIXES)} file (default: none)")
-    add("--network", choices=list(NETWORKS), default="mobile0.25",
+    add("--network", choices=list(NETWORKS), default=DEFAULT_NETWORK,
         help="network whose prior box sizes are marked in the plots (default: %(default)s)")  # fmt: skip
     args = parser.parse_args()
     if args.out and args.out.suffix.lower() not in SUFFIXES:

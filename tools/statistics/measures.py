@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.annotations.record import Annotations
+from data.annotations.record import Annotations, box_sides
 from data.image_files import ImageFolder, image_size
 from utils.errors import UserError
 from utils.threads import map_in_threads
@@ -43,12 +43,12 @@ def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.n
     """
     counts = np.diff(annotations.ends, prepend=0)
     owners = np.repeat(np.arange(len(annotations)), counts)
-    is_face = face_sizes(annotations.boxes) > 0
+    is_face = box_sides(annotations.boxes) > 0
     ignored = np.bincount(owners[is_face & annotations.ignored], minlength=len(annotations))
     kept = is_face & ~annotations.ignored
     owners, boxes = owners[kept], annotations.boxes[kept]
     height, width = np.asarray(sizes, np.float64).reshape(-1, 2).T
-    size = face_sizes(boxes)
+    size = box_sides(boxes)
     x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).T
     return {
         "width": width,
@@ -82,12 +82,6 @@ def measure_dataset(
     if not np.isfinite(values["relative_size"]).any():
         raise UserError(f"{path}: has no faces to measure: no image that can be read has a face that is not ignored")
     return values, errors
-
-
-def face_sizes(boxes: np.ndarray) -> np.ndarray:
-    """Return (N,) the square roots of the areas of (N, 4) boxes x1 y1 x2 y2 in pixels; 0 for empty boxes."""
-    width, height = (boxes[:, 2:] - boxes[:, :2]).clip(0).T
-    return np.sqrt(width * height)
 
 
 def image_sizes(folder: ImageFolder, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
