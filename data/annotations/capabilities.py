@@ -46,7 +46,7 @@ def fit_annotations(
         if target.clip is not None:
             fitted = _clip(fitted, target, sentences)
     else:
-        _say(sentences, sum(len(annotation.boxes) for annotation in fitted), "left out: the boxes of {}")
+        _say(sentences, sum(len(annotation.boxes) for annotation in fitted), "dropped: the boxes of {}")
     fitted = _fit_attributes(fitted, capabilities, sentences)
     return _drop_rest(fitted, capabilities, sentences), sentences
 
@@ -98,8 +98,8 @@ def _drop_faces(annotations: list[Annotation], held: Capabilities, sentences: li
         negative += int(is_negative.sum())
         ignored += int(is_ignored.sum())
         holds.append(~(is_negative | is_ignored))
-    _say(sentences, ignored, "left out: {} to be ignored, for which the format has no mark")
-    _say(sentences, negative, "left out: {} of negative width or height")
+    _say(sentences, ignored, "dropped: {} to be ignored, for which the format has no mark")
+    _say(sentences, negative, "dropped: {} of negative width or height")
     return _keep_faces(annotations, holds, sentences)
 
 
@@ -115,8 +115,8 @@ def _clip(annotations: list[Annotation], target: Format, sentences: list[str]) -
         clipped += int((changed & ~is_outside).sum())
         outside += int(is_outside.sum())
         holds.append(~is_outside)
-    _say(sentences, clipped, "left out: the parts of {} outside the image")
-    _say(sentences, outside, "left out: {} outside the image")
+    _say(sentences, clipped, "clipped to the image: {}")
+    _say(sentences, outside, "dropped: {} outside the image")
     return _keep_faces(inside, holds, sentences)
 
 
@@ -131,7 +131,7 @@ def _keep_faces(annotations: list[Annotation], masks: list[np.ndarray], sentence
         for annotation, mask in zip(annotations, masks, strict=True)
         if mask.any() or not len(mask)
     ]
-    _say(sentences, len(annotations) - len(kept), "left out: {} of nothing but such faces", "image")
+    _say(sentences, len(annotations) - len(kept), "dropped: {} without a remaining face", "image")
     if not kept:
         raise UserError("no face is left that the format can hold")
     return kept
@@ -149,7 +149,7 @@ def _fit_attributes(annotations: list[Annotation], held: Capabilities, sentences
     unmarked = [annotation.ignored & ~_marked(annotation, marks) for annotation in annotations]
     must_mark = any(map(np.any, unmarked))
     if lost:
-        sentences.append(f"left out: the attributes {_words(lost)}")
+        sentences.append(f"dropped: the attributes {_words(lost)}")
     if unknown:
         sentences.append(f"not known and written as 0: the attributes {_words(unknown)}")
     defaults = {name: held.attributes[name] for name in kept} if held.attributes is not None else {}
@@ -206,21 +206,21 @@ def _drop_rest(annotations: list[Annotation], held: Capabilities, sentences: lis
     """Drop the rest from the annotations as well, so that fitting the result again says nothing of it."""
     if not held.landmarks:
         count = sum(int((each.landmarks != -1).any(axis=(1, 2)).sum()) for each in annotations)
-        _say(sentences, count, "left out: the landmarks of {}")
+        _say(sentences, count, "dropped: the landmarks of {}")
         annotations = [replace(each, landmarks=np.full_like(each.landmarks, -1.0)) for each in annotations]
     if not held.boxes:
         annotations = [annotation.select(np.zeros(len(annotation.boxes), bool)) for annotation in annotations]
     lost = dict.fromkeys(name for each in annotations for name in each.subsets if name not in held.subsets)
     if lost:
-        sentences.append(f"left out: the subsets {_words(lost)}")
+        sentences.append(f"dropped: the subsets {_words(lost)}")
     if not held.ids and any(each.identity is not None for each in annotations):
-        sentences.append("left out: the ids of the images")
+        sentences.append("dropped: the ids of the images")
         annotations = [replace(each, identity=None) for each in annotations]
     if not held.sizes and any(each.size for each in annotations):
-        sentences.append("left out: the sizes of the images")
+        sentences.append("dropped: the sizes of the images")
         annotations = [replace(each, size=None) for each in annotations]
     if not held.suffixes and any(image_key(each.name) != each.name for each in annotations):
-        sentences.append("left out: the suffixes of the images' names")
+        sentences.append("dropped: the suffixes of the images' names")
     kept = [{name: mask for name, mask in each.subsets.items() if name in held.subsets} for each in annotations]
     return [replace(each, subsets=subsets) for each, subsets in zip(annotations, kept, strict=True)]
 

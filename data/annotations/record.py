@@ -198,7 +198,7 @@ class Annotations(Sequence[Annotation]):
         self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
         self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
         more = [f"{len(unread) - MOST_WORDS} more"] * (len(unread) > MOST_WORDS)
-        self.unread = [f"left out: {', '.join([*unread[:MOST_WORDS], *more])}"] if unread else []
+        self.unread = [f"dropped: {', '.join([*unread[:MOST_WORDS], *more])}"] if unread else []
 
     def __len__(self) -> int:
         return len(self.names)

@@ -53,7 +53,7 @@ def test_a_face_duplicates_only_a_kept_face(script, tmp_path):
     report, _ = check(script, label)
     doubles = [(one["where"], one["message"].rpartition(" ")[2]) for one in report["findings"]]
     assert doubles == [(f"{label}:{line}", f"{label}:{line - 1}") for line in range(3, 32, 2)]
-    assert ": 1 image, 15 faces; left out: 15 faces labelled twice;" in script(CHECK, label, "--fix").out
+    assert ": 1 image, 15 faces; dropped: 15 faces labelled twice;" in script(CHECK, label, "--fix").out
     fixed = read_annotations(tmp_path / "label_fixed.txt")
     assert fixed.boxes[:, 0].tolist() == [10 + 10 * i for i in range(15)]
 

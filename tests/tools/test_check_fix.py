@@ -213,7 +213,7 @@ def test_fix_does_not_count_faces_of_dropped_files(script, tmp_path):
     shutil.copy(tmp_path / "train" / "images" / "a.jpg", tmp_path / "test" / "images")
     said = next(line for line in script(CHECK, tmp_path, "--fix").out.splitlines() if "label_fixed.txt: " in line)
     assert said.endswith(
-        ": 1 image, 1 face; left out: 1 file equal to another, 1 face outside, 1 image without a remaining face;"
+        ": 1 image, 1 face; dropped: 1 file equal to another, 1 face outside, 1 image without a remaining face;"
         " clipped: 0 faces"
     )
 
@@ -221,7 +221,7 @@ def test_fix_does_not_count_faces_of_dropped_files(script, tmp_path):
 def test_fix_counts_in_singular(script, tmp_path):
     label = labelled(tmp_path, "# a.jpg\n10 10 20 20\n50 10 20 20\n10 10 0 20\n", {"a.jpg": (64, 64)})
     said = script(CHECK, label, "--fix").out.splitlines()[-1]
-    assert said.endswith(": 1 image, 2 faces; left out: 1 face of less than a pixel; clipped: 1 face")
+    assert said.endswith(": 1 image, 2 faces; dropped: 1 face of less than a pixel; clipped: 1 face")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
@@ -240,7 +240,7 @@ def test_fixed_copies_of_random_boxes_have_no_findings(script, tmp_path, kind):
     path = place.with_suffix({"coco": ".json"}.get(kind, "" if FORMATS[kind].is_folder else ".txt"))
     write_annotations(made, path, kind)
     first = script(CHECK, path, "--fix")
-    assert first.status == 1 and "left out: " in first.out
+    assert first.status == 1 and "dropped: " in first.out
     again = script(CHECK, path.with_name(f"{path.stem}_fixed{path.suffix}"), "--fix")
     assert again.status == 0 and ": nothing to fix" in again.out
     assert "look at: boxes" not in again.out and "look at: faces" not in again.out

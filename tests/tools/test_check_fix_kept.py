@@ -68,7 +68,7 @@ def test_images_that_lose_all_faces_are_dropped(script, tmp_path, annotation, fi
     assert outcome.status == 1 and ", 2 images without a remaining face" in outcome.out
     if annotation == "labels":  # in which an image without a file has no faces
         assert sorted(path.name for path in (tmp_path / "labels_fixed").iterdir()) == ["c.txt", "classes.txt", "d.txt"]
-        assert f"move the images that were left out away from {tmp_path / 'images'}" in outcome.out
+        assert f"move the dropped images away from {tmp_path / 'images'}" in outcome.out
         return
     path = tmp_path / annotation
     fixed = read_annotations(path.with_name(f"{path.stem}_fixed{path.suffix}"))
@@ -163,7 +163,7 @@ def test_all_copies_of_a_leaked_image_are_dropped(script, tmp_path):
         shutil.copy(images / "x.jpg", images / name)
     label = tmp_path / "train" / "label.txt"
     label.write_text(label.read_text() + "# a.jpg\n# z.jpg\n10 10 20 20\n50 50 20 20\n")
-    assert "left out: 3 files equal to another;" in script(CHECK, tmp_path, "--fix").out
+    assert "dropped: 3 files equal to another;" in script(CHECK, tmp_path, "--fix").out
     assert cleaned_names(tmp_path) == {"train": ["own.jpg"]}
 
 

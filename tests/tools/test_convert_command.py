@@ -42,7 +42,7 @@ def test_laboro_tv_is_converted_to_tv_face_in_one_command(convert, frames, scrip
     assert result.status == 0, result.err
     assert "train: 12 images (3 background), 9 faces" in result.out
     assert "prefixes of the names: 5, for example '番組0/f_' (4 images)" in result.out
-    assert "left out: the attributes blur, shakiness, occlusion, pose" in result.out
+    assert "dropped: the attributes blur, shakiness, occlusion, pose" in result.out
     assert {path: before[path] for path in before} == {path: state(frames)[path] for path in before}
 
     assert sorted(path.relative_to(out).as_posix() for path in out.glob("*/*")) == [

@@ -224,7 +224,7 @@ def test_faces_without_subsets_are_in_all_subsets_unless_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("label", ["2 faces to be ignored, for which", "1 image of nothing but such", "attributes blur, word",
+        ("label", ["2 faces to be ignored, for which", "1 image without a remaining face", "attributes blur, word",
                    "subsets easy", "ids", "sizes"]),
         ("wider", ["landmarks of 1 face", "attributes word", "written as 0: the attributes expression, illumination,",
                    "ids", "sizes"]),
@@ -232,7 +232,8 @@ def test_faces_without_subsets_are_in_all_subsets_unless_ignored(tmp_path):
         ("wider_mat", ["landmarks of 1 face", "attributes word", "ids", "sizes", "suffixes"]),
         ("coco", ["subsets easy"]),
         ("voc", ["landmarks of 1 face", "attributes blur, word", "ids", "subsets easy"]),
-        ("yolo", ["2 faces to be ignored", "attributes blur, word", "ids", "the parts of 1 face", "1 face outside"]),
+        ("yolo", ["2 faces to be ignored", "attributes blur, word", "ids", "clipped to the image: 1 face",
+                  "1 face outside"]),
         ("list", ["boxes of 6 faces", "landmarks of 1 face", "attributes blur, word", "ids", "sizes"]),
     ],
 )  # fmt: skip
@@ -275,7 +276,7 @@ def test_yolo_clips_only_boxes_that_it_cannot_hold(tmp_path):
 def test_only_wider_mat_keeps_boxes_of_negative_size(tmp_path):
     annotation = faces([10, 10, 5, 20], [1, 2, 4, 6])
     sentences = write_annotations([annotation], tmp_path / "label.txt", "label")
-    assert sentences == ["left out: 1 face of negative width or height"]
+    assert sentences == ["dropped: 1 face of negative width or height"]
     assert (tmp_path / "label.txt").read_text() == "# a/b.jpg\n1 2 3 4\n"
     (found,) = written("wider_mat", [annotation], tmp_path / "mat")
     assert found.boxes.tolist() == annotation.boxes.tolist()
@@ -375,7 +376,7 @@ def test_yolo_drops_images_with_all_faces_outside(tmp_path):
     outside = faces([200, 2, 220, 30], [-40, -40, -1, -1], name="b.png", size=SIZE)
     annotations = [faces([4, 2, 20, 30], name="a.png", size=SIZE), outside, faces(name="c.png", size=SIZE)]
     sentences = write_annotations(annotations, tmp_path / "yolo", "yolo")
-    assert sentences[:2] == ["left out: 2 faces outside the image", "left out: 1 image of nothing but such faces"]
+    assert sentences[:2] == ["dropped: 2 faces outside the image", "dropped: 1 image without a remaining face"]
     assert sorted(path.name for path in (tmp_path / "yolo").iterdir()) == ["a.txt", "c.txt", "classes.txt"]
     with pytest.raises(UserError, match="no face is left"):
         write_annotations([outside], tmp_path / "none", "yolo")

@@ -41,7 +41,7 @@ def test_coco_keeps_attributes_on_the_faces_that_have_them(convert):
     assert [face.get("attributes", {}) for face in json.loads(text)["annotations"]] == [
         face.get("attributes", {}) for face in SOME
     ]
-    assert "left out" not in outcome.out and "not known" not in outcome.out
+    assert "dropped" not in outcome.out and "not known" not in outcome.out
 
 
 def test_fixed_coco_keeps_attributes_on_the_faces_that_have_them(script, tmp_path):
@@ -49,7 +49,7 @@ def test_fixed_coco_keeps_attributes_on_the_faces_that_have_them(script, tmp_pat
     boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40], "score": 0.5}]
     (tmp_path / "k.json").write_text(json.dumps(coco(*({**a, **b} for a, b in zip(SOME, boxes, strict=True)))))
     outcome = script("tools/check/__main__.py", tmp_path / "k.json", "--fix")
-    assert "k_fixed.json: left out: score of 1 face\n" in outcome.out
+    assert "k_fixed.json: dropped: score of 1 face\n" in outcome.out
     fixed = json.loads((tmp_path / "k_fixed.json").read_text())
     assert [face.get("attributes", {}) for face in fixed["annotations"]] == [
         face.get("attributes", {}) for face in SOME
@@ -81,7 +81,7 @@ def test_missing_attributes_are_filled_in_and_reported(convert):
     outcome, text = convert(coco(*SOME), "wider")
     assert [row.split()[4] for row in text.splitlines()[2:]] == ["0", "1", "0"]
     assert "not known of 2 faces and written as 0: blur" in outcome.out
-    assert "left out: the attributes pose, mixed" in outcome.out
+    assert "dropped: the attributes pose, mixed" in outcome.out
     assert "written as 0: the attributes expression, illumination, occlusion, pose" in outcome.out
 
 
@@ -89,7 +89,7 @@ def test_invalid_on_one_face_is_a_mark(convert):
     faces = [{}, {"attributes": {"invalid": 1}}]
     outcome, text = convert(coco(*faces), "label")
     assert text == "# a.jpg\n1 2 30 40\n"
-    assert "left out: 1 face to be ignored" in outcome.out
+    assert "dropped: 1 face to be ignored" in outcome.out
 
 
 CROWDS = [{"iscrowd": 1}, {}, {"attributes": {"crowd": "x"}}]
@@ -105,7 +105,7 @@ INVALID = "a.jpg\n3\n1 10 20 20 0 0 0 1 0 0\n40 10 20 20 0 0 0 0 0 0\n70 10 20 2
 )
 def test_an_odd_value_keeps_the_marks_of_other_faces(convert, tmp_path, source, kind, odd):
     outcome, _ = convert(source, kind)
-    assert f"left out: the attributes {odd}" in outcome.out
+    assert f"dropped: the attributes {odd}" in outcome.out
     (annotation,) = read_annotations(tmp_path / "out")
     assert annotation.ignored.tolist() == [True, False, False]
 
@@ -140,7 +140,7 @@ def test_coco_reports_what_it_drops(convert):
     source["info"] = {"year": 2020}
     outcome, _ = convert(source, "coco")
     assert (
-        "left out: score of 1 face, segmentation of 1 face, keypoints other than five of 1 face, area other than the"
+        "dropped: score of 1 face, segmentation of 1 face, keypoints other than five of 1 face, area other than the"
         " box's of 1 face, parts of 1 face, none of 1 face, id of 3 faces, visibility 1 of 1 landmark, license of"
         " 1 image, info, 1 object of other classes\n"
     ) in outcome.out
@@ -150,7 +150,7 @@ def test_rare_attributes_are_counted_and_dropped(convert):
     names = [{"attributes": {f"n{number}": number}} for number in range(300)]
     outcome, text = convert(coco(*names), "coco")
     assert sum("attributes" in face for face in json.loads(text)["annotations"]) == 100
-    assert "left out: 200 attributes that few faces have" in outcome.out
+    assert "dropped: 200 attributes that few faces have" in outcome.out
 
 
 def test_frequent_attributes_are_kept_first(convert):
@@ -171,7 +171,7 @@ def test_one_long_text_needs_little_memory(convert, tmp_path, name, kind):
     if kind == "coco":
         assert [face["attributes"][name] for face in json.loads(text)["annotations"]] == texts
     elif name == "note":
-        assert "left out: the attributes note" in outcome.out
+        assert "dropped: the attributes note" in outcome.out
     else:
         assert (tmp_path / "out" / "a.xml").read_text().count("<pose>y</pose>") == 1000
 
@@ -184,12 +184,12 @@ def test_other_classes_and_hidden_landmarks_are_counted(script, tmp_path):
     (tmp_path / "labels" / "a.txt").write_text(f"1 0.5 0.5 0.25 0.5 {points}\n0 0.5 0.5 0.25 0.5\n")
     (tmp_path / "labels" / "classes.txt").write_text("person\nface\n")
     outcome = script("tools/convert/__main__.py", tmp_path / "labels", tmp_path / "voc.json", "--to", "coco")
-    assert "left out: 1 object of other classes, visibility 1 of 2 landmarks\n" in outcome.out
+    assert "dropped: 1 object of other classes, visibility 1 of 2 landmarks\n" in outcome.out
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
     objects = "".join(f"<object><name>{name}</name>{box}</object>" for name in ("face", "dog", "cat"))
     (tmp_path / "a.xml").write_text(f"<annotation><filename>a.jpg</filename>{objects}</annotation>")
     outcome = script("tools/convert/__main__.py", tmp_path / "a.xml", tmp_path / "label.txt")
-    assert "left out: 2 objects of other classes\n" in outcome.out
+    assert "dropped: 2 objects of other classes\n" in outcome.out
 
 
 ROWS = (
@@ -204,13 +204,13 @@ ROWS = (
 def test_labels_report_changed_columns(convert, odd):
     outcome, text = convert(f"# a.jpg\n{ROWS}{odd}", "label")
     assert text.splitlines()[2].endswith("110 110 0 130 110 0 20 30 0 12 40 0 28 40 0 1")
-    assert "left out: what the third column of a landmark or the 20th says of 2 faces\n" in outcome.out
+    assert "dropped: what the third column of a landmark or the 20th says of 2 faces\n" in outcome.out
 
 
 def test_labels_do_not_report_unchanged_columns(convert):
     plain = "".join(line for line in ROWS.splitlines(keepends=True) if line.endswith(" 1\n"))
     outcome, text = convert(f"# a.jpg\n{plain}", "label")
-    assert text == f"# a.jpg\n{plain}" and "left out" not in outcome.out
+    assert text == f"# a.jpg\n{plain}" and "dropped" not in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_wider_face_is_converted_for_training_and_evaluation(convert, script, do
     assert [each.attributes["invalid"].tolist() for each in truth[:2]] == [[0, 1], []]
 
     detected = script(
-        "val_tvface.py", "-m", random_weights["mobile0.25"], "--network", "mobile0.25", "--cpu", "--keep_top_k", 3,
+        "val_tvface.py", "-m", random_weights["mobile0.25"], "--cpu", "--keep_top_k", 3,
         "--dataset_folder", out / "val" / "images", "--save_folder", tmp_path / "found",
     )  # fmt: skip
     assert detected.status == 0, detected.err
@@ -107,16 +107,16 @@ def test_landmark_files_replace_the_boxes_of_their_images(convert, downloaded, t
     landmarks.write_text(label)
     result = convert(downloaded, tmp_path / "found")
     assert f"landmarks: {landmarks}" in result.out
-    assert "train: left out: what the third column of a landmark or the 20th says of 2 faces" in result.out
+    assert "train: dropped: what the third column of a landmark or the 20th says of 2 faces" in result.out
     elsewhere = landmarks.rename(tmp_path / "elsewhere.txt")
     assert convert(downloaded, tmp_path / "named", "--landmarks", elsewhere).status == 0
     for out in ("found", "named"):
         annotations = {each.name: each for each in read_annotations(tmp_path / out / "train" / "label.txt")}
         assert len(annotations) == 10
-        mended = annotations["1--Handshaking/1_Handshaking_train_0.jpg"]
-        assert mended.boxes.tolist() == [[11, 20, 41, 56], [71, 31, 80, 40]]
-        assert mended.landmark_mask.tolist() == [True, False]
-        assert mended.landmarks[0].tolist() == [[20, 30], [30, 30], [25, 38], [21, 45], [29, 45]]
+        fixed = annotations["1--Handshaking/1_Handshaking_train_0.jpg"]
+        assert fixed.boxes.tolist() == [[11, 20, 41, 56], [71, 31, 80, 40]]
+        assert fixed.landmark_mask.tolist() == [True, False]
+        assert fixed.landmarks[0].tolist() == [[20, 30], [30, 30], [25, 38], [21, 45], [29, 45]]
         assert sum(each.landmark_mask.sum() for each in annotations.values()) == 1
         assert sum(len(each.boxes) for each in annotations.values()) == 10
 

@@ -67,7 +67,7 @@ def test_wider_face_is_trained_on_detected_in_and_scored(script, tmp_path, netwo
         (row,) = csv.DictReader(file)
     assert float(row["box"]) > 0 and float(row["class"]) > 0 == float(row["landmark"])
 
-    outcome = script("val_tvface.py", "--trained_model", weights / f"{name}_Final.pth", "--network", network, "--cpu",
+    outcome = script("val_tvface.py", "--trained_model", weights / f"{name}_Final.pth", "--cpu",
                      "--dataset_folder", tmp_path / "val" / "images", "--list_file", tmp_path / "val" / "list.txt",
                      "--save_folder", tmp_path / "found")  # fmt: skip
     assert outcome.status == 0, outcome.err

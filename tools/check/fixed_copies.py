@@ -26,12 +26,12 @@ class CleanedSplit:
 
     Attributes:
         annotations: one for each image, with its valid faces.
-        left_out: words, with counts, for everything that was removed.
+        dropped: words, with counts, for everything that was removed.
         clipped: number of faces with clipped boxes.
     """
 
     annotations: list[Annotation]
-    left_out: list[str]
+    dropped: list[str]
     clipped: int
 
 
@@ -72,7 +72,7 @@ def _write_split(checked: CheckedSplit, dropped: set[int], together: ExitStack) 
         yield f"{path}: not written, since boxes are read as x y w h and these seem to be x1 y1 x2 y2"
         return
     cleaned = _clean(checked, dropped)
-    if not cleaned.left_out and not cleaned.clipped and _lists_agree(cleaned.annotations, split):
+    if not cleaned.dropped and not cleaned.clipped and _lists_agree(cleaned.annotations, split):
         yield f"{split.path}: nothing to fix"
         return
     if not cleaned.annotations:
@@ -82,13 +82,13 @@ def _write_split(checked: CheckedSplit, dropped: set[int], together: ExitStack) 
     faces = sum(len(annotation.boxes) for annotation in cleaned.annotations)
     yield (
         f"{path}: {counted(len(cleaned.annotations), 'image')}, {counted(faces, 'face')};"
-        f" left out: {', '.join(cleaned.left_out) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
+        f" dropped: {', '.join(cleaned.dropped) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
     )
     yield from (f"{path}: {sentence}" for sentence in (*split.annotations.unread, *sentences))
     if split.kind == "yolo" and len(cleaned.annotations) < len(split.annotations):
         yield (
-            f"{path}: move the images that were left out away from {split.images}; without label files they count as"
-            " background images"
+            f"{path}: move the dropped images away from {split.images}; without label files they count as background"
+            " images"
         )
     own_names = {image_key(name): name for name, _ in split.list_names}  # with the suffixes that IDs lack
     for path, entries in split.lists.items():
@@ -141,7 +141,7 @@ def _clean(checked: CheckedSplit, dropped: set[int]) -> CleanedSplit:
     single = [records for records in usable if labels.file[records[0]] not in dropped]
     kept = [records for records in single if not lost_all_faces[records[0]]]
     in_single = np.isin(labels.first[labels.record], [records[0] for records in single])
-    left_out = count_each(
+    removed = count_each(
         (len(checked.split.problems), "place", "{} that cannot be read"),
         (len(images) - len(usable), "name", "{} without an image that can be read"),
         (len(labels.first) - len(images), "name", "{} listed before"),
@@ -152,7 +152,7 @@ def _clean(checked: CheckedSplit, dropped: set[int]) -> CleanedSplit:
         (len(single) - len(kept), "image", "{} without a remaining face"),
     )
     clipped = int((in_single & labels.valid & (labels.excess > 0)).sum())
-    return CleanedSplit([_merge_records(checked, records) for records in kept], left_out, clipped)
+    return CleanedSplit([_merge_records(checked, records) for records in kept], removed, clipped)
 
 
 def _dropped_files(checked: Sequence[CheckedSplit], copies: Sequence[Copy]) -> tuple[list[set[int]], list[str]]:

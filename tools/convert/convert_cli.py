@@ -156,7 +156,7 @@ def _ratios(texts: Sequence[str]) -> dict[str, float]:
 
 
 def _report(out: Path, written: Mapping[str, Sequence[Annotation]], sentences: Sequence[str]) -> None:
-    """Print the numbers of images and faces, and what was left out."""
+    """Print the numbers of images and faces, and what was dropped."""
     print(f"{out}:")
     for name, annotations in written.items():
         faces = [len(annotation.boxes) for annotation in annotations]

@@ -118,7 +118,7 @@ def fit_splits(
     """Divide annotations into splits.
 
     Args:
-        assigned: name of an image -> its split; images without one are left out.
+        assigned: name of an image -> its split; images without one are dropped.
 
     Returns:
         split -> its contents, and sentences that report what the format drops.

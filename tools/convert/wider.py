@@ -10,6 +10,7 @@ import numpy as np
 from data.annotations import Annotation, image_key, read_annotations
 from data.annotations.record import Annotations, have_landmarks
 from data.annotations.wider_mat import SUBSETS
+from data.config import cfg_mnet, cfg_re50
 from data.image_files import files_below
 from data.splits import DEV
 from tools.convert.dataset_folder import NewSplit, fit_splits, resolve_images
@@ -169,11 +170,12 @@ def next_commands(out: Path, has_ground_truth: bool) -> str:
     )
     truth = f"{mat} --images {images}" if has_ground_truth else val
     lines = []
-    for network, name in (("mobile0.25", "mobilenet0.25"), ("resnet50", "Resnet50")):
+    for network, cfg in (("mobile0.25", cfg_mnet), ("resnet50", cfg_re50)):
+        weights = f"weights/widerface/{cfg['name']}_Final.pth"
         lines += [
             f"python train.py --network {network} --training_dataset {label} --save_folder weights/widerface",
-            f"python val_tvface.py --network {network} --trained_model weights/widerface/{name}_Final.pth"
-            f" --dataset_folder {images} --save_folder val_dataset_evaluate/widerface_{network}_txt",
+            f"python val_tvface.py --trained_model {weights} --dataset_folder {images}"
+            f" --save_folder val_dataset_evaluate/widerface_{network}_txt",
             f"python val_dataset_evaluate/eval.py -p val_dataset_evaluate/widerface_{network}_txt -g {truth}"
             f" --result val_dataset_evaluate/widerface_{network}_result",
         ]
