@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from data.dataset import FaceDataset
-from engine.train.checkpoints import Checkpoints
+from engine.train.checkpoints import RunFiles
 from engine.train.config import parse_config, resolve, to_saved
 from engine.train.loader import Batch, StepLoader
 from engine.train.loop import train
@@ -175,10 +175,10 @@ def time_steps(steps: Sequence[Callable], rounds: int, device: torch.device) -> 
 def time_epoch(training: Training) -> float:
     """Train one epoch and return its images/s."""
     run, dataset = training.run, training.dataset
-    checkpoints = Checkpoints(run.config.save_folder, run.name, to_saved(run.config), dataset.fingerprint(), run.ranks)
-    report = Report(checkpoints.path, dataset, is_main=True)
+    files = RunFiles(run.config.save_folder, run.name, to_saved(run.config), dataset.fingerprint(), run.ranks)
+    report = Report(files.path, dataset, is_main=True)
     with contextlib.redirect_stdout(io.StringIO()):
-        train(run, training.criterion, training.loader, None, checkpoints, report, StopRequest())
+        train(run, training.criterion, training.loader, None, files, report, StopRequest())
     return run.state.history[-1]["pictures_per_s"]
 
 

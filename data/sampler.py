@@ -43,6 +43,10 @@ class EpochBatches(Sampler):
         batches = min(-(-length // batch_size), length // ranks)
         self.bounds = np.arange(batches + 1) * length // batches
 
+    def set_epoch(self, epoch: int, images_done: int = 0) -> None:
+        """Choose the epoch of the next iteration, and how many of its images are processed already."""
+        self.epoch, self.done = epoch, images_done
+
     @property
     def total(self) -> int:
         """Number of batches in a whole epoch."""

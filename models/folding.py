@@ -18,7 +18,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
 def _fold(module: nn.Module) -> nn.Module:
     previous = None
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and previous is not None:
+        if isinstance(child, nn.BatchNorm2d | nn.SyncBatchNorm) and previous is not None:
             setattr(module, previous, fuse_conv_bn_eval(getattr(module, previous), child))
             setattr(module, name, nn.Identity())
         else:

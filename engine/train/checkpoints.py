@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from engine.train.config import TrainConfig
 from engine.train.state import Run, RunState
+from models.registry import NETWORKS
 from utils.checkpoint import load_into, read_checkpoint, read_state_dict, save_checkpoint, save_state_dict
 from utils.console import say
 from utils.devices import describe_computer
@@ -65,56 +65,34 @@ def read_last(path: Path) -> Checkpoint:
         UserError: the file is truncated, holds code, or is not the checkpoint of a run.
     """
     content = read_checkpoint(path)
-    names = {each.name for each in fields(Checkpoint)}
     if not isinstance(content, dict) or not {"format", "state", "model", "optimizer"} <= content.keys():
         raise UserError(f"{path}: is not the checkpoint of a run; --resume needs one, --resume_net takes weights")
     if content["format"] not in (1, FORMAT):
         raise UserError(f"{path}: has format {content['format']!r}; this version of the program reads 1 to {FORMAT}")
-    try:
-        content = upgrade(content)
-        RunState.from_dict(content["state"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: corrupt checkpoint: its state is not that of a run ({error})") from error
+    names = {each.name for each in fields(Checkpoint)}
+    if content["format"] == 1:
+        names = names - {"config"} | {"flags"}
     if missing := names - content.keys():
         raise UserError(f"{path}: corrupt checkpoint: missing fields {', '.join(sorted(missing))}")
     if unexpected := content.keys() - names:
         raise UserError(f"{path}: corrupt checkpoint: unexpected fields {', '.join(sorted(map(str, unexpected)))}")
-    checkpoint = Checkpoint(**content)
+    try:
+        checkpoint = Checkpoint(**upgrade(content))
+        state = RunState.from_dict(checkpoint.state)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: corrupt checkpoint: its state is not that of a run ({error})") from error
     if path.name != f"{checkpoint.name}_last.ckpt":
         raise UserError(f"{path}: is the checkpoint of {checkpoint.name!r}; rename it to {checkpoint.name}_last.ckpt")
     for name in ("config", "state", "model", "optimizer", "scaler"):
         if not isinstance(getattr(checkpoint, name), dict):
             raise UserError(f"{path}: corrupt checkpoint: {name} is not a dictionary")
-    if checkpoint.state["phase"] not in (1, 2):
-        raise UserError(f"{path}: corrupt checkpoint: phase {checkpoint.state['phase']!r}; expected 1 or 2")
+    if state.phase not in (1, 2):
+        raise UserError(f"{path}: corrupt checkpoint: phase {state.phase!r}; expected 1 or 2")
     return checkpoint
 
 
-def restore(run: Run, checkpoint: Checkpoint, checkpoints: "Checkpoints") -> None:
-    """Load the weights and the optimizer of a checkpoint into a run whose phase is started.
-
-    Raises:
-        UserError: they do not fit, or phase two needs weights that are gone.
-    """
-    path = checkpoints.last
-    load_into(run.network, checkpoint.model, path, run.config.network)
-    if run.ema is not None:
-        load_into(run.ema.network, checkpoint.ema or checkpoint.model, path, run.config.network)
-    before = checkpoint.config.get("optimizer", "sgd")
-    if before != run.config.optimizer:
-        raise UserError(
-            f"{path}: is of a run with --optimizer {before}; resume with that, or start from its weights with"
-            " --resume_net"
-        )
-    try:
-        run.restore_optimizer(checkpoint.optimizer, checkpoint.scaler)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: corrupt checkpoint: the optimizer's state does not fit ({error})") from error
-    _check_phase_two_source(run, checkpoints)
-
-
-class Checkpoints:
-    """Writes and reads the files of a run. It does not decide when.
+class RunFiles:
+    """Writes and reads the files of a run, but does not decide when.
 
     Args:
         folder: --save_folder.
@@ -147,9 +125,45 @@ class Checkpoints:
         if is_new and self.last.exists():
             kept = self.path("previous.ckpt")
             self.last.replace(kept)
-            say(f"{self.last}: of another run, kept as {kept.name}; the other files of that run are overwritten")
+            say(f"{self.last}: of another run, kept as {kept.name}; its other files are overwritten")
 
-    def save(self, run: Run) -> None:
+    def restore(self, run: Run, checkpoint: Checkpoint) -> None:
+        """Load the weights and the optimizer of a checkpoint into a run whose phase is started.
+
+        Raises:
+            UserError: they do not fit, or phase two needs weights that are gone.
+        """
+        network = run.config.network
+        load_into(run.network, checkpoint.model, self.last, network)
+        if run.ema is not None:
+            load_into(run.ema.network, checkpoint.ema or checkpoint.model, self.last, network)
+        before = checkpoint.config.get("optimizer", "sgd")
+        if before != run.config.optimizer:
+            raise UserError(
+                f"{self.last}: is of a run with --optimizer {before}; resume with that, or start from its weights with"
+                " --resume_net"
+            )
+        try:
+            run.restore_optimizer(checkpoint.optimizer, checkpoint.scaler)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.last}: corrupt checkpoint: the optimizer's state does not fit ({error})") from error
+        self._check_phase_two_source(run)
+
+    def _check_phase_two_source(self, run: Run) -> None:
+        """Raise UserError, before the training starts, if phase two needs weights that this run did not keep."""
+        config, state = run.config, run.state
+        if state.phase == 2 or not config.finetune_epochs:
+            return
+        if config.finetune_from == "best":
+            if run.phase_is_over and state.best_epoch is None:
+                raise UserError("--finetune_from best: no epoch of this run was scored; name an epoch instead")
+            return
+        path, epoch = self.phase_two_source(config.finetune_from, state)
+        is_needed_now = run.phase_is_over or epoch <= state.epoch
+        if is_needed_now and run.ranks.is_main and not path.exists():
+            raise UserError(f"{path}: no such weights, which --finetune_from needs; name an epoch that was saved")
+
+    def save_checkpoint(self, run: Run) -> None:
         """Write `{name}_last.ckpt`."""
 
         def write() -> None:
@@ -192,8 +206,8 @@ class Checkpoints:
         """Load a weight file of this run on all ranks."""
         load_into(run.network, self.ranks.run_on_main(lambda: read_state_dict(path)), path)
 
-    def set_aside(self, epochs: Iterable[int]) -> None:
-        """Rename weights of phase one whose epochs phase two repeats."""
+    def rename_repeated_epochs(self, epochs: Iterable[int]) -> None:
+        """Rename the weights of phase one whose epochs phase two repeats."""
 
         def rename() -> None:
             for epoch in epochs:
@@ -203,44 +217,25 @@ class Checkpoints:
         self.ranks.run_on_main(rename)
 
 
-def _check_phase_two_source(run: Run, checkpoints: Checkpoints) -> None:
-    """Raise UserError, before the training starts, if phase two needs weights that a resumed run did not keep."""
-    config, state = run.config, run.state
-    if state.phase == 2 or not config.finetune_epochs:
-        return
-    if config.finetune_from == "best":
-        if run.phase_is_over and state.best_epoch is None:
-            raise UserError("--finetune_from best: no epoch of this run was scored; name an epoch instead")
-        return
-    path, epoch = checkpoints.phase_two_source(config.finetune_from, state)
-    is_needed_now = run.phase_is_over or epoch <= state.epoch
-    if is_needed_now and run.ranks.is_main and not path.exists():
-        raise UserError(f"{path}: no such weights, which --finetune_from needs; name an epoch that was saved")
-
-
-def find_last(config: TrainConfig, names: dict[str, str]) -> Path | None:
-    """Find the checkpoint that --resume continues from; None if there is none yet.
+def find_last(folder: str | Path, network: str | None) -> Path | None:
+    """Find the checkpoint in a folder that --resume continues from; None if there is none yet.
 
     Args:
-        names: name of the configuration of each --network.
+        network: --network.
 
     Raises:
-        UserError: checkpoints of several networks, or of another network than --network.
+        UserError: the folder has checkpoints of several networks, or of others than --network.
     """
-    found = {
-        flag: path for flag, name in names.items() if (path := Path(config.save_folder, f"{name}_last.ckpt")).exists()
-    }
-    if config.network is not None and found and config.network not in found:
+    paths = {flag: Path(folder, f"{entry.cfg['name']}_last.ckpt") for flag, entry in NETWORKS.items()}
+    found = {flag: path for flag, path in paths.items() if path.exists()}
+    choices = " or ".join(f"--network {flag}" for flag in found)
+    if network is not None and found and network not in found:
         raise UserError(
-            f"{config.save_folder}: has no checkpoint of {config.network}, but one of {' and '.join(found)}; resume it"
-            f" with --network {' or --network '.join(found)}"
+            f"{folder}: has no checkpoint of {network}, but of {' and '.join(found)}; resume with {choices}"
         )
-    if config.network is None and len(found) > 1:
-        raise UserError(
-            f"{config.save_folder}: has checkpoints of several networks; choose one with --network"
-            f" {' or --network '.join(found)}"
-        )
-    return found.get(config.network) if config.network is not None else next(iter(found.values()), None)
+    if network is None and len(found) > 1:
+        raise UserError(f"{folder}: has checkpoints of several networks; choose one with {choices}")
+    return found.get(network) if network is not None else next(iter(found.values()), None)
 
 
 def _check_finite(run: Run) -> None:

@@ -55,7 +55,7 @@ def option(
     if parse is bool:  # `--flag` alone means true
         arguments = {"type": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
     elif callable(parse):
-        arguments = {"type": parse, "nargs": nargs, "metavar": metavar or METAVARS[parse]}
+        arguments = {"type": parse, "nargs": nargs, "metavar": metavar or METAVARS.get(parse)}
     else:
         arguments = {"choices": parse}
     metadata = {

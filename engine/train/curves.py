@@ -13,7 +13,7 @@ AP_COLOUR, LR_COLOUR, SHADE, GREY = "#8e3b80", "#555555", "#fdf1d3", "#666666"
 MOST_MARKED_EPOCHS = 40
 
 
-def draw_curves(path: Path, history: Sequence[dict]) -> None:
+def draw_training_curves(path: Path, history: Sequence[dict]) -> None:
     """Draw a history (see engine/train/history.py). Phase two, which may start from an earlier epoch, is shaded.
 
     Args:

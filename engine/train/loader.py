@@ -110,7 +110,7 @@ class StepLoader:
         return math.ceil(self.sampler.total / self.accumulate)
 
     def steps_done(self, images_done: int) -> int:
-        """Return the number of steps of an epoch after which so many of its images are processed."""
+        """Return the number of optimizer steps that process the first `images_done` images of an epoch."""
         batches = int(np.searchsorted(self.sampler.bounds, images_done))
         return math.ceil(batches / self.accumulate)
 
@@ -124,7 +124,7 @@ class StepLoader:
         Raises:
             UnreadableImage: an image cannot be read, unless the dataset skips such images.
         """
-        self.sampler.epoch, self.sampler.done = epoch, images_done
+        self.sampler.set_epoch(epoch, images_done)
         number = self.sampler.first
         batches = iter(self.loader) if len(self.sampler) else iter(())
         while True:

@@ -8,7 +8,7 @@ import torch
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from engine.train.checkpoints import Checkpoint, Checkpoints, find_last, read_last, restore
+from engine.train.checkpoints import Checkpoint, RunFiles, find_last, read_last
 from engine.train.config import (
     DEFAULT_NETWORK,
     TrainConfig,
@@ -20,13 +20,13 @@ from engine.train.config import (
 )
 from engine.train.loader import MatchedCollate, StepLoader
 from engine.train.loop import train
-from engine.train.report import Report, describe_run
+from engine.train.report import Report
 from engine.train.state import Run, RunState
 from engine.train.torch_errors import explain_torch_errors
 from engine.train.validate import DevSet
 from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
-from models.registry import NETWORKS, Network, find_network
+from models.registry import Network, find_network
 from models.retinaface import RetinaFace
 from models.weights import load_backbone_weights, read_weights, recognize_network
 from utils.checkpoint import load_into
@@ -44,11 +44,13 @@ def main(description: str) -> None:
         description: text at the top of --help.
 
     Raises:
-        UserError: a mistake that the user can mend.
+        UserError: a mistake that the user can fix.
         Stop: the run was asked to end; its checkpoint is written.
     """
     given = parse_config(description)
-    warnings.filterwarnings("ignore", message="This DataLoader will create")  # said below in other words
+    warnings.filterwarnings(
+        "ignore", message="This DataLoader will create"
+    )  # warn_about_changes reports it in terms of --num_workers
     device = device_of_rank(given.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -59,34 +61,33 @@ def main(description: str) -> None:
         if checkpoint is not None:
             given = parse_config(description, checkpoint.config)
         chosen = ranks.raise_together(lambda: choose_network(given, checkpoint))
-        config = ranks.raise_together(lambda: check_devices(_resolve(given, chosen, ranks, device), ranks, device))
+        config = ranks.raise_together(lambda: resolve_config(given, chosen, ranks, device))
         cfg = {**chosen.cfg, "image_size": config.image_size}
         dataset, dev_set = ranks.raise_together(lambda: read_data(config))
         network = ranks.raise_together(lambda: build_network(config, cfg, is_new=checkpoint is None))
-        # The default batch size depends on the number of GPUs, which may differ when the run is resumed.
-        saved = {**to_saved(given), "network": chosen.flag, "batch_size": config.batch_size}
-        checkpoints = Checkpoints(config.save_folder, cfg["name"], saved, dataset.fingerprint(), ranks)
         state = RunState(epoch=config.resume_epoch, start=config.resume_epoch)
         if checkpoint is not None:
             state = RunState.from_dict(checkpoint.state)
         run, criterion, loader = ranks.raise_together(
             lambda: build_run(network, cfg, config, state, dataset, device, ranks)
         )
+        # The default batch size depends on the number of GPUs, which may differ when the run is resumed.
+        saved = {**to_saved(given), "network": chosen.flag, "batch_size": config.batch_size}
+        files = RunFiles(config.save_folder, run.name, saved, dataset.fingerprint(), ranks)
         if checkpoint is not None:
-            ranks.raise_together(lambda: restore(run, checkpoint, checkpoints))
-        ranks.run_on_main(lambda: checkpoints.prepare_folder(is_new=checkpoint is None))
-        report = Report(checkpoints.path, dataset, ranks.is_main)
-        report.say(describe_run(run, dataset, dev_set))
-        if ranks.is_main:
-            print_warnings(run, checkpoints, checkpoint)
-        if run.is_over:
-            report.nothing_left(run)
+            ranks.raise_together(lambda: files.restore(run, checkpoint))
+        ranks.run_on_main(lambda: files.prepare_folder(is_new=checkpoint is None))
+        report = Report(files.path, dataset, ranks.is_main)
         try:
-            # The handlers last until the end of the run; before, there is nothing to save.
-            with stop_request(quiet=not ranks.is_main) as stop, report.tensorboard(run), explain_torch_errors():
-                final = train(run, criterion, loader, dev_set, checkpoints, report, stop)
+            ranks.run_on_main(lambda: report.start(run, dev_set))
+            ranks.run_on_main(lambda: warn_about_changes(run, files, checkpoint))
+            if run.is_over:
+                report.nothing_left(run)
+            with stop_request(quiet=not ranks.is_main) as stop, explain_torch_errors():
+                final = train(run, criterion, loader, dev_set, files, report, stop)
         finally:
             loader.close()
+            report.close()
         report.table(run)
         report.curves(run)
         report.say(f"trained weights: {final}")
@@ -98,7 +99,7 @@ def checkpoint_to_resume(given: TrainConfig) -> Checkpoint | None:
         if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)):
             raise UserError("--max_restarts: add --resume to train.py, or a restarted run begins from the start")
         return None
-    path = find_last(given, {flag: entry.cfg["name"] for flag, entry in NETWORKS.items()})
+    path = find_last(given.save_folder, given.network)
     if path is None:
         say(f"{given.save_folder}: no checkpoint yet; starting from the beginning, with the options given here")
         return None
@@ -122,12 +123,13 @@ def choose_network(given: TrainConfig, checkpoint: Checkpoint | None) -> Network
     return find_network(given.network or DEFAULT_NETWORK)
 
 
-def check_devices(config: TrainConfig, ranks: Ranks, device: torch.device) -> TrainConfig:
-    """Refuse options that this number of ranks or GPUs cannot have."""
+def resolve_config(given: TrainConfig, chosen: Network, ranks: Ranks, device: torch.device) -> TrainConfig:
+    """Fill in the options that depend on the network or the machine, and refuse those that the machine cannot have."""
     gpus = len(visible_cards(device))
+    config = resolve(given, chosen, ranks.size, ranks.local_size, gpus)
     if config.sync_bn and (ranks.size == 1 or device.type != "cuda"):
         raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or use --sync_bn false")
-    if gpus > 1 and (config.compile or config.amp == "bf16"):  # the replicas of DataParallel lose both
+    if gpus > 1 and (config.compile or config.amp == "bf16"):  # DataParallel's replicas are not compiled, and use fp16
         name = "--compile" if config.compile else "--amp bf16"
         raise UserError(f"{name}: needs a process for each GPU; start with: torchrun --nproc_per_node={gpus} train.py")
     return config
@@ -177,16 +179,16 @@ def build_run(
     return run, criterion, loader
 
 
-def print_warnings(run: Run, checkpoints: Checkpoints, checkpoint: Checkpoint | None) -> None:
-    """Print what makes a resumed run end elsewhere than without the interruption, and too many workers."""
+def warn_about_changes(run: Run, files: RunFiles, checkpoint: Checkpoint | None) -> None:
+    """Warn if a resumed run will differ from an uninterrupted one, and about more workers than cores."""
     config, ranks = run.config, run.ranks
     if config.num_workers * ranks.local_size > usable_cores():
         say(f"warning: --num_workers {config.num_workers}: only {usable_cores()} cores are available", sys.stderr)
     if checkpoint is None:
         return
-    before = _resolve(from_saved(checkpoint.config), find_network(run.name), ranks, run.device)
+    before = resolve_config(from_saved(checkpoint.config), find_network(run.name), ranks, run.device)
     changes = changed_options(before, config)
-    if checkpoint.dataset != checkpoints.dataset:
+    if checkpoint.dataset != files.dataset:
         changes.append("the images or their labels")
     if checkpoint.ranks != ranks.size:
         changes.append(f"ranks {checkpoint.ranks} -> {ranks.size}")
@@ -195,7 +197,3 @@ def print_warnings(run: Run, checkpoints: Checkpoints, checkpoint: Checkpoint | 
         changes.append(f"{checkpoint.computer} -> {computer}")
     if changes:
         say(f"warning: changed since the checkpoint, and with it the result: {'; '.join(changes)}", sys.stderr)
-
-
-def _resolve(config: TrainConfig, chosen: Network, ranks: Ranks, device: torch.device) -> TrainConfig:
-    return resolve(config, chosen, ranks.size, ranks.local_size, len(visible_cards(device)))

@@ -66,12 +66,9 @@ class StepMetrics:
         totals.clipped += int(clipped)
         totals.dropped += int(dropped)
         totals.unreadable += int(unreadable)
-        totals.images = self.run.state.images_done - totals.unreadable
-        for step in losses:
-            totals.losses = [total + value for total, value in zip(totals.losses, step, strict=True)]
-        totals.steps += len(losses)
+        totals.images = self.steps[-1].images_done - totals.unreadable
         now = time.perf_counter()
-        totals.seconds += now - self.synced_at
+        totals.add_steps(losses, now - self.synced_at)
         self.synced, self.synced_at = self.synced + len(losses), now
         self.losses, self.steps = [], []
         return losses
@@ -92,33 +89,3 @@ class StepMetrics:
                         f" batch: {', '.join(path for share in paths for path in share)}"
                     )
                 )
-
-
-def epoch_row(run: Run, ap: float | None) -> dict:
-    """Return the row of the history for the current epoch, whose steps are done; see engine/train/history.py.
-
-    Args:
-        ap: AP on the dev set, 0 to 1; None if it was not scored.
-    """
-    totals = run.state.totals
-    box, class_, landmark = (total / totals.steps for total in totals.losses)
-    return {
-        "epoch": run.state.epoch + 1,
-        "phase": run.phase.number,
-        "lr": run.lr(0),
-        "box": box,
-        "class": class_,
-        "landmark": landmark,
-        "total": run.cfg["loc_weight"] * box + class_ + landmark,
-        "pictures_per_s": totals.images / totals.seconds,
-        "data_wait": totals.data_time / totals.seconds,
-        "seconds": totals.seconds,
-        "memory_gb": gpu_memory(run.device),
-        "unreadable": totals.unreadable,
-        "dev_ap": ap,
-    }
-
-
-def gpu_memory(device: torch.device) -> float | None:
-    """Return the peak GPU memory of the run in GB; None on a CPU."""
-    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else None

@@ -42,12 +42,8 @@ class EpochBar:
             disable=True if quiet else None,
             bar_format="{desc} {percentage:.0f} %|{bar}| {n_fmt}/{total_fmt} {rate_fmt}{postfix}",
         )
-
-    def __enter__(self) -> "EpochBar":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
+        if done == total:  # only the scoring of the epoch is left
+            self.close()
 
     def update(self, losses: list[list[float]], memory_gb: float | None) -> None:
         """Advance by steps whose box, class, and landmark losses are known."""
@@ -64,3 +60,7 @@ class EpochBar:
             self.bar.update(len(losses))
             if self.step == self.total:
                 self.bar.refresh()
+                self.close()
+
+    def close(self) -> None:
+        self.bar.close()

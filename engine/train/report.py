@@ -1,16 +1,14 @@
 """What a person sees of a training: lines, bar, TensorBoard, table, and curves. It never changes the run."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from data.dataset import FaceDataset
-from engine.train.curves import draw_curves
-from engine.train.history import write_log
-from engine.train.metrics import gpu_memory
+from engine.train.curves import draw_training_curves
+from engine.train.history import gpu_memory, write_log
 from engine.train.progress import EpochBar, format_losses
 from engine.train.state import EpochTotals, Run
 from engine.train.tensorboard import TensorBoard, draw_sample
@@ -27,7 +25,7 @@ class Report:
     """Output of a run; on ranks other than the main one it is silent.
 
     Args:
-        path: returns the path of a file of the run: Checkpoints.path.
+        path: returns the path of a file of the run: RunFiles.path.
         dataset: training images.
         is_main: whether this is the main rank.
     """
@@ -35,30 +33,33 @@ class Report:
     def __init__(self, path: Callable[[str], Path], dataset: FaceDataset, is_main: bool):
         self.path, self.dataset, self.is_main = path, dataset, is_main
         self.board = TensorBoard(None)
+        self.bar: EpochBar | None = None
 
     def say(self, line: str, stream=None) -> None:
         if self.is_main:
             say(line, stream)
 
-    @contextmanager
-    def tensorboard(self, run: Run) -> Iterator[None]:
-        """Write TensorBoard events in the block, training samples first."""
-        if run.is_over or not (self.is_main and run.config.tensorboard):
-            yield
+    def start(self, run: Run, dev_set: DevSet | None) -> None:
+        """Print the first lines of a run, and write training samples to TensorBoard; on the main rank only."""
+        say(describe_run(run, self.dataset, dev_set))
+        if run.is_over or not run.config.tensorboard:
             return
-        with TensorBoard(self.path("tensorboard"), run.state.iterations) as self.board:
-            keys = [(run.state.epoch, index) for index in range(min(SHOWN_SAMPLES, len(self.dataset)))]
-            self.board.images(
-                "training samples", [draw_sample(self.dataset[key]) for key in keys], run.state.iterations
-            )
-            yield
+        self.board = TensorBoard(self.path("tensorboard"), run.state.iterations)
+        keys = [(run.state.epoch, index) for index in range(min(SHOWN_SAMPLES, len(self.dataset)))]
+        self.board.images("training samples", [draw_sample(self.dataset[key]) for key in keys], run.state.iterations)
 
-    def epoch_bar(self, run: Run, steps_done: int) -> EpochBar:
-        """Return the bar of the current epoch."""
+    def close(self) -> None:
+        """Close the bar and the TensorBoard file."""
+        if self.bar is not None:
+            self.bar.close()
+        self.board.close()
+
+    def start_epoch(self, run: Run, steps_done: int) -> None:
+        """Show the bar of the current epoch."""
         later = run.phase.end - run.state.epoch - 1
         if run.phase.number == 1:
             later += run.config.finetune_epochs
-        return EpochBar(
+        self.bar = EpochBar(
             _title(run),
             total=run.steps_per_epoch,
             done=steps_done,
@@ -67,14 +68,10 @@ class Report:
             quiet=not self.is_main,
         )
 
-    def steps(self, run: Run, losses: list[list[float]], step: int, bar: EpochBar) -> None:
-        """Show steps of the current epoch.
-
-        Args:
-            losses: box, class, and landmark loss of each.
-            step: number of the last one, counted from 1.
-        """
-        bar.update(losses, gpu_memory(run.device))
+    def steps(self, run: Run, losses: list[list[float]]) -> None:
+        """Show steps of the current epoch by the box, class, and landmark loss of each."""
+        self.bar.update(losses, gpu_memory(run.device))
+        step = self.bar.step
         if step % run.config.log_every and step != run.steps_per_epoch:
             return
         totals = run.state.totals
@@ -83,7 +80,7 @@ class Report:
             "loss/box": box,
             "loss/class": class_,
             "loss/landmark": landmark,
-            "loss/total": run.cfg["loc_weight"] * box + class_ + landmark,
+            "loss/total": run.total_loss(losses[-1]),
             "lr": run.lr(step - 1),
             "speed/images per s": totals.images / totals.seconds,
             "speed/data wait": totals.data_time / totals.seconds,
@@ -129,7 +126,7 @@ class Report:
     def curves(self, run: Run) -> None:
         """Draw {name}_curves.png."""
         if self.is_main and run.state.history:
-            draw_curves(self.path("curves.png"), run.state.history)
+            draw_training_curves(self.path("curves.png"), run.state.history)
 
     def phase_two(self, run: Run, source: Path) -> None:
         phase = run.phase

@@ -1,5 +1,6 @@
 """The state of a run: the network, its optimizer, schedule, and EMA, and how far the training is."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -34,6 +35,13 @@ class EpochTotals:
     unreadable: int = 0
     seconds: float = 0.0
     data_time: float = 0.0
+
+    def add_steps(self, losses: list[list[float]], seconds: float) -> None:
+        """Add the box, class, and landmark losses of steps, and their duration."""
+        for step in losses:
+            self.losses = [total + value for total, value in zip(self.losses, step, strict=True)]
+        self.steps += len(losses)
+        self.seconds += seconds
 
 
 @dataclass
@@ -160,6 +168,11 @@ class Run:
         self.state.iterations += 1
         self.state.images_done = step.images_done
         self.state.totals.data_time += step.data_time
+
+    def total_loss(self, losses: Sequence[float]) -> float:
+        """Return the weighted sum of a box, class, and landmark loss."""
+        box, class_, landmark = losses
+        return self.cfg["loc_weight"] * box + class_ + landmark
 
     @property
     def patience_is_over(self) -> bool:

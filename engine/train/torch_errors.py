@@ -1,4 +1,4 @@
-"""Advice for errors of PyTorch that the user can mend."""
+"""Advice for errors of PyTorch that the user can fix."""
 
 import sys
 from collections.abc import Iterator

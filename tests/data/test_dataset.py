@@ -56,7 +56,7 @@ def test_samples_depend_on_seed_epoch_and_index_only(dataset, workers):
     def samples(seed: int, epoch: int):
         faces = FaceDataset(dataset, 64, seed)
         batches = EpochBatches(len(faces), 2, seed)
-        batches.epoch = epoch
+        batches.set_epoch(epoch)
         loader = DataLoader(faces, batch_sampler=batches, num_workers=workers, collate_fn=detection_collate)
         return [(info.path, image) for images, _, infos in loader for image, info in zip(images, infos, strict=True)]
 

@@ -20,7 +20,7 @@ def epoch_of(length: int, batch_size: int, seed: int, ranks: int = 1, epoch: int
     shares = []
     for rank in range(ranks):
         batches = EpochBatches(length, batch_size, seed, rank, ranks)
-        batches.epoch, batches.done = epoch, done
+        batches.set_epoch(epoch, done)
         mine = list(batches)
         assert len(mine) == len(batches)
         assert {key[0] for batch in mine for key in batch} <= {epoch}

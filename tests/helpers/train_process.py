@@ -82,7 +82,7 @@ def _main(command: list[str], out: Path, err: Path, env: dict[str, str], start_m
     os.environ.update(env)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    report.draw_curves = lambda *_: None  # half of the time of a small run
+    report.draw_training_curves = lambda *_: None  # half of the time of a small run
     sys.argv = command
     try:
         run_with_fault.main()

@@ -83,7 +83,7 @@ def test_augmented_samples_equal_those_of_the_training(show, dataset):
     outcome, sheet = show(dataset, "--augmented", *flags)
     faces = FaceDataset(dataset, 96, seed=3)
     batches = EpochBatches(len(faces), 2, seed=3)
-    batches.epoch = 2
+    batches.set_epoch(2)
     keys = [key for batch in batches for key in batch][:4]
     assert names_of(outcome) == [f"{index}.jpg" for _, index in keys]
     for place, key in enumerate(keys):

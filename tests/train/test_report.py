@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.train.curves import draw_curves
+from engine.train.curves import draw_training_curves
 from engine.train.history import FIELDS, write_log
 from engine.train.tensorboard import TensorBoard
 from tests.helpers.scripts import ROOT
@@ -60,13 +60,13 @@ def test_the_table_has_a_row_per_epoch(tmp_path):
 
 def test_a_table_or_curves_that_cannot_be_written_are_an_error(tmp_path):
     (tmp_path / "file").touch()
-    for write, name in ((write_log, "net_log.csv"), (draw_curves, "net_curves.png")):
+    for write, name in ((write_log, "net_log.csv"), (draw_training_curves, "net_curves.png")):
         with pytest.raises(UserError, match=name):
             write(tmp_path / "file" / name, [epoch(1)])
 
 
 def draw(path, history) -> np.ndarray:
-    draw_curves(path, history)
+    draw_training_curves(path, history)
     return cv2.imread(str(path))
 
 

@@ -45,7 +45,7 @@ class DrawnSamples:
 def first_samples(dataset: FaceDataset, epoch: int, count: int) -> list[tuple[int, int]]:
     """Return the keys (epoch, index) of the first samples of a training epoch."""
     order = EpochBatches(len(dataset), len(dataset), dataset.seed)
-    order.epoch = epoch
+    order.set_epoch(epoch)
     return next(iter(order))[:count]
 
 

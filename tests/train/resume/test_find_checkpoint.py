@@ -8,32 +8,26 @@ import pytest
 import torch
 
 from engine.train.checkpoints import find_last
-from engine.train.config import TrainConfig
-from models.registry import NETWORKS
 from tests.helpers.train_process import SMALL
 from tests.helpers.training import FAST, LAST
 from utils.errors import UserError
 
-NAMES = {flag: network.cfg["name"] for flag, network in NETWORKS.items()}
-
 
 @pytest.mark.parametrize("network", [None, "resnet18"])
 def test_the_only_checkpoint_is_found(tmp_path, network):
-    assert find_last(TrainConfig(save_folder=str(tmp_path), network=network), NAMES) is None
+    assert find_last(tmp_path, network) is None
     (tmp_path / "resnet18_last.ckpt").touch()
-    assert find_last(TrainConfig(save_folder=str(tmp_path), network=network), NAMES) == tmp_path / "resnet18_last.ckpt"
+    assert find_last(tmp_path, network) == tmp_path / "resnet18_last.ckpt"
 
 
 def test_network_chooses_between_two_checkpoints(tmp_path):
     for name in ("resnet18", "Resnet50"):
         (tmp_path / f"{name}_last.ckpt").touch()
     with pytest.raises(UserError, match="several networks; choose one with --network resnet18 or --network resnet50"):
-        find_last(TrainConfig(save_folder=str(tmp_path)), NAMES)
-    config = TrainConfig(save_folder=str(tmp_path), network="resnet50")
-    assert find_last(config, NAMES) == tmp_path / "Resnet50_last.ckpt"
-    config = TrainConfig(save_folder=str(tmp_path), network="mobile0.25")
-    with pytest.raises(UserError, match="resume it with --network resnet18 or --network resnet50"):
-        find_last(config, NAMES)
+        find_last(tmp_path, None)
+    assert find_last(tmp_path, "resnet50") == tmp_path / "Resnet50_last.ckpt"
+    with pytest.raises(UserError, match="resume with --network resnet18 or --network resnet50"):
+        find_last(tmp_path, "mobile0.25")
 
 
 def test_resume_needs_no_network(script, dataset, tmp_path):
