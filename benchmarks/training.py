@@ -39,7 +39,6 @@ from engine.train.config import parse_config, resolve, to_saved
 from engine.train.loader import Batch, StepLoader
 from engine.train.loop import train
 from engine.train.main import build_run
-from engine.train.metrics import gpu_memory
 from engine.train.report import Report
 from engine.train.state import Run, RunState
 from engine.train.step import train_step

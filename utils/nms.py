@@ -18,7 +18,7 @@ def nms(boxes: Tensor, iou_threshold: float) -> Tensor:
         boxes: (N, 4) float32 x1 y1 x2 y2, finite, by descending score.
         iou_threshold: 0 to 1; a box with a larger IoU with a kept box is removed.
     """
-    if boxes.device.type == "cpu" and (module := load_compiled("utils._nms", WITHOUT)):
+    if boxes.device.type == "cpu" and (module := load_compiled("utils._nms_loop", WITHOUT)):
         return torch.from_numpy(module.nms(boxes.contiguous().numpy(), iou_threshold))
     falling = torch.arange(len(boxes), 0, -1, dtype=torch.float32, device=boxes.device)
     return ops.nms(boxes, falling, iou_threshold)

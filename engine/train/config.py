@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any
 
 from data.config import BATCH_SIZE_OF_SEVERAL_GPUS
-from models.registry import NETWORKS, Network
+from models.registry import DEFAULT_NETWORK, NETWORKS, Network
 from utils.devices import usable_cores
 from utils.errors import UserError
 from utils.flags import boolean, fraction, image_side, natural_float, natural_int, positive_float, positive_int
 
-DEFAULT_NETWORK = "mobile0.25"
 METAVARS = {
     natural_int: "N",
     positive_int: "N",

@@ -10,7 +10,6 @@ from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from engine.train.checkpoints import Checkpoint, RunFiles, find_last, read_last
 from engine.train.config import (
-    DEFAULT_NETWORK,
     TrainConfig,
     changed_options,
     from_saved,
@@ -26,7 +25,7 @@ from engine.train.torch_errors import explain_torch_errors
 from engine.train.validate import DevSet
 from layers.functions.prior_box import PriorBox
 from layers.modules import MultiBoxLoss
-from models.registry import Network, find_network
+from models.registry import DEFAULT_NETWORK, Network, find_network
 from models.retinaface import RetinaFace
 from models.weights import load_backbone_weights, read_weights, recognize_network
 from utils.checkpoint import load_into

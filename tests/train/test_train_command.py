@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.train.config import DEFAULT_NETWORK, TrainConfig
+from engine.train.config import TrainConfig
 from engine.train.main import choose_network
-from models.registry import NETWORKS
+from models.registry import DEFAULT_NETWORK, NETWORKS
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import shown_in_terminal
 from tests.helpers.training import FAST, equal, events, scalars, weights

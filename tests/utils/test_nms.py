@@ -60,7 +60,7 @@ def test_nms_keeps_the_boxes_of_torchvision_in_a_crowd():
 
 def test_nms_without_the_extension_is_torchvisions(capsys):
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30]])
-    assert load_compiled("utils._nms", WITHOUT), "build the extension first: python setup.py build_ext --inplace"
-    with without_compiled("utils._nms"):
+    assert load_compiled("utils._nms_loop", WITHOUT), "build the extension first: python setup.py build_ext --inplace"
+    with without_compiled("utils._nms_loop"):
         assert nms(boxes, 0.4).tolist() == [0, 2]
     assert "compiled NMS is missing" in capsys.readouterr().err
