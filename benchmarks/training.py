@@ -36,6 +36,7 @@ import torch
 from data.dataset import FaceDataset
 from engine.train.checkpoints import RunFiles
 from engine.train.config import parse_config, resolve, to_saved
+from engine.train.history import gpu_memory
 from engine.train.loader import Batch, StepLoader
 from engine.train.loop import train
 from engine.train.main import build_run
