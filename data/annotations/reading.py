@@ -46,7 +46,7 @@ def read_annotations(
     """
     found, path = find_annotations(path, kind)
     if category is not None and (found is None or not FORMATS[found].has_classes):
-        raise UserError(f"{path}: has no classes of objects to choose from; leave --category out")
+        raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
     if found is None:
         _refuse_unknown(path)
     return FORMATS[found].read(path, ReadOptions(None if images is None else Path(images), category, problems))

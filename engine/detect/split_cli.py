@@ -46,7 +46,7 @@ def detect_split(split: Split) -> None:
         folder = Path(flags.save_folder).resolve()
         drawn_folder = folder.with_name(f"{folder.name}_drawn") if flags.save_image else None
         writer = PredictionWriter(folder, started, drawn_folder, flags.vis_thres)
-        with stop_request(quiet=not ranks.is_main, follows="--resume goes on with the rest") as stop:
+        with stop_request(quiet=not ranks.is_main, follows="--resume detects the remaining images") as stop:
             summary = detect_listed(
                 detector, names, images, writer, batch_size=flags.batch_size, ranks=ranks, stop=lambda: bool(stop)
             )

@@ -78,7 +78,7 @@ def test_an_interrupted_run_resumes_with_the_remaining_images(script, flags, tmp
     _, err = run.communicate(timeout=60)
     assert run.returncode == (-number if number == signal.SIGKILL else 128 + number), err
     if number != signal.SIGKILL:
-        assert "--resume goes on with the rest" in err
+        assert "--resume detects the remaining images" in err
     written = texts(tmp_path / "out")
     assert written.items() <= undisturbed.items()
     assert len(written) < len(NAMES), "the run was over before it could be interrupted"

@@ -229,7 +229,7 @@ def test_empty_ground_truth_folder_says_what_belongs_there(small, run_small, spl
         (["--gt", "nowhere"], "nowhere"),
         (["--iou", "0"], "0.0"),
         (["--iou", "nan"], "nan"),
-        (["--category", "person"], "leave --category out"),
+        (["--category", "person"], "omit --category"),
     ],
 )
 def test_bad_flag(run_small, arguments, found):

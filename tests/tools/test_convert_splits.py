@@ -192,7 +192,7 @@ def test_one_programme_cannot_be_split():
     names = [f"{i}.jpg" for i in range(9)]
     with pytest.raises(
         UserError,
-        match=r"none of the 9 images; --by_prefix finds 1 group, for example ''; leave it out",
+        match=r"none of the 9 images; --by_prefix finds 1 group, for example ''; omit it",
     ):
         split_by_ratio(names, RATIOS, 0, find_prefixes(names, None))
 

@@ -157,7 +157,7 @@ def test_ignored_faces_are_not_picked(show, half_ignored, pick):
     outcome, _ = show(half_ignored, "--pick", pick)
     assert names_of(outcome) == ["a.jpg"] and "a.jpg  (30 x 30 px)" in outcome.out
     half_ignored.write_text("b.jpg\n1\n9 9 50 50 0 0 0 1 0 0\n")
-    show(half_ignored, "--pick", pick)[0].refuses("no faces that count")
+    show(half_ignored, "--pick", pick)[0].refuses("only ignored ones")
 
 
 @pytest.mark.parametrize("kind", ["laboro", "wider_mat"])

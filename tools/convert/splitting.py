@@ -58,7 +58,7 @@ def split_by_ratio(
             if prefixes is not None:
                 why = (
                     f"--by_prefix finds {counted(len(groups), 'group')}, for example {min(groups)!r};"
-                    " leave it out, or give it a REGEX that makes more groups"
+                    " omit it, or give it a REGEX that makes more groups"
                 )
             raise UserError(
                 f"--split {split}={ratios[split]:g}: gets none of the {counted(len(names), 'image')}; {why}"

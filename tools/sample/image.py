@@ -113,11 +113,9 @@ def place_people(
     `desk` is the height of the desk's edge, and `heights` are the least and greatest of a face, in parts of the
     image's height. A full image may hold fewer people than wanted.
     """
-    (width, height), places, level = (
-        size,
-        [],
-        rng.uniform(0.3, 0.46),
-    )  # heads on level ground meet the horizon, whatever their distance
+    width, height = size
+    places = []
+    level = rng.uniform(0.3, 0.46)  # of the horizon, which heads on level ground meet at any distance
     for _ in range(12 * wanted):
         tall = max(SMALLEST, height * np.exp(rng.uniform(*np.log(heights))))
         lowest = 0.86 * height - 0.6 * tall if desk is None else desk * height - 0.9 * tall

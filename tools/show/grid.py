@@ -15,13 +15,15 @@ from utils.errors import UserError
 PRIOR_COLOR = (255, 190, 60)
 FORCED_COLOR = (0, 200, 255)
 UNMATCHED_COLOR = (60, 60, 255)
-# Marks on an image, in the order of the legend.
-LEGEND = {
-    "face": BOX_COLOR,
-    "ignored face": IGNORED_COLOR,
-    "face that no prior box matches": UNMATCHED_COLOR,
-    "matching prior box": PRIOR_COLOR,
-    "prior box that matches only as its face's best": FORCED_COLOR,
+# Marks on an image, in the words of the legend.
+FACE, IGNORED, UNMATCHED = "face", "ignored face", "face without a matched prior"
+MATCHED_PRIOR, FORCED_PRIOR = "matched prior", "prior matched only as its face's best"
+LEGEND = {  # mark -> colour, in the order of the legend
+    FACE: BOX_COLOR,
+    IGNORED: IGNORED_COLOR,
+    UNMATCHED: UNMATCHED_COLOR,
+    MATCHED_PRIOR: PRIOR_COLOR,
+    FORCED_PRIOR: FORCED_COLOR,
     **dict(
         zip(
             ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner"),

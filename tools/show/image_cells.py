@@ -12,7 +12,7 @@ from tqdm import tqdm
 from data.annotations import Annotation, image_key
 from data.annotations.record import Annotations, box_sides
 from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
-from tools.show.grid import LANDMARKS, LEGEND, GridCell, unreadable_cell
+from tools.show.grid import FACE, IGNORED, LANDMARKS, LEGEND, GridCell, unreadable_cell
 from utils.drawing import draw_boxes, scale_to_side
 from utils.errors import UserError
 from utils.files import decode_image, read_bytes
@@ -60,7 +60,7 @@ def choose_by_size(annotations: Annotations, count: int, largest: bool) -> tuple
     order = np.argsort(-sizes if largest else sizes, kind="stable")
     order = order[(sizes > 0)[order] & ~annotations.ignored[order]]
     if len(order) == 0:
-        raise UserError("--pick: the labels have no faces that count; leave it out to see random images")
+        raise UserError("--pick: the labels have no faces, or only ignored ones; omit --pick to see random images")
     _, first = np.unique(owners[order], return_index=True)
     faces = order[np.sort(first)[:count]]
     images = owners[faces]
@@ -129,7 +129,7 @@ def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | 
         ((points - (left, top)) * (size / (width, height))).clip(-side, 2 * side)
         for points in (annotation.boxes.reshape(-1, 2, 2), annotation.landmarks)
     )
-    kinds = ["ignored face" if ignored else "face" for ignored in annotation.ignored]
+    kinds = [IGNORED if ignored else FACE for ignored in annotation.ignored]
     colors, marks = [LEGEND[kind] for kind in kinds], set(kinds)
     drawn = draw_boxes(drawn, boxes.reshape(-1, 4), landmarks, annotation.landmark_mask, colors)
     dots = landmarks[annotation.landmark_mask]

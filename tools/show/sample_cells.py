@@ -10,7 +10,17 @@ from tqdm import tqdm
 
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from tools.show.grid import LANDMARKS, LEGEND, GridCell, unreadable_cell
+from tools.show.grid import (
+    FACE,
+    FORCED_PRIOR,
+    IGNORED,
+    LANDMARKS,
+    LEGEND,
+    MATCHED_PRIOR,
+    UNMATCHED,
+    GridCell,
+    unreadable_cell,
+)
 from utils.drawing import draw_boxes, draw_faces, scale_to_side
 from utils.wording import counted
 
@@ -18,7 +28,6 @@ from utils.wording import counted
 # (K,) bool the ones below the threshold that are a face's best, and (N,) bool the matched faces.
 Matcher = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
-MATCHING, FORCED = "matching prior box", "prior box that matches only as its face's best"
 OPACITY = 0.5  # of the priors, which must not hide the face
 
 
@@ -69,13 +78,13 @@ def show_samples(
             continue
         is_face = target[:, 14].numpy() != 0
         drawn, note = scale_to_side(image.permute(1, 2, 0).numpy(), side), counted(int(is_face.sum()), "face")
-        kinds, marks = np.where(is_face, "face", "ignored face").astype(object), set()
+        kinds, marks = np.where(is_face, FACE, IGNORED).astype(object), set()
         shown.faces += int(is_face.sum())
         if matcher is not None:
             priors, forced, matched = (found.numpy() for found in matcher(target[is_face, :4]))
             drawn, marks = _draw_priors(drawn, priors, forced)
             note += f", {counted(len(priors), 'prior')}"
-            kinds[np.flatnonzero(is_face)[~matched]] = "face that no prior box matches"
+            kinds[np.flatnonzero(is_face)[~matched]] = UNMATCHED
             shown.priors += len(priors)
             shown.forced += int(forced.sum())
             shown.unmatched += int((~matched).sum())
@@ -94,8 +103,8 @@ def _name(dataset: FaceDataset, index: int) -> str:
 def _draw_priors(image: np.ndarray, priors: np.ndarray, forced: np.ndarray) -> tuple[np.ndarray, set[str]]:
     """Draw matched priors on a square image; return it and the marks for the legend."""
     side = len(image)
-    outlines = draw_boxes(image, side * priors[~forced], colors=[LEGEND[MATCHING]] * int((~forced).sum()))
+    outlines = draw_boxes(image, side * priors[~forced], colors=[LEGEND[MATCHED_PRIOR]] * int((~forced).sum()))
     image = cv2.addWeighted(outlines, OPACITY, image, 1 - OPACITY, 0)
-    image = draw_boxes(image, side * priors[forced], colors=[LEGEND[FORCED]] * int(forced.sum()))
-    marks = {FORCED if one else MATCHING for one in forced}
+    image = draw_boxes(image, side * priors[forced], colors=[LEGEND[FORCED_PRIOR]] * int(forced.sum()))
+    marks = {FORCED_PRIOR if one else MATCHED_PRIOR for one in forced}
     return image, marks

@@ -162,9 +162,9 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     _write_sheet(args, shown.cells, shown.errors)
     if args.priors:
         print(
-            f"{shown.priors:,} prior boxes match the {shown.faces:,} faces, {shown.priors - shown.forced:,} by an IoU"
-            f" of {POSITIVE_IOU:g} or more and {shown.forced:,} only as a face's best, from {MIN_BEST_IOU:g} on;"
-            f" no prior box matches {shown.unmatched:,} of the faces"
+            f"{counted(shown.priors, 'prior')} matched with {counted(shown.faces, 'face')}:"
+            f" {shown.priors - shown.forced:,} at IoU >= {POSITIVE_IOU:g}, {shown.forced:,} only as a face's best at"
+            f" IoU >= {MIN_BEST_IOU:g}; {counted(shown.unmatched, 'face')} without a matched prior"
         )
     return shown.errors
 
