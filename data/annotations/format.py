@@ -63,16 +63,16 @@ class FileHead:
     Attributes:
         path: the file.
         text: its first HEAD_BYTES.
-        wanted: the name of the format that the user asked for, which decides where the content fits several.
+        requested: the name of the format that the user asked for, which decides where the content fits several.
     """
 
     path: Path
     text: str
-    wanted: str | None = None
+    requested: str | None = None
 
     @classmethod
-    def read(cls, path: Path, wanted: str | None = None) -> "FileHead":
-        return cls(path, read_bytes(path, HEAD_BYTES).decode("utf-8-sig", errors="replace"), wanted)
+    def read(cls, path: Path, requested: str | None = None) -> "FileHead":
+        return cls(path, read_bytes(path, HEAD_BYTES).decode("utf-8-sig", errors="replace"), requested)
 
     @cached_property
     def lines(self) -> list[str]:

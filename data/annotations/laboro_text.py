@@ -16,7 +16,7 @@ def _recognizes(head: FileHead) -> bool:
         return False
     row = find_row(head)
     if row is None:
-        return head.wanted == "laboro"
+        return head.requested == "laboro"
     return "," in row or len(parse_numbers(row)) == 4 + len(LABORO_ATTRIBUTES)
 
 

@@ -1,6 +1,7 @@
 """Find the annotation that a path stands for, and read it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
@@ -44,12 +45,12 @@ def read_annotations(
     Raises:
         UserError: nothing to read, another format than `kind`, an unknown one, or a malformed row or record.
     """
-    found, path = find_annotations(path, kind)
-    if category is not None and (found is None or not FORMATS[found].has_classes):
+    format_name, path = find_annotations(path, kind)
+    if category is not None and (format_name is None or not FORMATS[format_name].has_classes):
         raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
-    if found is None:
+    if format_name is None:
         _refuse_unknown(path)
-    return FORMATS[found].read(path, ReadOptions(None if images is None else Path(images), category, problems))
+    return FORMATS[format_name].read(path, ReadOptions(None if images is None else Path(images), category, problems))
 
 
 def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | None, Path]:
@@ -61,17 +62,21 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
         UserError: as `read_annotations`, before anything is read.
     """
     path = Path(path)
-    wanted = None if kind is None else find_format(kind)
+    requested = None if kind is None else find_format(kind)
     if path.is_dir():
-        found, path = (kind, path) if wanted and wanted.file_per_image else _look_into(path, kind)
+        if requested and requested.file_per_image:
+            format_name = kind
+        else:
+            annotation = _find_in_folder(path, kind)
+            format_name, path = annotation.format_name, annotation.path
     elif path.is_file():
-        found = recognize_file(path, kind)
+        format_name = recognize_file(path, kind)
     else:
         raise UserError(f"{path}: no such annotation file or folder")
-    if wanted and found not in (kind, None):
-        raise UserError(f"{path}: is {FORMATS[found].description}; expected {_asked_for(kind)}")
+    if requested and format_name not in (kind, None):
+        raise UserError(f"{path}: is {FORMATS[format_name].description}; expected {_asked_for(kind)}")
     # Names that look like rows of numbers are a list if the user says so.
-    return (kind if kind == "list" else found), path
+    return (kind if kind == "list" else format_name), path
 
 
 class ImageNames:
@@ -105,8 +110,27 @@ def _refuse_unknown(path: Path) -> NoReturn:
     )
 
 
-def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
-    """Return the format and the path of the one annotation in a folder.
+@dataclass(frozen=True)
+class FoundAnnotation:
+    """An annotation in a folder.
+
+    Attributes:
+        format_name: the name of its format; None: unknown.
+        path: the file or folder to read.
+        example: the name of a file of it, for messages.
+    """
+
+    format_name: str | None
+    path: Path
+    example: str
+
+    @property
+    def has_boxes(self) -> bool:
+        return self.format_name is not None and FORMATS[self.format_name].capabilities.boxes
+
+
+def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
+    """Return the one annotation in a folder.
 
     Args:
         kind: the format that the user asked for; None: any.
@@ -119,13 +143,13 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
         shown = [", ".join(pattern for pattern in patterns if ("*" in pattern) == has_star) for has_star in (1, 0)]
         raise UserError(f"{folder}: has no label file ({shown[0]}) and no {shown[1]}; name another folder or a file")
-    matching = [key for key in found if kind in (key[0], None)]
-    chosen = [key for key in matching if _has_boxes(key[0])] or matching
-    if len(chosen) == 1:
-        return chosen[0]
-    names = [found[key] for key in chosen or found]
+    matching = [each for each in found if kind in (each.format_name, None)]
+    matching = [each for each in matching if each.has_boxes] or matching
+    if len(matching) == 1:
+        return matching[0]
+    names = [each.example for each in matching or found]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    if not chosen:
+    if not matching:
         raise UserError(f"{folder}: found {shown}; expected {_asked_for(kind)}")
     raise UserError(
         f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
@@ -133,27 +157,35 @@ def _look_into(folder: Path, kind: str | None) -> tuple[str | None, Path]:
     )
 
 
-def _list_annotations(folder: Path, kind: str | None) -> dict[tuple[str | None, Path], str]:
-    """Return (format, path to read) -> name of an example file, for the annotations in a folder.
+def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
+    """Return the annotations in a folder.
 
-    Formats with a file per image have the folder as their path. Their files are also looked for in sub-folders, if the
-    folder itself has no boxes.
+    Label files of a format with a file per image are one annotation, whose path is the folder. They are also looked
+    for in sub-folders, if the folder itself has no boxes.
     """
-    found = {}
+    found: dict[tuple[str | None, Path], FoundAnnotation] = {}
+    per_image = {name: each for name, each in FORMATS.items() if each.file_per_image}
+
+    def add(format_name: str | None, path: Path, example: str) -> None:
+        path = folder if format_name in per_image else path
+        found.setdefault((format_name, path), FoundAnnotation(format_name, path, example))
+
+    def has_boxes() -> bool:
+        return any(each.has_boxes for each in found.values())
+
     for file in sorted(folder.iterdir()):
         if _may_be_annotation(file):
-            name = recognize_file(file, kind)
-            found.setdefault((name, folder if _is_file_per_image(name) else file), file.name)
-    per_image = [each for each in FORMATS.values() if each.file_per_image]
-    if not any(_has_boxes(name) for name, _ in found):
-        for file in label_files(folder, {each.suffix for each in per_image}):
-            name = recognize_file(folder / file)
-            if _is_file_per_image(name):
-                found.setdefault((name, folder), file)
-    if not any(_has_boxes(name) for name, _ in found):
-        examples = {each.name: each.recognizes_folder(folder) for each in per_image}
-        found |= {(name, folder): example for name, example in examples.items() if example}
-    return found
+            add(recognize_file(file, kind), file, file.name)
+    if not has_boxes():
+        for name in label_files(folder, {each.suffix for each in per_image.values()}):
+            format_name = recognize_file(folder / name)
+            if format_name in per_image:
+                add(format_name, folder, name)
+    if not has_boxes():
+        for format_name, each in per_image.items():
+            if example := each.recognizes_folder(folder):
+                add(format_name, folder, example)
+    return list(found.values())
 
 
 def _may_be_annotation(file: Path) -> bool:
@@ -163,11 +195,3 @@ def _may_be_annotation(file: Path) -> bool:
     if any(fnmatch(file.name, pattern) for pattern in NO_ANNOTATIONS):
         return False
     return any(fnmatch(file.name.lower(), each.files) for each in FORMATS.values()) and file.is_file()
-
-
-def _has_boxes(name: str | None) -> bool:
-    return name is not None and FORMATS[name].capabilities.boxes
-
-
-def _is_file_per_image(name: str | None) -> bool:
-    return name is not None and FORMATS[name].file_per_image

@@ -31,15 +31,15 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def recognize_file(path: Path, wanted: str | None = None) -> str | None:
+def recognize_file(path: Path, requested: str | None = None) -> str | None:
     """Return the name of a file's format by its suffix, else by its content; None where it is unknown.
 
     Args:
-        wanted: the format that the user asked for; see FileHead.
+        requested: the format that the user asked for; see FileHead.
     """
     suffix = path.suffix.lower()
     by_suffix = (name for name, each in FORMATS.items() if each.suffix == suffix != ".txt")
-    return next(by_suffix, None) or recognize_content(FileHead.read(path, wanted))
+    return next(by_suffix, None) or recognize_content(FileHead.read(path, requested))
 
 
 def recognize_content(head: FileHead) -> str | None:

@@ -45,10 +45,10 @@ def write_at_exit(
     path = Path(path)
     refuse_existing(path)
     fitted, sentences = fit_annotations(annotations, kind, images=images)
-    chosen = find_format(kind)
-    with (new_folder if chosen.is_folder else atomic_path)(path) as place:
-        chosen.write(place, fitted)
-        if not chosen.is_folder and recognize_content(FileHead.read(place, kind)) != kind:
+    target = find_format(kind)
+    with (new_folder if target.is_folder else atomic_path)(path) as place:
+        target.write(place, fitted)
+        if not target.is_folder and recognize_content(FileHead.read(place, kind)) != kind:
             raise UserError(
                 f"{fitted[0].name!r}: the file would not be recognised as {kind} by this name of its first image;"
                 " rename the image or choose another format"

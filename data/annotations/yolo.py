@@ -51,28 +51,18 @@ def read_yolo(
     if (folder / "labels").is_dir():  # the folder of a dataset with images/ and labels/
         folder = folder / "labels"
     labels, files, classes = _find_labels(folder), find_images(images), _read_classes(folder)
-    rows, indices = {key: [] for key in files}, {key: index for index, key in enumerate(files)}
+    indices = {key: index for index, key in enumerate(files)}
+    rows = {key: [] for key in files}
     for key, path in labels.items():
         if key in files:
             rows[key] = _read_rows(path, classes, problems, indices[key])
         else:
             message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
             skip_or_raise(UserError(message), problems)
-    used = sorted({int(row[0]) for group in rows.values() for _, row in group})
-    classes = classes or {number: str(number) for number in used}
-    chosen = face_category(folder, classes.values(), category)
-    faces = {
-        key: [(place, row) for place, row in group if classes[int(row[0])] == chosen] for key, group in rows.items()
-    }
+    faces = _select_faces(folder, rows, classes, category)
     others = sum(map(len, rows.values())) - sum(map(len, faces.values()))
-    sizes = []
-    for key, path in files.items():
-        try:
-            sizes.append(image_size(path))
-        except UserError as error:
-            skip_or_raise(error, problems)
-            faces[key] = []
-            sizes.append(None)
+    sizes = _read_sizes(files, problems)
+    faces = {key: group if size else [] for (key, group), size in zip(faces.items(), sizes, strict=True)}
 
     counts = [len(group) for group in faces.values()]
     scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
@@ -88,6 +78,28 @@ def read_yolo(
         places=Places(sources, [place for group in faces.values() for place, _ in group]),
         unread=count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}")),
     )
+
+
+def _select_faces(
+    folder: Path, rows: dict[str, list[tuple[str, list[float]]]], classes: dict[int, str], category: str | None
+) -> dict[str, list[tuple[str, list[float]]]]:
+    """Return the rows of the class that is the face; without names of the classes, their numbers are the names."""
+    used = sorted({int(row[0]) for group in rows.values() for _, row in group})
+    classes = classes or {number: str(number) for number in used}
+    face = face_category(folder, classes.values(), category)
+    return {key: [(place, row) for place, row in group if classes[int(row[0])] == face] for key, group in rows.items()}
+
+
+def _read_sizes(files: dict[str, Path], problems: list[Problem] | None) -> list[tuple[int, int] | None]:
+    """Return (height, width) of each image; None for an unreadable one, which is among the problems."""
+    sizes = []
+    for path in files.values():
+        try:
+            sizes.append(image_size(path))
+        except UserError as error:
+            skip_or_raise(error, problems)
+            sizes.append(None)
+    return sizes
 
 
 def _to_pixels(rows: list[list[float]], scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
