@@ -39,7 +39,7 @@ def choose_device(name: str | None = None) -> torch.device:
     return device
 
 
-def visible_cards(device: torch.device) -> list[int]:
+def visible_gpus(device: torch.device) -> list[int]:
     """Return the GPUs of a device: the one that it names, or all visible ones."""
     if device.type != "cuda":
         return []

@@ -30,7 +30,7 @@ from models.retinaface import RetinaFace
 from models.weights import load_backbone_weights, read_weights, recognize_network
 from utils.checkpoint import load_into
 from utils.console import say
-from utils.devices import describe_computer, keep_freed_memory, usable_cores, visible_cards
+from utils.devices import describe_computer, keep_freed_memory, usable_cores, visible_gpus
 from utils.distributed import Ranks, device_of_rank, init_distributed
 from utils.errors import UserError
 from utils.signals import stop_request
@@ -124,7 +124,7 @@ def choose_network(given: TrainConfig, checkpoint: Checkpoint | None) -> Network
 
 def resolve_config(given: TrainConfig, chosen: Network, ranks: Ranks, device: torch.device) -> TrainConfig:
     """Fill in the options that depend on the network or the machine, and refuse those that the machine cannot have."""
-    gpus = len(visible_cards(device))
+    gpus = len(visible_gpus(device))
     config = resolve(given, chosen, ranks.size, ranks.local_size, gpus)
     if config.sync_bn and (ranks.size == 1 or device.type != "cuda"):
         raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or use --sync_bn false")

@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from utils.devices import visible_cards
+from utils.devices import visible_gpus
 from utils.distributed import Ranks
 
 
@@ -24,7 +24,7 @@ def wrap_parallel(model: nn.Module, device: torch.device, ranks: Ranks) -> nn.Mo
         if device.type == "cpu":  # on GPUs results differ in rounding from run to run anyway
             model.register_comm_hook(ranks.size, _average_each_gradient)
         return model
-    return nn.DataParallel(model) if len(visible_cards(device)) > 1 else model
+    return nn.DataParallel(model) if len(visible_gpus(device)) > 1 else model
 
 
 def _average_each_gradient(ranks: int, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:

@@ -14,7 +14,7 @@ from engine.train.state import EpochTotals, Run
 from engine.train.tensorboard import TensorBoard, draw_sample
 from engine.train.validate import DevScore, DevSet
 from utils.console import say
-from utils.devices import visible_cards
+from utils.devices import visible_gpus
 from utils.version import show_versions
 from utils.wording import counted
 
@@ -185,7 +185,7 @@ def _device_names(run: Run) -> str:
     if run.device.type == "cpu":
         names = f"CPU with {torch.get_num_threads()} threads"
     else:
-        names = " + ".join(torch.cuda.get_device_name(gpu) for gpu in visible_cards(run.device))
+        names = " + ".join(torch.cuda.get_device_name(gpu) for gpu in visible_gpus(run.device))
     return f"{run.ranks.size} ranks, each on {names}" if run.ranks.size > 1 else names
 
 
