@@ -28,7 +28,7 @@ def landmarks_of(boxes) -> np.ndarray:
     return boxes[:, None, :2] + PLACES * boxes[:, None, 2:]
 
 
-def draw_faces(size: tuple[int, int], boxes, seed: int) -> np.ndarray:
+def draw_face_image(size: tuple[int, int], boxes, seed: int) -> np.ndarray:
     """Return an image of (height, width), dark at the left and light at the right, with faces that have five dots."""
     noise = np.random.default_rng(seed).integers(-10, 10, (*size, 1))
     image = np.repeat(np.linspace(60, 190, size[1])[None, :, None] + noise, 3, axis=2).astype(np.uint8)
@@ -44,7 +44,7 @@ def write_dataset(folder: Path, images: list[tuple[list, list]], size: tuple[int
     (folder / "images").mkdir(parents=True)
     rows = []
     for number, (annotated, others) in enumerate(images):
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), draw_faces(size, [*annotated, *others], number))
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), draw_face_image(size, [*annotated, *others], number))
         rows.append(f"# {number}.png")
         for box, points in zip(annotated, landmarks_of(annotated), strict=True):
             rows.append(" ".join(map(str, [*box, *(value for x, y in points for value in (x, y, 0.0)), 0.9])))

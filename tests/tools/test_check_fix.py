@@ -226,7 +226,7 @@ def test_fix_counts_in_singular(script, tmp_path):
 
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
 def test_fixed_copies_of_random_boxes_have_no_findings(script, tmp_path, kind):
-    """Nor left to mend: they lie around the edges, are a pixel wide or hardly, and have fractions without an end."""
+    """Boxes lie around the edges, are about a pixel wide, and have fractions without an end."""
     rng = np.random.default_rng(list(FORMATS).index(kind))
     names = [f"{i}.png" for i in range(8)]
     labelled(tmp_path, "-", dict.fromkeys(names, (64, 96))).unlink()

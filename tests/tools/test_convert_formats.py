@@ -70,7 +70,7 @@ def images(draw) -> list[Annotation]:
             points[0, draw(st.integers(0, 4))] = -1  # a point that is not known
             points[-1] = -1  # a face without any
         attributes = {key: np.array([draw(st.integers(0, 2)) for _ in range(count)], float) for key in WIDER_VALUES}
-        # One face of an image at least is not ignored, or formats without a mark leave the image out.
+        # At least one face of each image is not ignored: formats without a mark drop images of ignored faces only.
         attributes["invalid"] = np.array([float(draw(st.booleans())) * (i > 0) for i in range(count)])
         attributes["crowd"] = np.zeros(count)
         attributes["word"] = np.array([draw(part) for _ in range(count)], "U6")

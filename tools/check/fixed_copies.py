@@ -163,36 +163,32 @@ def _dropped_files(checked: Sequence[CheckedSplit], copies: Sequence[Copy]) -> t
     """
     sizes = [len(one.split.files) for one in checked]
     starts = np.cumsum([0, *sizes])
-    faces = np.concatenate([one.labels.count_faces(size) for one, size in zip(checked, sizes, strict=True)])
+    owners = np.repeat(np.arange(len(sizes)), sizes)  # the split of each file
     lost_all_faces = np.concatenate(
         [
             np.isin(np.arange(size), one.labels.file[one.labels.lost_all_faces])
             for one, size in zip(checked, sizes, strict=True)
         ]
     )
-    equal, between = {}, []  # first of equal files in a split -> all of them; copies across splits
-    for copy in copies:
-        if copy.similarity == 1:
-            here, there = np.searchsorted(starts, [copy.image, copy.earlier], side="right") - 1
-            if here == there:
-                equal.setdefault(copy.earlier, [copy.earlier]).append(copy.image)
-            else:
-                between.append((copy, checked[here].split, checked[there].split))
-    # If no copy has valid faces, one that lost its faces wins: the image is no background image.
-    best = {
-        file: max(group, key=lambda file: (faces[file], lost_all_faces[file]))
-        for group in equal.values()
-        for file in group
-    }
+    equal = [copy for copy in copies if copy.similarity == 1]
+    groups = {}  # first of equal files in a split -> all of them
+    for copy in equal:
+        if owners[copy.image] == owners[copy.earlier]:
+            groups.setdefault(copy.earlier, [copy.earlier]).append(copy.image)
+    faces = np.concatenate([one.labels.count_faces(size) for one, size in zip(checked, sizes, strict=True)])
+    best = _best_copies(groups, faces, lost_all_faces)
     dropped = {file for file, kept in best.items() if file != kept}
     undecided = Counter()
-    for copy, later, earlier in between:
+    for copy in equal:
+        later, earlier = checked[owners[copy.image]].split, checked[owners[copy.earlier]].split
+        if later is earlier:
+            continue
         if lost_all_faces[best.get(copy.image, copy.image)] or lost_all_faces[best.get(copy.earlier, copy.earlier)]:
             continue  # only one of the two will be kept anyway
         if None in (later.rank, earlier.rank) or later.rank == earlier.rank:
             undecided[earlier.name, later.name] += 1
         else:
-            dropped.update(equal.get(copy.earlier, [copy.earlier]))
+            dropped.update(groups.get(copy.earlier, [copy.earlier]))
     by_split = [
         {file - start for file in dropped if start <= file < start + size}
         for start, size in zip(starts[:-1].tolist(), sizes, strict=True)
@@ -202,6 +198,17 @@ def _dropped_files(checked: Sequence[CheckedSplit], copies: Sequence[Copy]) -> t
         " if the folders' names begin with train, val or test"
         for (earlier, later), count in undecided.items()
     ]
+
+
+def _best_copies(groups: dict[int, list[int]], faces: np.ndarray, lost_all_faces: np.ndarray) -> dict[int, int]:
+    """Return each file of the groups of equal files -> the file of its group with the most valid faces.
+
+    If none has valid faces, a file that lost its faces wins: the image is no background image.
+    """
+    best = {}
+    for group in groups.values():
+        best |= dict.fromkeys(group, max(group, key=lambda file: (faces[file], lost_all_faces[file])))
+    return best
 
 
 def _merge_records(checked: CheckedSplit, records: np.ndarray) -> Annotation:
