@@ -11,7 +11,7 @@ Input: pictures (N, H, W, 3) uint8, BGR as OpenCV reads them, any N and size. Ou
     landmarks  (M, 5, 2)  float32, x y in pixels; only if the network was trained with landmarks
     picture    (M,)       int64, the image of each face, 0 to N - 1
 
-Normalisation, prior boxes, decoding and NMS are part of the file. With --no_nms the outputs are the raw heads:
+Normalization, prior boxes, decoding and NMS are part of the file. With --no_nms the outputs are the raw heads:
 loc (N, P, 4), conf (N, P, 2) and landm (N, P, 10). The file is compared with PyTorch before it is renamed to its path.
 
 A file of --format torch is loaded with torch.export.load after `import torchvision`, which provides NMS; its images

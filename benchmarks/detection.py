@@ -7,7 +7,7 @@ The images (drawn ones without --pictures) are scaled to each size and stored as
 ms per image:
 
     read                   read and decode a file
-    prepare, network       normalise on the device; the network with folded batch norm
+    prepare, network       normalize on the device; the network with folded batch norm
     choose, nms            scores, thresholds and decoding; NMS
     write                  the prediction file
     bare                   the folded network alone, its batch on the device

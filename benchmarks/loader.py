@@ -37,7 +37,7 @@ from tools.sample.image import draw_image
 from utils.devices import keep_freed_memory
 from utils.files import read_image
 
-STAGES = ("read + decode", "crop", "resize", "colour", "pad + flip", "to tensor")
+STAGES = ("read + decode", "crop", "resize", "color", "pad + flip", "to tensor")
 GPU_RATES = (50, 100, 200, 400)  # images/s
 
 
@@ -129,12 +129,12 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
     side = max(image.shape[:2])
     if side < size:
         image = augmentation.change_colors(image, change)
-        lap("colour")
+        lap("color")
     image = augmentation.resize(image, size / side, interpolation)
     lap("resize")
     if side >= size:
         image = augmentation.change_colors(image, change)
-        lap("colour")
+        lap("color")
     image = augmentation.pad_to_square(image)
     if flipped:
         image, faces = cv2.flip(image, 1), augmentation.flip_faces(faces, side)

@@ -16,7 +16,7 @@ CROP_SCALES = (0.3, 0.45, 0.6, 0.8, 1.0)
 CROP_TRIES = 250
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_LANCZOS4)
 FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # in a flipped image, eyes and mouth corners change sides
-IDENTITY = np.arange(256, dtype=np.uint8)  # the table that changes no colour
+IDENTITY = np.arange(256, dtype=np.uint8)  # the table that changes no color
 
 
 @dataclass
@@ -55,11 +55,11 @@ def clip_faces(annotation: Annotation, width: int, height: int) -> tuple[Faces, 
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Crop, distort colours, pad to a square, flip and resize.
+    """Crop, distort colors, pad to a square, flip and resize.
 
     These steps define the result. To save time, all random numbers are drawn first and each step is applied where the
-    image has the fewest pixels: a large crop is resized before its colours change, a small one after, and padding and
-    flipping come last. The faces are the same to the last bit. The pixels differ by rounding, by cutting colours to 0
+    image has the fewest pixels: a large crop is resized before its colors change, a small one after, and padding and
+    flipping come last. The faces are the same to the last bit. The pixels differ by rounding, by cutting colors to 0
     to 255 after the interpolation instead of before, and by the side of the nearest pixel in a flipped image.
     tests/helpers/slow_augmentation.py applies the steps in their order.
 
@@ -93,7 +93,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
 
     The square's side is a random one of CROP_SCALES times the image's short side. If none of CROP_TRIES squares holds a
     whole face, the image is not cropped; if all faces are ignored or there are none, the first square is taken. Faces
-    with their centre in the crop are kept. An ignored face, which may be a whole crowd, is kept where any part of it
+    with their center in the crop are kept. An ignored face, which may be a whole crowd, is kept where any part of it
     is in the crop.
     """
     height, width = image.shape[:2]
@@ -119,7 +119,7 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
 
 @dataclass
 class ColorChange:
-    """A random change of colours, as look-up tables.
+    """A random change of colors, as look-up tables.
 
     Attributes:
         before: (256,) uint8, for blue, green and red, applied first.
@@ -163,7 +163,7 @@ def _hue_table(shift: int) -> np.ndarray:
 
 
 def change_colors(image: np.ndarray, change: ColorChange) -> np.ndarray:
-    """Return an (H, W, 3) uint8 BGR image with its colours changed; the input is not modified."""
+    """Return an (H, W, 3) uint8 BGR image with its colors changed; the input is not modified."""
     image = _look_up(image, change.before)
     tables = {channel: table for channel, table in enumerate((change.hue, change.saturation)) if table is not IDENTITY}
     if tables:  # otherwise the conversion to HSV and back would only round
@@ -194,7 +194,7 @@ def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Pad to a square, on the right or at the bottom, with the mean colour, which the network sees as zero."""
+    """Pad to a square, on the right or at the bottom, with the mean color, which the network sees as zero."""
     height, width = image.shape[:2]
     if height == width:
         return image

@@ -47,7 +47,7 @@ class FaceDataset(Dataset):
         label_file: in any format of data.annotations that has boxes.
         image_size: side of the square samples in pixels.
         seed: determines, with the epoch and the index, everything random in a sample.
-        skip_unreadable: whether an unreadable image becomes a blank sample in the mean colour without faces, which
+        skip_unreadable: whether an unreadable image becomes a blank sample in the mean color without faces, which
             adds nothing to the loss. Otherwise reading it raises UserError.
         negatives: folder of extra background images, also in sub-folders.
 

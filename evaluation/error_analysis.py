@@ -16,7 +16,7 @@ from evaluation.scoring_loops import match_by_iou
 # little, or because there is neither.
 MISS_REASONS = ("scored too low", "badly placed", "not detected")
 FALSE_POSITIVE_KINDS = ("no face here", "badly placed", "second box on a face")
-# Below this IoU a detection is not an attempt at a face: neighbours in a row overlap as much.
+# Below this IoU a detection is not an attempt at a face: neighbors in a row overlap as much.
 MIN_ATTEMPT_IOU = 0.1
 # The median offset of fewer boxes says little about the detector.
 MIN_BOXES_FOR_OFFSET = 20
@@ -177,7 +177,7 @@ def false_positives_by_kind(analysis: ErrorAnalysis) -> dict[str, int]:
 
 
 def median_box_offset(analysis: ErrorAnalysis) -> tuple[float, float]:
-    """Return the median offset (x, y) of box centres from face centres, relative to the face's width and height.
+    """Return the median offset (x, y) of box centers from face centers, relative to the face's width and height.
 
     The median is over the faces that a detection finds or is nearest to. Both are nan if there are fewer than
     MIN_BOXES_FOR_OFFSET.
@@ -246,7 +246,7 @@ def _nearest_detections(matches: DetectionMatches, missed: np.ndarray) -> tuple[
     """Return the (F,) `nearest` and `nearest_iou` of ErrorAnalysis, given the (F,) mask of the missed faces."""
     nearest = np.where(missed, matches.found_by, -1)
     nearest_iou = np.append(matches.best_iou, 0)[nearest]
-    # Unmatched detections only: a detection matched with a neighbour overlaps this face by chance.
+    # Unmatched detections only: a detection matched with a neighbor overlaps this face by chance.
     faces, unmatched = np.flatnonzero(missed & (nearest < 0)), np.flatnonzero(~matches.matched)
     images = np.arange(len(matches.ground_truth) + 1)
     best, best_iou = match_by_iou(

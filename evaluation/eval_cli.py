@@ -138,11 +138,11 @@ def _parser(split: Split) -> argparse.ArgumentParser:
     parser.add_argument(
         "-g", "--gt", type=Path, default=home / "groundtruths", metavar="PATH",
         help=f"ground truth, a file or its folder: {', '.join(each.description for each in formats)};"
-        f" recognised by content (default: {folder}/groundtruths)",
+        f" recognized by content (default: {folder}/groundtruths)",
     )  # fmt: skip
     parser.add_argument(
         "--gt_format", choices=[each.name for each in formats],
-        help="format of the ground truth, if its folder holds several (default: recognised by content)",
+        help="format of the ground truth, if its folder holds several (default: recognized by content)",
     )  # fmt: skip
     parser.add_argument(
         "--category", metavar="CLASS",

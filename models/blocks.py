@@ -1,4 +1,4 @@
-"""Convolutions with batch normalisation, the blocks of all parts of the network."""
+"""Convolutions with batch normalization, the blocks of all parts of the network."""
 
 from torch import nn
 
@@ -9,7 +9,7 @@ def leaky_slope(channels: int) -> float:
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, slope: float | None = 0.0) -> nn.Sequential:
-    """Convolution, batch normalisation and LeakyReLU of this slope (0: ReLU; None: no activation)."""
+    """Convolution, batch normalization and LeakyReLU of this slope (0: ReLU; None: no activation)."""
     layers = [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),

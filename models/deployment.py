@@ -18,7 +18,7 @@ Nms = Callable[[Tensor, Tensor, float, float], tuple[Tensor, Tensor]]
 
 
 class RawHeads(nn.Module):
-    """From images to the three heads: the folded network, after the normalisation of its input."""
+    """From images to the three heads: the folded network, after the normalization of its input."""
 
     def __init__(self, model: RetinaFace):
         super().__init__()

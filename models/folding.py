@@ -1,4 +1,4 @@
-"""Fold batch normalisation into the convolutions before it (Jacob et al. 2018, section 3.2)."""
+"""Fold batch normalization into the convolutions before it (Jacob et al. 2018, section 3.2)."""
 
 import copy
 
@@ -7,9 +7,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """Return a copy of a network for inference, with its batch normalisations folded into its convolutions.
+    """Return a copy of a network for inference, with its batch normalizations folded into its convolutions.
 
-    A normalisation is folded into the convolution that is registered directly before it in the same module, as in
+    A normalization is folded into the convolution that is registered directly before it in the same module, as in
     models.blocks and in torchvision's networks. The outputs are equal up to rounding.
     """
     return _fold(copy.deepcopy(model).eval()).requires_grad_(False)

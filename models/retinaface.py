@@ -69,7 +69,7 @@ class RetinaFace(nn.Module):
     def has_trained_landmarks(self) -> bool:
         """Return whether the landmark heads were trained; a dataset of boxes alone leaves them at random weights.
 
-        PyTorch initialises them within +-1 / sqrt(channels). Weight decay moves them towards zero, so only gradients
+        PyTorch initializes them within +-1 / sqrt(channels). Weight decay moves them towards zero, so only gradients
         of landmarks move one beyond this range.
         """
         convs = [head.conv1x1 for head in self.LandmarkHead]

@@ -1,7 +1,7 @@
 """Geometry of boxes, and their coding relative to prior boxes.
 
 Boxes are x1 y1 x2 y2; priors are cx cy w h; both in the same unit, usually relative to the image's size.
-The coding is that of SSD (Liu et al. 2016, section 2.2), with landmarks coded like box centres as in RetinaFace
+The coding is that of SSD (Liu et al. 2016, section 2.2), with landmarks coded like box centers as in RetinaFace
 (Deng et al. 2019, section 3).
 """
 
@@ -27,10 +27,10 @@ def encode(matched: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
     Args:
         matched: (..., P, 4) boxes, x1 y1 x2 y2.
         priors: (P, 4) cx cy w h.
-        variances: of centre and size.
+        variances: of center and size.
 
     Returns:
-        (..., P, 4): centre offset / (variances[0] * prior size), log of the size ratio / variances[1].
+        (..., P, 4): center offset / (variances[0] * prior size), log of the size ratio / variances[1].
     """
     boxes = center_size(matched)
     centers = (boxes[..., :2] - priors[:, :2]) / (variances[0] * priors[:, 2:])
@@ -46,7 +46,7 @@ def decode(loc: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
 
 
 def encode_landm(matched: Tensor, priors: Tensor, variances: list[float]) -> Tensor:
-    """Code five landmarks like box centres: (..., P, 10) x y pairs -> (..., P, 10)."""
+    """Code five landmarks like box centers: (..., P, 10) x y pairs -> (..., P, 10)."""
     points = matched.unflatten(-1, (5, 2))
     return ((points - priors[:, None, :2]) / (variances[0] * priors[:, None, 2:])).flatten(-2)
 

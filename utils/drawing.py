@@ -13,7 +13,7 @@ TEXT_COLOR = (0, 40, 0)
 # Left eye, right eye, nose, left and right corner of the mouth as seen in the image: a wrong flip is visible.
 LANDMARK_COLORS = ((255, 120, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255), (0, 140, 255))
 SHEET_COLOR = (32, 32, 32)
-PIXELATED_BLOCKS = 6  # across a face: too few to recognise it
+PIXELATED_BLOCKS = 6  # across a face: too few to recognize it
 
 
 def draw_detections(
@@ -62,7 +62,7 @@ def draw_boxes(
         boxes: (N, 4) x1 y1 x2 y2 in pixels.
         landmarks: (N, 5, 2) x y in pixels.
         landmark_mask: (N,) bool, the faces that have landmarks; None: all.
-        colors: BGR colour of each box; None: BOX_COLOR.
+        colors: BGR color of each box; None: BOX_COLOR.
     """
     drawn = image.copy()
     thickness = max(1, round(min(image.shape[:2]) / 400))
@@ -83,7 +83,7 @@ def draw_faces(image: np.ndarray, target: Tensor, colors: Sequence[tuple[int, in
     Args:
         image: (S, S, 3) uint8, BGR, at any scale.
         target: (N, 15) box, landmarks and label of each face, in fractions of the side; label 1 has landmarks.
-        colors: BGR colour of each box.
+        colors: BGR color of each box.
     """
     values = len(image) * target[:, :14].numpy()
     return draw_boxes(image, values[:, :4], values[:, 4:].reshape(-1, 5, 2), target[:, 14].numpy() > 0, colors)
@@ -97,7 +97,7 @@ def _draw_landmarks(drawn: np.ndarray, boxes: np.ndarray, landmarks: np.ndarray,
 
 
 def pixelate(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return a copy of an image with each face reduced to a few blocks of one colour.
+    """Return a copy of an image with each face reduced to a few blocks of one color.
 
     Args:
         image: (H, W, 3) uint8, BGR.

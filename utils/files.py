@@ -39,7 +39,7 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
             refer to.
 
     Returns:
-        (H, W, 3) uint8, BGR. Grey images get three equal channels, transparency is dropped.
+        (H, W, 3) uint8, BGR. Gray images get three equal channels, transparency is dropped.
 
     Raises:
         UserError: the file is missing, not an image, or truncated.
@@ -96,7 +96,7 @@ def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
 def _ends_early(content: bytes) -> bool:
     """Whether a JPEG or PNG file lacks its end marker.
 
-    OpenCV fills the missing part with grey without an error. A JPEG may have a preview, which is a JPEG itself, in a
+    OpenCV fills the missing part with gray without an error. A JPEG may have a preview, which is a JPEG itself, in a
     segment before its scan, so only an end marker after the start of the scan is its own.
     """
     if content.startswith(b"\xff\xd8"):

@@ -1,4 +1,4 @@
-"""Normalisation of images for the network: BGR minus the mean colour, without a division."""
+"""Normalization of images for the network: BGR minus the mean color, without a division."""
 
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ def normalize(images: Tensor) -> Tensor:
     return rows.unflatten(2, pixels.shape[2:]).permute(0, 3, 1, 2)
 
 
-@lru_cache(maxsize=32)  # a copy to a GPU synchronises
+@lru_cache(maxsize=32)  # a copy to a GPU synchronizes
 @torch.inference_mode(False)  # a tensor that a Detector caches stays usable in training
 def _mean_row(width: int, device: torch.device) -> Tensor:
     """Return the (width * 3,) float32 mean of each value in a row of pixels."""

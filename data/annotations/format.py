@@ -1,4 +1,4 @@
-"""The parts of an annotation format: reader, writer, recogniser and capabilities."""
+"""The parts of an annotation format: reader, writer, recognizer and capabilities."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from data.annotations.problems import Problem
 from data.annotations.record import Annotation, Annotations
 from utils.files import read_bytes
 
-HEAD_BYTES = 1 << 16  # of a file, by which its format is recognised
+HEAD_BYTES = 1 << 16  # of a file, by which its format is recognized
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def write_list(path: Path, annotations: Sequence[Annotation]) -> None:
 
 
 def _recognizes(head: FileHead) -> bool:
-    """Any text is a list that no other format recognises, unless it begins with a row of numbers."""
+    """Any text is a list that no other format recognizes, unless it begins with a row of numbers."""
     return bool(head.lines) and parse_numbers(head.lines[0]) is None
 
 

@@ -35,7 +35,7 @@ def read_annotations(
     copies, files or folders named `*_fixed`, are skipped.
 
     Args:
-        kind: the name of the format, one of FORMATS; None: recognised by the content.
+        kind: the name of the format, one of FORMATS; None: recognized by the content.
         images: folder of the images, which YOLO labels need; None: see `read_yolo`.
         category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in any case, else
             the only class.

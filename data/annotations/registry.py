@@ -13,7 +13,7 @@ from data.annotations.wider_text import WIDER
 from data.annotations.yolo import YOLO
 from utils.errors import UserError
 
-# By name. The first format that recognises a file's content is chosen, so specific formats come before general ones.
+# By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
 FORMATS = {each.name: each for each in (LABEL, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
 
 # Format -> name of a split's annotation in a dataset; the text formats are called as data.splits.LABELS says.

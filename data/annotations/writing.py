@@ -50,7 +50,7 @@ def write_at_exit(
         target.write(place, fitted)
         if not target.is_folder and recognize_content(FileHead.read(place, kind)) != kind:
             raise UserError(
-                f"{fitted[0].name!r}: the file would not be recognised as {kind} by this name of its first image;"
+                f"{fitted[0].name!r}: the file would not be recognized as {kind} by this name of its first image;"
                 " rename the image or choose another format"
             )
         yield sentences

@@ -200,7 +200,7 @@ def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
 
 
 def inside_image(annotation: Annotation) -> Annotation:
-    """Clip the boxes with a centre or size outside the image, which YOLO cannot hold."""
+    """Clip the boxes with a center or size outside the image, which YOLO cannot hold."""
     height, width = annotation.size
     edge = (width, height, width, height)
     parts = _parts(annotation)
@@ -209,7 +209,7 @@ def inside_image(annotation: Annotation) -> Annotation:
 
 
 def _parts(annotation: Annotation) -> np.ndarray:
-    """Return (N, 4) centre and size of the boxes as fractions of the image's size."""
+    """Return (N, 4) center and size of the boxes as fractions of the image's size."""
     scale = np.array(annotation.size[::-1], np.float64)
     low, high = annotation.boxes[:, :2], annotation.boxes[:, 2:]
     return np.concatenate([(low + high) / 2 / scale, (high - low) / scale], axis=1)

@@ -27,7 +27,7 @@ def main(description: str) -> None:
     if crops is not None and crops.resolve() == folder.resolve():
         raise UserError(f"--crops {crops}: is the --save_folder; crops need a folder of their own")
     if flags.blur_faces and flags.min_size:
-        raise UserError("--min_size: would leave small faces recognisable; omit it with --blur_faces")
+        raise UserError("--min_size: would leave small faces recognizable; omit it with --blur_faces")
     sources = find_sources(flags.sources, [folder] if crops is None else [folder, crops])
     images, videos = [s for s in sources if s.is_image], [s for s in sources if not s.is_image]
     inputs = frozenset(source.path.resolve() for source in sources if source.path is not None)

@@ -185,7 +185,7 @@ class VideoWriter:
         self.stream.pix_fmt = "yuv420p"
         codec = self.stream.codec_context
         codec.time_base = Fraction(1, self.TICKS)
-        # The colours of high definition, declared because players guess otherwise.
+        # The colors of high definition, declared because players guess otherwise.
         codec.colorspace = codec.color_primaries = codec.color_trc = BT709
         codec.color_range = ColorRange.MPEG
 

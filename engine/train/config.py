@@ -329,9 +329,9 @@ def _check_given(config: TrainConfig) -> None:
     if config.resume_epoch and not config.resume_net:
         raise UserError(f"--resume_epoch {config.resume_epoch}: name the weights of that epoch with --resume_net")
     if config.optimizer == "adamw" and config.momentum is not None:
-        raise UserError(f"--momentum {config.momentum}: is an option of SGD; leave it or --optimizer adamw out")
+        raise UserError(f"--momentum {config.momentum}: is an option of SGD; omit it or --optimizer adamw")
     if config.schedule == "cosine" and config.decay_epochs and not config.finetune_epochs:
-        raise UserError("--decay_epochs: has no effect with --schedule cosine; leave one of them out")
+        raise UserError("--decay_epochs: has no effect with --schedule cosine; omit one of them")
     if not config.val_dataset:
         if config.patience:
             raise UserError(f"--patience {config.patience}: needs the AP of a dev set; name one with --val_dataset")

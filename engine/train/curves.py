@@ -7,9 +7,9 @@ from pathlib import Path
 
 from utils.files import atomic_path
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart.
-LOSS_COLOURS = {"total": "#222222", "box": "#0072b2", "class": "#d55e00", "landmark": "#009e73"}
-AP_COLOUR, LR_COLOUR, SHADE, GREY = "#8e3b80", "#555555", "#fdf1d3", "#666666"
+# Colors of Okabe and Ito, which color-blind readers can tell apart.
+LOSS_COLORS = {"total": "#222222", "box": "#0072b2", "class": "#d55e00", "landmark": "#009e73"}
+AP_COLOR, LR_COLOR, SHADE, GRAY = "#8e3b80", "#555555", "#fdf1d3", "#666666"
 MOST_MARKED_EPOCHS = 40
 
 
@@ -42,7 +42,7 @@ def draw_training_curves(path: Path, history: Sequence[dict]) -> None:
     axes[-1].set_xlabel("epoch")
     name = path.stem.removesuffix("_curves")
     figure.text(0.7 / 8, 1 - 0.2 / total, name, va="top", fontsize=13, fontweight="bold", parse_math=False)
-    figure.text(0.7 / 8, 1 - 0.47 / total, _summary(history), va="top", color=GREY, fontsize=10)
+    figure.text(0.7 / 8, 1 - 0.47 / total, _summary(history), va="top", color=GRAY, fontsize=10)
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that the font lacks
         figure.savefig(temporary)
@@ -102,9 +102,9 @@ def _plot(axes, history: Sequence[dict], field: str, **style) -> None:
 def _draw_losses(axes, history: Sequence[dict]) -> None:
     from matplotlib.lines import Line2D
 
-    shown = {name: colour for name, colour in LOSS_COLOURS.items() if any(row[name] for row in history)}
-    for name, colour in shown.items():
-        _plot(axes, history, name, color=colour)
+    shown = {name: color for name, color in LOSS_COLORS.items() if any(row[name] for row in history)}
+    for name, color in shown.items():
+        _plot(axes, history, name, color=color)
     highest = max(row["total"] for row in history)
     axes.set_ylim(0, 1.08 * highest if highest > 0 else 1)
     axes.set_title("mean losses", loc="left", fontsize=11)
@@ -114,7 +114,7 @@ def _draw_losses(axes, history: Sequence[dict]) -> None:
         style = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "fontsize": 9}
         x, offset, side = (low, 4, "left") if is_left else (high, -4, "right")
         axes.annotate("phase two", (x, 1), xytext=(offset, -4), ha=side, color="#8a6d1f", **style)
-    lines = [Line2D([], [], color=colour, linewidth=3) for colour in shown.values()]
+    lines = [Line2D([], [], color=color, linewidth=3) for color in shown.values()]
     axes.legend(  # above the panel, where it hides no line, with the values of the last epoch
         lines,
         [f"{name} {history[-1][name]:.3f}" for name in shown],
@@ -131,9 +131,9 @@ def _draw_losses(axes, history: Sequence[dict]) -> None:
 
 def _draw_ap(axes, history: Sequence[dict]) -> None:
     rows = [{**row, "dev_ap": 100 * row["dev_ap"]} for row in history if row["dev_ap"] is not None]
-    _plot(axes, rows, "dev_ap", color=AP_COLOUR)
+    _plot(axes, rows, "dev_ap", color=AP_COLOR)
     best = max(rows, key=lambda row: row["dev_ap"])
-    star = {"color": AP_COLOUR, "markersize": 15, "markeredgecolor": "white", "zorder": 4, "clip_on": False}
+    star = {"color": AP_COLOR, "markersize": 15, "markeredgecolor": "white", "zorder": 4, "clip_on": False}
     axes.plot(best["epoch"], best["dev_ap"], "*", **star)
     lowest, highest = min(row["dev_ap"] for row in rows), best["dev_ap"]
     spread = max(highest - lowest, 1) if len(rows) > 1 else 10
@@ -141,7 +141,7 @@ def _draw_ap(axes, history: Sequence[dict]) -> None:
     axes.set_title("AP on the dev set, %", loc="left", fontsize=11)
     phase = " of phase two" if best["phase"] == 2 else ""
     text = f"best {highest:.2f} % after epoch {best['epoch']}{phase}"
-    style = {"ha": "right", "fontsize": 10, "fontweight": "bold", "color": AP_COLOUR}
+    style = {"ha": "right", "fontsize": 10, "fontweight": "bold", "color": AP_COLOR}
     axes.text(1, 1.04, text, transform=axes.transAxes, **style)
 
 
@@ -160,6 +160,6 @@ def _draw_lr(axes, history: Sequence[dict]) -> None:
             [row["lr"] for row in rows],
             drawstyle="steps-mid",
             linewidth=2,
-            color=LR_COLOUR,
+            color=LR_COLOR,
         )
     axes.set_title("learning rate", loc="left", fontsize=11)

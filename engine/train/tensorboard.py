@@ -98,7 +98,7 @@ class TensorBoard:
 
 
 def draw_sample(sample: tuple[Tensor, Tensor, SampleInfo]) -> np.ndarray:
-    """Draw a sample of FaceDataset with its faces, as (S, S, 3) uint8 BGR; ignored faces have another colour."""
+    """Draw a sample of FaceDataset with its faces, as (S, S, 3) uint8 BGR; ignored faces have another color."""
     image, target, _ = sample
     colors = [IGNORED_COLOR if label == 0 else BOX_COLOR for label in target[:, 14]]
     return draw_faces(image.permute(1, 2, 0).numpy(), target, colors)

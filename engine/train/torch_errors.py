@@ -20,7 +20,7 @@ def explain_torch_errors() -> Iterator[None]:
         dynamo = sys.modules.get("torch._dynamo")  # --compile imports it, which takes seconds
         if dynamo and isinstance(error, dynamo.exc.BackendCompilerFailed):
             reason = str(error).strip().splitlines()[0]
-            raise UserError(f"--compile: the network cannot be compiled; leave it out ({reason})") from error
+            raise UserError(f"--compile: torch.compile failed; omit --compile ({reason})") from error
         if not str(error).startswith("DataLoader worker (pid"):  # other errors of a worker keep their traceback
             raise
         raise UserError(

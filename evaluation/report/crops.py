@@ -17,11 +17,11 @@ from utils.files import read_image
 CROP_SIDE = 200
 IMAGE_SIDE = 560
 # Side of a crop in multiples of the box's longer side, and its minimum in pixels of the image: faces of a few pixels
-# need surroundings to be recognised.
+# need surroundings to be recognized.
 CONTEXT = 2.0
 MIN_CROP = 40
 JPEG_QUALITY = 80
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 
 
 class CropRequest(NamedTuple):
@@ -108,7 +108,7 @@ def _cut_square(image: np.ndarray, side: int, left: int, top: int) -> np.ndarray
     inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
     above, before = max(-top, 0), max(-left, 0)
     below, behind = max(top + side - height, 0), max(left + side - width, 0)
-    return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_CONSTANT, value=GREY)
+    return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_CONSTANT, value=GRAY)
 
 
 def _encode(image: np.ndarray) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.error_analysis import DetectorError, false_positives_by_kind, missed_by_reason
 from evaluation.protocol import GroupResult
 from evaluation.report.crops import CropRequest, cut_crops
-from evaluation.report.pr_plots import COLOURS
+from evaluation.report.pr_plots import COLORS
 from evaluation.report.sections import ModelSection, make_pairs, make_sections
 from evaluation.report.sentences import caveats, headline, summarize
 from evaluation.report.svg_charts import box_path, curve_charts, error_outlines, histogram_chart
@@ -76,7 +76,7 @@ def write_page(path: Path, models: Sequence[ScoredModel], ground_truth: Path, im
         metrics=REPORTED_METRICS,
         ap=AP,
         best_f1=BEST_F1,
-        colours=COLOURS,
+        colors=COLORS,
     )
     # File names may hold bytes that are not UTF-8.
     write_text(path, page.encode("utf-8", "replace").decode("utf-8"))

@@ -12,8 +12,8 @@ from evaluation.protocol import SubsetResult
 from evaluation.scored_model import ScoredModel
 from utils.files import atomic_path
 
-# The colours of Okabe and Ito, safe for colour-blind readers; further lines repeat them with another dash pattern.
-COLOURS = ("#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
+# The colors of Okabe and Ito, safe for color-blind readers; further lines repeat them with another dash pattern.
+COLORS = ("#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 MAX_COLUMNS = 3
 MAX_NAME_LENGTH = 34
@@ -86,8 +86,8 @@ def draw_pr_curves(path: Path, models: Sequence[ScoredModel]) -> None:
 def _draw_panel(axes, panel: CurvePanel) -> None:
     for index, (name, score) in enumerate(panel.lines.items()):
         style = {
-            "color": COLOURS[index % len(COLOURS)],
-            "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+            "color": COLORS[index % len(COLORS)],
+            "linestyle": DASHES[index // len(COLORS) % len(DASHES)],
             "linewidth": 2,
             "clip_on": False,
             "zorder": 3,

@@ -1,4 +1,4 @@
-"""Charts and boxes of the report as SVG coordinates, which scale with the page and follow its colour scheme."""
+"""Charts and boxes of the report as SVG coordinates, which scale with the page and follow its color scheme."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.error_analysis import ImageErrors, true_and_false_scores
-from evaluation.report.pr_plots import COLOURS, DASHES, curve_panels, curve_points
+from evaluation.report.pr_plots import COLORS, DASHES, curve_panels, curve_points
 from evaluation.report.sections import ModelSection
 from evaluation.scored_model import ScoredModel
 
@@ -24,8 +24,8 @@ def curve_charts(models: Sequence[ScoredModel]) -> list[tuple[str, list[dict]]]:
                 {
                     "name": name,
                     "score": score,
-                    "colour": index % len(COLOURS),
-                    "dash": DASHES[index // len(COLOURS) % len(DASHES)],
+                    "color": index % len(COLORS),
+                    "dash": DASHES[index // len(COLORS) % len(DASHES)],
                     "points": " ".join(f"{100 * r:.1f},{100 - 100 * p:.1f}" for r, p in curve_points(score)),
                 }
                 for index, (name, score) in enumerate(panel.lines.items())

@@ -24,7 +24,7 @@ from utils.box_utils import encode, encode_landm, point_form
 class PriorMatches:
     """Targets of the predictions for a batch of B images with P priors each.
 
-    The host knows all shapes, so that the loss is queued on a GPU without synchronisation. Positions are indices into
+    The host knows all shapes, so that the loss is queued on a GPU without synchronization. Positions are indices into
     the batch's B * P priors, ascending.
     """
 
@@ -57,7 +57,7 @@ class MultiBoxLoss(nn.Module):
         positive_iou: smallest IoU of a positive prior with its best face.
         negatives_per_positive: number of hard negatives of an image for each of its positives; at least 1.
         background_negatives: number of hard negatives of a background image.
-        variances: of the box coding, for centres and sizes.
+        variances: of the box coding, for centers and sizes.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class MultiBoxLoss(nn.Module):
         )
 
     def sums(self, predictions: tuple[Tensor, Tensor, Tensor], matches: PriorMatches) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum the losses over a batch, on one device and without synchronisation.
+        """Sum the losses over a batch, on one device and without synchronization.
 
         Args:
             predictions: as in `forward`, of any floating type.

@@ -70,7 +70,7 @@ def test_a_sample_is_square_and_its_boxes_are_inside_and_not_empty(labelled, see
 
 @settings(deadline=None, max_examples=60)
 @given(labelled_images(), st.integers(0, 2**32))
-def test_a_crop_is_square_holds_a_whole_face_and_keeps_faces_with_their_centre_inside(labelled, seed):
+def test_a_crop_is_square_holds_a_whole_face_and_keeps_faces_with_their_center_inside(labelled, seed):
     image, faces = labelled
     cropped, kept = random_crop(image, faces, np.random.default_rng(seed))
     if cropped is image:
@@ -85,9 +85,9 @@ def test_a_crop_is_square_holds_a_whole_face_and_keeps_faces_with_their_centre_i
     inside = ((shifted[:, :2] >= 0) & (shifted[:, 2:] <= height)).all(axis=1)
     assert inside[faces.labels != 0].any() or not faces.labels.any()
     centers = (shifted[:, :2] + shifted[:, 2:]) / 2
-    centred = ((centers > 0) & (centers < height)).all(axis=1)
+    centered = ((centers > 0) & (centers < height)).all(axis=1)
     overlaps = ((shifted[:, :2] < height) & (shifted[:, 2:] > 0)).all(axis=1)
-    stays = np.where(faces.labels == 0, overlaps, centred)
+    stays = np.where(faces.labels == 0, overlaps, centered)
     np.testing.assert_array_equal(kept.boxes, np.clip(shifted[stays], 0, height))
     np.testing.assert_array_equal(kept.labels, faces.labels[stays])
 
@@ -109,15 +109,15 @@ def test_an_image_is_not_cropped_where_no_square_holds_a_face():
 def test_an_ignored_crowd_is_kept_where_a_crop_shows_part_of_it_and_does_not_steer_the_crop():
     crowd, face = (0, 0, 250, 110), (200, 150, 206, 156)
     faces = faces_of([crowd, face], labels=[0, -1])
-    centre_outside = 0
+    center_outside = 0
     for seed in range(100):
         image, kept = random_crop(gradient_image(200, 250), faces, np.random.default_rng(seed))
         y = int(image[0, 0, 1])
         assert kept.labels.tolist() == ([0, -1] if y < 110 else [-1])  # each crop holds the face
         if y < 110:
             assert kept.boxes[0].tolist() == [0, 0, len(image), min(110 - y, len(image))]
-        centre_outside += 55 <= y < 110
-    assert centre_outside > 5
+        center_outside += 55 <= y < 110
+    assert center_outside > 5
     alone = {
         random_crop(gradient_image(200, 250), faces[:1], np.random.default_rng(seed))[0].shape for seed in range(9)
     }
@@ -153,7 +153,7 @@ def test_padding_keeps_the_image_at_the_top_left_and_fills_with_the_mean():
     assert (padded[30:] == MEAN_BGR).all()
 
 
-def test_colour_distortion_is_moderate_and_leaves_its_input():
+def test_color_distortion_is_moderate_and_leaves_its_input():
     image = np.random.default_rng(0).integers(40, 200, (20, 20, 3), dtype=np.uint8)
     before = image.copy()
     changes = [draw_color_change(np.random.default_rng(seed)) for seed in range(300)]
@@ -166,10 +166,10 @@ def test_colour_distortion_is_moderate_and_leaves_its_input():
     assert 5 <= unchanged <= 40
 
 
-def test_grey_stays_grey():
-    grey = np.full((4, 4, 3), 100, np.uint8)
+def test_gray_stays_gray():
+    gray = np.full((4, 4, 3), 100, np.uint8)
     for seed in range(50):
-        distorted = change_colors(grey, draw_color_change(np.random.default_rng(seed)))
+        distorted = change_colors(gray, draw_color_change(np.random.default_rng(seed)))
         assert (distorted == distorted[..., :1]).all()
 
 
@@ -182,7 +182,7 @@ def test_the_same_seed_gives_the_same_sample():
 
 
 def drawn_image(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return coloured blobs. No value is near 0, 255 or grey, where a change of colours would be cut off."""
+    """Return colored blobs. No value is near 0, 255 or gray, where a change of colors would be cut off."""
     coarse = rng.uniform((90, 105, 120), (130, 145, 160), (max(2, height // 12), max(2, width // 12), 3))
     return cv2.resize(coarse.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
@@ -276,9 +276,9 @@ def test_an_uncropped_image_is_scaled_like_its_boxes(interpolation, shape, size)
 
 @settings(deadline=None, max_examples=100)
 @given(dimension, dimension, st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
-def test_padding_is_the_mean_whatever_the_change_of_colours(height, width, size, seed):
+def test_padding_is_the_mean_whatever_the_change_of_colors(height, width, size, seed):
     sample, _ = augment(
-        grey := np.full((height, width, 3), 200, np.uint8), faces_of([whole(grey)]), size, rng := Recorded(seed)
+        gray := np.full((height, width, 3), 200, np.uint8), faces_of([whole(gray)]), size, rng := Recorded(seed)
     )
     if rng.flipped:
         sample = cv2.flip(sample, 1)
@@ -286,7 +286,7 @@ def test_padding_is_the_mean_whatever_the_change_of_colours(height, width, size,
     assert (sample[int(height * scale) + 1 :] == MEAN_BGR).all()
     assert (sample[:, int(width * scale) + 1 :] == MEAN_BGR).all()
     content = sample[: max(1, round(height * scale)), : max(1, round(width * scale))]
-    assert (content == content[0, 0, 0]).all()  # grey
+    assert (content == content[0, 0, 0]).all()  # gray
 
 
 def samples_of(images: list[tuple[np.ndarray, Faces]], size: int, seeds: int) -> Iterator[tuple]:
@@ -346,6 +346,6 @@ def test_drawn_samples_have_the_statistics_of_the_slow_augmentation():
 
 @pytest.mark.parametrize("size", [128, 320])
 def test_real_samples_have_the_statistics_of_the_slow_augmentation(shared, size):
-    # Cutting colours to 0 to 255 before an interpolation differs from cutting them after it.
+    # Cutting colors to 0 to 255 before an interpolation differs from cutting them after it.
     limits = {"mean": (0.03, 2e-3), "spread": (0.02, 2e-3), "hue": (0.01, 3e-4), "histogram": (0.1, 0.01)}
     assert_same_samples(real_images(shared / "faces" / "train"), size, 8, limits)

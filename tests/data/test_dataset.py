@@ -107,9 +107,9 @@ def test_an_image_may_have_a_thousand_faces(tmp_path):
     assert len(target) > 10
 
 
-@pytest.mark.parametrize("kind", ["grey", "transparent", "one pixel"])
-def test_grey_transparent_and_tiny_images_become_samples(tmp_path, kind):
-    shape = {"grey": (60, 80), "transparent": (60, 80, 4), "one pixel": (1, 1, 3)}[kind]
+@pytest.mark.parametrize("kind", ["gray", "transparent", "one pixel"])
+def test_gray_transparent_and_tiny_images_become_samples(tmp_path, kind):
+    shape = {"gray": (60, 80), "transparent": (60, 80, 4), "one pixel": (1, 1, 3)}[kind]
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full(shape, 99, np.uint8))
     dataset = FaceDataset(label_file(tmp_path, {"a.png": ["0 0 1 1"]}), 64)

@@ -158,7 +158,7 @@ def test_training_on_a_mixed_dataset_fits_landmarks(script, tmp_path):
     assert np.mean(errors) < 0.5 * np.mean(guesses)
 
 
-def test_detections_have_dots_of_the_right_colours_at_their_landmarks():
+def test_detections_have_dots_of_the_right_colors_at_their_landmarks():
     boxes, image = np.array([[20.0, 20, 80, 95], [100, 30, 160, 100]]), np.full((120, 180, 3), 90, np.uint8)
     landmarks = landmarks_of(np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]))
     for drawn in (draw_detections(image, boxes, np.array([0.9, 0.8]), landmarks), draw_boxes(image, boxes, landmarks)):

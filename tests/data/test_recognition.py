@@ -94,7 +94,7 @@ def test_the_named_format_chooses_among_several_annotations(tmp_path):
         read_annotations(tmp_path, "laboro")
 
 
-def test_a_file_is_recognised_whatever_its_suffix(tmp_path):
+def test_a_file_is_recognized_whatever_its_suffix(tmp_path):
     write_files(tmp_path, {"coco.txt": " " + COCO, "voc.txt": "\ufeff" + VOC})
     assert read_annotations(tmp_path / "coco.txt")[0].name == "a.jpg"
     assert read_annotations(tmp_path / "voc.txt")[0].name == "voc.jpg"
@@ -106,7 +106,7 @@ def laboro(*faces: int) -> str:
     return "".join(f"{number:08}\n{count}\n{row * count}" for number, count in enumerate(faces))
 
 
-def test_laboro_text_is_recognised_by_its_first_row_even_after_many_empty_images(tmp_path):
+def test_laboro_text_is_recognized_by_its_first_row_even_after_many_empty_images(tmp_path):
     text = laboro(*[0] * 7000, 1)
     assert len(text) > 1 << 16
 
@@ -129,7 +129,7 @@ def test_a_text_without_rows_is_in_the_format_that_the_user_names(tmp_path, kind
         read_annotations(tmp_path / "label.txt", "coco")
 
 
-def test_a_format_in_the_registry_is_read_written_and_recognised(tmp_path, monkeypatch):
+def test_a_format_in_the_registry_is_read_written_and_recognized(tmp_path, monkeypatch):
     """A format is one module and one line in registry.py; this one holds names in a file with its own suffix."""
     names = Format(
         name="names",

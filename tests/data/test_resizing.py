@@ -26,7 +26,7 @@ def test_resizing_takes_any_memory_layout_and_leaves_its_input(interpolation, sc
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("value", [0, 1, 254, 255])
-def test_resizing_keeps_a_uniform_colour_and_scales_the_size(interpolation, value):
+def test_resizing_keeps_a_uniform_color_and_scales_the_size(interpolation, value):
     for shape in ((1, 1), (1, 9), (3, 2), (7, 7), (8, 8), (60, 47)):
         for scale in SCALES:
             resized = resize(np.full((*shape, 3), value, np.uint8), scale, interpolation)

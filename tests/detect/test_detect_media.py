@@ -86,7 +86,7 @@ def test_images_of_one_pixel_and_of_every_color_format_are_detected(detect, tmp_
     color = Image.new("RGB", (40, 30), (200, 30, 60))
     Image.new("RGB", (1, 1)).save(folder / "one.png")
     color.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
-    color.convert("L").save(folder / "grey.jpg")
+    color.convert("L").save(folder / "gray.jpg")
     color.convert("RGBA").save(folder / "clear.png")
     color.save(folder / "moving.gif")
     cv2.imwrite(str(folder / "deep.png"), np.full((30, 40, 3), 0x1E00, np.uint16))
@@ -94,7 +94,7 @@ def test_images_of_one_pixel_and_of_every_color_format_are_detected(detect, tmp_
     assert (outcome.status, outcome.err) == (0, "")
     names = {path.name for path in (tmp_path / "out").glob("*.*")}
     assert names == {
-        *("one.png", "cmyk.jpg", "grey.jpg", "clear.png", "deep.png", "moving.gif.png", "detections.jsonl"),
+        *("one.png", "cmyk.jpg", "gray.jpg", "clear.png", "deep.png", "moving.gif.png", "detections.jsonl"),
     }
     assert np.abs(read_image(folder / "cmyk.jpg")[15, 20].astype(int) - (60, 30, 200)).max() < 12
     assert read_image(folder / "deep.png")[15, 20].tolist() == [0x1E] * 3

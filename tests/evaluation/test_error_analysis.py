@@ -86,7 +86,7 @@ def test_the_threshold_is_the_best_f1_unless_given(every_kind):
     assert missed_by_reason(everything) == {"scored too low": 0, "badly placed": 1, "not detected": 1}
 
 
-def test_a_box_on_a_neighbour_does_not_explain_a_missed_face():
+def test_a_box_on_a_neighbor_does_not_explain_a_missed_face():
     # The second face overlaps the box by 0.43, which is on the first.
     analysis = analyze_errors(score(([[0, 0, 39, 39, 0.9]], [[0, 0, 39, 39], [16, 0, 55, 39]])))
     (face,) = largest_missed_faces(analysis, 9)

@@ -251,7 +251,7 @@ def test_bootstrap_of_one_draw_is_the_ap_of_the_drawn_images():
     images = [image(str(i), [FACE] if i % 3 else [FACE, [100, 0, 109, 9]]) for i in range(12)]
     detections = [[*FACE, 1.0], [*ELSEWHERE, 0.4], [100, 0, 109, 9, 0.2], [*ELSEWHERE, 0.0]]
     predictions = {str(i): np.array(detections)[rng.random(4) < 0.7].reshape(-1, 5) for i in range(12)}
-    predictions["0"] = np.array(detections)  # all scores, so that every draw with it is normalised likewise
+    predictions["0"] = np.array(detections)  # all scores, so that every draw with it is normalized likewise
     samples = evaluate(predictions, images, resamples=30, seed=5).subsets["all"].samples
     draws = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12), size=30)
     compared = 0

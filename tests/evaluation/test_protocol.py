@@ -5,7 +5,7 @@ import pytest
 
 from data.annotations import image_key
 from evaluation.metrics import average_precision
-from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalise
+from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalize
 from tests.helpers.evaluation import FACE, labelled_image
 from utils.errors import UserError
 
@@ -62,7 +62,7 @@ def test_score_on_a_threshold_counts_there():
     assert result.recall[-1] == 1
 
 
-def test_scores_are_normalised_over_the_whole_set():
+def test_scores_are_normalized_over_the_whole_set():
     images = [labelled_image("a", [FACE]), labelled_image("b", [FACE])]
     predictions = {"a": np.array([[*FACE, 40.0]]), "b": np.array([[*FACE, 30.0], [*FACE, 20.0]])}
     recall = evaluate(predictions, images).subsets["all"].recall
@@ -71,7 +71,7 @@ def test_scores_are_normalised_over_the_whole_set():
 
 
 def test_equal_scores_are_one_point_and_not_a_division_by_zero():
-    assert normalise(np.array([0.3, 0.3])).tolist() == [1, 1]
+    assert normalize(np.array([0.3, 0.3])).tolist() == [1, 1]
     result = score([[*FACE, 0.3], [50, 50, 60, 60, 0.3]], [FACE])
     assert (result.precision == 0.5).all()
     assert (result.recall == 1).all()

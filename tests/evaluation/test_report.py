@@ -92,11 +92,11 @@ def read(tmp_path):
 
 @pytest.fixture
 def images(tmp_path) -> dict[str, Path]:
-    """Grey images with a red face and a blue false positive."""
+    """Gray images with a red face and a blue false positive."""
     files = {}
-    for key, box, colour in (("a", FACE, (0, 0, 255)), ("b/c", [60, 60, 79, 79], (255, 0, 0))):
+    for key, box, color in (("a", FACE, (0, 0, 255)), ("b/c", [60, 60, 79, 79], (255, 0, 0))):
         image = np.full((120, 200, 3), 128, np.uint8)
-        cv2.rectangle(image, box[:2], box[2:], colour, cv2.FILLED)
+        cv2.rectangle(image, box[:2], box[2:], color, cv2.FILLED)
         files[key] = tmp_path / f"{key.replace('/', '_')}.png"
         cv2.imwrite(str(files[key]), image)
     return files

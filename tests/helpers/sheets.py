@@ -23,7 +23,7 @@ def names_of(outcome) -> list[str]:
 
 
 def has(image: np.ndarray, color: tuple[int, int, int], tolerance: int = 0) -> np.ndarray:
-    """Return (H, W) where an image has a colour."""
+    """Return (H, W) where an image has a color."""
     return (np.abs(image.astype(int) - color) <= tolerance).all(axis=2)
 
 

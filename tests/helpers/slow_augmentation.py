@@ -1,6 +1,6 @@
 """A slow reference for data.augmentation that applies every step to the whole crop, in the order of the method.
 
-It draws the same random numbers in the same order, so that a seed gives the same crop, change of colours, flip and
+It draws the same random numbers in the same order, so that a seed gives the same crop, change of colors, flip and
 interpolation in both.
 """
 
@@ -13,7 +13,7 @@ from utils.pixels import MEAN_BGR
 
 
 def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
-    """Crop, distort colours, pad to a square, flip and resize.
+    """Crop, distort colors, pad to a square, flip and resize.
 
     Args:
         image: (H, W, 3) uint8, BGR; not modified.
@@ -44,9 +44,9 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     x1, y1, x2, y2 = windows[fits.argmax(), 0]
 
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-    centred = ((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)
+    centered = ((centers > (x1, y1)) & (centers < (x2, y2))).all(axis=1)
     overlaps = ((faces.boxes[:, :2] < (x2, y2)) & (faces.boxes[:, 2:] > (x1, y1))).all(axis=1)
-    faces = faces[np.where(faces.labels == 0, overlaps, centred)]
+    faces = faces[np.where(faces.labels == 0, overlaps, centered)]
     side = int(x2 - x1)
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
@@ -92,7 +92,7 @@ def _linear_table(factor: float, offset: float) -> np.ndarray:
 
 
 def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Pad to a square, on the right or at the bottom, with the mean colour."""
+    """Pad to a square, on the right or at the bottom, with the mean color."""
     height, width = image.shape[:2]
     side = max(height, width)
     return cv2.copyMakeBorder(image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=MEAN_BGR)

@@ -359,7 +359,7 @@ def test_the_layout_of_predictions_in_memory_does_not_matter():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("faces", [MIXED, CROWDED, [[], []]], ids=["faces", "some ignored", "no faces"])
-def test_the_loss_on_a_gpu_needs_no_synchronisation_and_equals_the_cpu(faces):
+def test_the_loss_on_a_gpu_needs_no_synchronization_and_equals_the_cpu(faces):
     predictions, targets = random_batch(faces, PRIORS, 0)
     loss = MultiBoxLoss()
     matches = loss.match(targets, PRIORS)

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def build_model(cfg: dict = cfg_mnet) -> RetinaFace:
-    """Return a network of random weights, its normalisations as if it had been trained."""
+    """Return a network of random weights, its normalizations as if it had been trained."""
     torch.manual_seed(0)
     model = RetinaFace(cfg)
     for module in model.modules():
@@ -87,7 +87,7 @@ def test_limits_apply_to_each_image(limit):
 @pytest.mark.parametrize(
     "array",
     [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)],
-    ids=["grey", "transparent", "float", "empty"],
+    ids=["gray", "transparent", "float", "empty"],
 )
 def test_arrays_that_are_not_images_are_refused(array):
     with pytest.raises(ValueError, match=r"expected uint8 \(H, W, 3\), BGR"):

@@ -68,7 +68,7 @@ def test_long_lists_are_cut_in_the_text_and_complete_in_json(script, tmp_path):
     assert [found["where"] for found in report["findings"]] == [f"{label}:{line}" for line in range(2, 27)]
 
 
-def test_boxes_of_two_corners_are_recognised(script, tmp_path):
+def test_boxes_of_two_corners_are_recognized(script, tmp_path):
     rng = np.random.default_rng(0)
     corners = rng.integers(100, 190, (30, 2))
     rows = "".join(f"{x} {y} {x + 60} {y + 70}\n" for x, y in corners)

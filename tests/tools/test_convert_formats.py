@@ -84,7 +84,7 @@ def images(draw) -> list[Annotation]:
 
 
 def written(kind: str, annotations: list[Annotation], folder: Path, **options) -> list[Annotation]:
-    """Write annotations, and read them again with the format recognised, and with images for YOLO."""
+    """Write annotations, and read them again with the format recognized, and with images for YOLO."""
     images = folder / "images"
     if kind == "yolo":
         for annotation in annotations:
@@ -294,7 +294,7 @@ def test_only_wider_mat_keeps_boxes_of_negative_size(tmp_path):
         ("voc", ".a.jpg", "hidden file"),
         ("yolo", "a//b.jpg", "empty parts"),
         ("yolo", "sub/classes.jpg", "names the classes"),
-        ("list", "12 0.5 0.5 0.1 0.1", "not be recognised as list"),
+        ("list", "12 0.5 0.5 0.1 0.1", "not be recognized as list"),
     ],
 )
 def test_names_that_a_format_cannot_hold_are_refused(tmp_path, kind, name, problem):

@@ -129,7 +129,7 @@ def test_huge_boxes_and_boxes_far_outside_are_drawn(show, tmp_path):
         assert outcome.status == 0 and sheet is not None
 
 
-def test_ignored_faces_have_their_own_colour(show, tmp_path):
+def test_ignored_faces_have_their_own_color(show, tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(20, 20, 30, 30), (80, 20, 30, 30)])
     label = tmp_path / "wider_bbx_gt.txt"
     label.write_text("a.jpg\n2\n20 20 30 30 0 0 0 1 0 0\n80 20 30 30 0 0 0 0 0 0\n")

@@ -44,7 +44,7 @@ def landmark_label(tmp_path):
     return label
 
 
-def test_landmarks_are_dots_in_their_colours(show, landmark_label):
+def test_landmarks_are_dots_in_their_colors(show, landmark_label):
     _, sheet = show(landmark_label, "--side", 256)
     image = cell(sheet, 0, 1, 256, 192)
     for (x, y), color in zip(POINTS, LANDMARK_COLORS, strict=True):
@@ -54,7 +54,7 @@ def test_landmarks_are_dots_in_their_colours(show, landmark_label):
         assert has(legend, LEGEND[name]).any()
 
 
-def test_landmarks_keep_their_colours_in_a_flipped_sample(show, landmark_label):
+def test_landmarks_keep_their_colors_in_a_flipped_sample(show, landmark_label):
     size, seen = 512, set()
     dataset = FaceDataset(landmark_label, size)
     for epoch in range(6):

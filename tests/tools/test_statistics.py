@@ -91,7 +91,7 @@ def test_plots_show_the_distributions(statistics, label, figures, tmp_path):
     assert [line.get_xdata()[0] for line in plots["Face size"].lines] == [16, 32, 64, 128, 256, 512]
     assert sum(bar.get_height() for bar in plots["Face size"].patches) == 4
     assert "median 15" in plots["Face size"].get_title(loc="left")
-    assert plots["Face centres"].images[0].get_array().sum() == 4
+    assert plots["Face centers"].images[0].get_array().sum() == 4
     assert all(axes.get_xlabel() for axes in plots.values())
 
 

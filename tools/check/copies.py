@@ -12,7 +12,7 @@ from tools.check.image_checks import ImageChecks
 # reach it, 98 to 100 % of brightened ones, a third of those cropped by 3 % on each side or with a large logo, and no
 # flipped ones. Other images of the same scene stay below, the same people elsewhere below 0.9.
 NEAR_COPY = 0.95
-MIN_CONTRAST = 4.0  # standard deviation in grey levels; images with less are not compared
+MIN_CONTRAST = 4.0  # standard deviation in gray levels; images with less are not compared
 BLOCK = 1024
 
 
@@ -37,7 +37,7 @@ def find_copies(images: Sequence[ImageChecks], listed: Sequence[np.ndarray]) -> 
     ends = np.cumsum([len(split.digests) for split in images]).tolist()
     splits = [range(end - len(split.digests), end) for end, split in zip(ends, images, strict=True)]
     is_listed = np.concatenate(listed)
-    vectors = _normalise(np.concatenate([split.thumbnails for split in images])) * is_listed[:, None]
+    vectors = _normalize(np.concatenate([split.thumbnails for split in images])) * is_listed[:, None]
     digests = [digest for split in images for digest in split.digests]
     equal = _equal_files([digest if use else b"" for digest, use in zip(digests, is_listed, strict=True)], splits)
     copies = []
@@ -54,7 +54,7 @@ def find_copies(images: Sequence[ImageChecks], listed: Sequence[np.ndarray]) -> 
     return sorted(copies)
 
 
-def _normalise(thumbnails: np.ndarray) -> np.ndarray:
+def _normalize(thumbnails: np.ndarray) -> np.ndarray:
     """Return (P, S * S) float32 vectors whose dot products are correlations; zero for flat images."""
     vectors = thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:])).astype(np.float32)
     vectors -= vectors.mean(axis=1, keepdims=True)

@@ -29,7 +29,7 @@ REDUCTIONS = (
     (0, cv2.IMREAD_GRAYSCALE),
 )
 CHUNK = 16  # images that a worker takes at a time
-ENDS_EARLY = "premature end"  # in libjpeg's message: the rest of the image is grey, whatever the file's end
+ENDS_EARLY = "premature end"  # in libjpeg's message: the rest of the image is gray, whatever the file's end
 
 
 class ImageCheck(NamedTuple):
@@ -41,7 +41,7 @@ class ImageCheck(NamedTuple):
         size: (height, width) in stored pixels.
         orientation: of EXIF, 2 to 8 if the image is displayed rotated or flipped.
         digest: hash of the file.
-        thumbnail: (SIDE, SIDE) uint8, grey.
+        thumbnail: (SIDE, SIDE) uint8, gray.
     """
 
     problem: str | None

@@ -38,7 +38,7 @@ def faces_in_samples(
 def best_iou_of_size(boxes: np.ndarray, image_size: int, size: float, step: int) -> np.ndarray:
     """Return (F,) the largest IoU of each face with the prior boxes of one size and map.
 
-    IoU decreases with the distance of the centres along either axis, so that only the nearest prior is needed.
+    IoU decreases with the distance of the centers along either axis, so that only the nearest prior is needed.
 
     Args:
         boxes: (F, 4) x1 y1 x2 y2 in pixels.

@@ -185,7 +185,7 @@ def _parse_flags() -> argparse.Namespace:
         "--to", choices=list(FORMATS), metavar="KIND",
         help=f"format to write, one of {', '.join(FORMATS)} (default: label); {', '.join(FOLDERS)} are folders",
     )  # fmt: skip
-    add("--from", choices=list(FORMATS), metavar="KIND", help="format of the source (default: recognised by content)")
+    add("--from", choices=list(FORMATS), metavar="KIND", help="format of the source (default: recognized by content)")
     add("--category", metavar="CLASS", help="object class of faces (default: 'face', or the only class)")
     add(
         "--images", type=Path, metavar="FOLDER",

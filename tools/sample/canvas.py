@@ -1,6 +1,6 @@
-"""Surfaces to draw on, and the curves and colours that everything in the sample is made of.
+"""Surfaces to draw on, and the curves and colors that everything in the sample is made of.
 
-Coordinates are image pixels as floats, x to the right and y down. Colours are BGR, 0..255.
+Coordinates are image pixels as floats, x to the right and y down. Colors are BGR, 0..255.
 """
 
 import functools
@@ -16,14 +16,14 @@ FRACTION_BITS = 4  # cv2 takes fixed-point coordinates; 1/16 pixel keeps small f
 FONT = cv2.FONT_HERSHEY_DUPLEX
 CAPITALS = 22  # pixels, the height of that font's capitals at size 1
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 T = TypeVar("T")
 
 
 class Surface:
     """A rectangle of the image with an alpha channel.
 
-    Colours are premultiplied by alpha, which is what antialiased drawing onto zeros gives, so a surface can be blurred
+    Colors are premultiplied by alpha, which is what antialiased drawing onto zeros gives, so a surface can be blurred
     and reduced without dark edges. `scale` is stored pixels per image pixel: 2 draws at twice the size, for `reduce` to
     average.
     """
@@ -32,23 +32,23 @@ class Surface:
         self.left, self.top, self.width, self.height, self.scale = left, top, width, height, scale
         self.pixels = np.zeros((height * scale, width * scale, 4), np.uint8)
 
-    def polygon(self, points: ArrayLike, colour: Colour) -> None:
+    def polygon(self, points: ArrayLike, color: Color) -> None:
         """Fill a polygon, points (N, 2)."""
-        cv2.fillPoly(self.pixels, [self._fixed(points)], (*colour, 255), cv2.LINE_AA, FRACTION_BITS)
+        cv2.fillPoly(self.pixels, [self._fixed(points)], (*color, 255), cv2.LINE_AA, FRACTION_BITS)
 
-    def line(self, points: ArrayLike, colour: Colour, width: float, closed: bool = False) -> None:
+    def line(self, points: ArrayLike, color: Color, width: float, closed: bool = False) -> None:
         """Stroke a polyline, points (N, 2), `width` image pixels wide (at least one stored pixel)."""
         width = max(1, round(width * self.scale))
-        cv2.polylines(self.pixels, [self._fixed(points)], closed, (*colour, 255), width, cv2.LINE_AA, FRACTION_BITS)
+        cv2.polylines(self.pixels, [self._fixed(points)], closed, (*color, 255), width, cv2.LINE_AA, FRACTION_BITS)
 
-    def box(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
+    def box(self, x: float, y: float, width: float, height: float, color: Color) -> None:
         """Fill an upright rectangle."""
-        self.polygon([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], colour)
+        self.polygon([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], color)
 
     def tint(
-        self, points: ArrayLike, colour: Colour, opacity: float, radius: float = 0, within: ArrayLike | None = None
+        self, points: ArrayLike, color: Color, opacity: float, radius: float = 0, within: ArrayLike | None = None
     ) -> None:
-        """Mix a colour into the drawing through a polygon (N, 2): a shadow, a blush, a highlight.
+        """Mix a color into the drawing through a polygon (N, 2): a shadow, a blush, a highlight.
 
         Its edge fades over `radius` image pixels, and does not leave the polygon `within` (M, 2).
         """
@@ -68,19 +68,19 @@ class Surface:
         weight = cv2.merge([cv2.convertScaleAbs(mask, alpha=opacity)] * 4)
         rest = cv2.multiply(target, cv2.bitwise_not(weight), scale=1 / 255)
         tint = np.empty_like(target)
-        tint[:] = (*colour, 255)
+        tint[:] = (*color, 255)
         target[:] = cv2.add(cv2.multiply(tint, weight, scale=1 / 255), rest)
 
-    def text(self, words: str, x: float, y: float, height: float, colour: Colour) -> None:
+    def text(self, words: str, x: float, y: float, height: float, color: Color) -> None:
         """Write `words` with capitals `height` pixels high and the baseline at y."""
         size = height * self.scale / CAPITALS
         at = (round((x - self.left) * self.scale), round((y - self.top) * self.scale))
-        cv2.putText(self.pixels, words, at, FONT, size, (*colour, 255), max(1, round(2 * size)), cv2.LINE_AA)
+        cv2.putText(self.pixels, words, at, FONT, size, (*color, 255), max(1, round(2 * size)), cv2.LINE_AA)
 
-    def gradient(self, *stops: tuple[float, Colour]) -> None:
-        """Fill the surface with colours that change down the image, from stops (position 0..1, colour)."""
-        places, colours = zip(*stops, strict=True)
-        for channel, values in enumerate(zip(*colours, strict=True)):
+    def gradient(self, *stops: tuple[float, Color]) -> None:
+        """Fill the surface with colors that change down the image, from stops (position 0..1, color)."""
+        places, colors = zip(*stops, strict=True)
+        for channel, values in enumerate(zip(*colors, strict=True)):
             self.pixels[..., channel] = np.interp(np.linspace(0, 1, len(self.pixels)), places, values)[:, None]
         self.pixels[..., 3] = 255
 
@@ -132,16 +132,16 @@ def curve(text: str, closed: bool = True, mirrored: bool = False) -> np.ndarray:
     if mirrored:
         corners = np.concatenate([corners, corners[corners[:, 0] != 0][::-1] * (-1, 1)])
     count = len(corners)
-    neighbours = np.arange(count if closed else count - 1)[:, None] + np.arange(-1, 3)
-    neighbours = neighbours % count if closed else neighbours.clip(0, count - 1)
+    neighbors = np.arange(count if closed else count - 1)[:, None] + np.arange(-1, 3)
+    neighbors = neighbors % count if closed else neighbors.clip(0, count - 1)
     powers = (np.arange(6)[:, None] / 6) ** np.arange(4)
     weights = powers @ [[0, 1, 0, 0], [-0.5, 0, 0.5, 0], [1, -2.5, 2, -0.5], [-0.5, 1.5, -1.5, 0.5]]
-    line = (weights @ corners[neighbours]).reshape(-1, 2)
+    line = (weights @ corners[neighbors]).reshape(-1, 2)
     return line if closed else np.concatenate([line, corners[-1:]])
 
 
-def palette(text: str) -> list[Colour]:
-    """Read colours "rrggbb rrggbb ...", as in HTML."""
+def palette(text: str) -> list[Color]:
+    """Read colors "rrggbb rrggbb ...", as in HTML."""
     return [tuple(bytes.fromhex(code))[::-1] for code in text.split()]
 
 
@@ -149,8 +149,8 @@ BLACK, WHITE = palette("000000 ffffff")
 BRIGHT = palette("d73c3c ebaa46 5abe50 3282d2 aa5ab4 e1cd3c 3cbec8")
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return the colour `share` of the way from `first` to `second`."""
+def mix(first: Color, second: Color, share: float) -> Color:
+    """Return the color `share` of the way from `first` to `second`."""
     return tuple(a + (b - a) * share for a, b in zip(first, second, strict=True))
 
 

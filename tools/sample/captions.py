@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tools.sample.canvas import WHITE, Colour, Surface, mix, palette, pick, text_width
+from tools.sample.canvas import WHITE, Color, Surface, mix, palette, pick, text_width
 
 INKS = palette("143278 a01e28 2e323c 146e5a 5a1e6e c8781e 287846")
 PAPER, DARK = palette("e6e8eb 1c1c1e")
@@ -26,7 +26,7 @@ LOGOS = ["TV1", "K9", "NEWS", "CITY", "LIVE", "SPORT", "8"]
 
 
 def draw_bar(
-    words: str, x: float, y: float, height: float, ink: Colour, paper: Colour | None, width: float = 0
+    words: str, x: float, y: float, height: float, ink: Color, paper: Color | None, width: float = 0
 ) -> Surface:
     """Draw words on a bar with its top left corner at (x, y), at least `width` pixels wide; without `paper` no bar."""
     width = max(width, text_width(words, 0.46 * height) + height)

@@ -131,10 +131,10 @@ def draw_eye(s: Surface, head: DrawnHead, side: int) -> None:
     eye[:, 1] *= np.where(eye[:, 1] < 0, rise, fall)
     eye[:, 0] += x
     s.polygon(head.wrap(eye), (236, 238, 240))
-    for radius, colour in ((0.115, look.iris), (0.06, (16, 14, 14))):
+    for radius, color in ((0.115, look.iris), (0.06, (16, 14, 14))):
         disc = ellipse(x + 0.09 * pose.gaze, -0.02, radius, radius)
         disc[:, 1] = disc[:, 1].clip(-0.93 * rise, 0.93 * fall)  # behind the lids
-        s.polygon(head.wrap(disc), colour)
+        s.polygon(head.wrap(disc), color)
     s.line(head.wrap(eye[:25]), lash, (0.05 if look.female else 0.036) * unit)
     if unit > 10 and pose.lids > 0.3:
         s.polygon(head.wrap(ellipse(x + 0.09 * pose.gaze + 0.03, -0.05, 0.026, 0.026)), WHITE)

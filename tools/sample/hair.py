@@ -37,14 +37,14 @@ def draw_back_hair(s: Surface, head: DrawnHead) -> None:
 
 def draw_skull(s: Surface, head: DrawnHead) -> None:
     """Draw the back of the head, which shows behind a turned face's near ear, before the face's skin."""
-    look, centre, wide = head.look, -0.3 * head.turn, 1 + 0.12 * abs(head.turn)  # a skull is longer than wide
+    look, center, wide = head.look, -0.3 * head.turn, 1 + 0.12 * abs(head.turn)  # a skull is longer than wide
     if look.style == "headscarf":
-        s.polygon(head.flat(np.add(SCARF, (0.4 * centre, 0))), look.cloth)
+        s.polygon(head.flat(np.add(SCARF, (0.4 * center, 0))), look.cloth)
     elif look.style in BARE:
-        s.polygon(head.flat(ellipse(centre, -0.3, wide, 1.08)), look.skin)
+        s.polygon(head.flat(ellipse(center, -0.3, wide, 1.08)), look.skin)
     else:
         wide += VOLUME.get(look.style, (0,))[0] - 0.02
-        s.polygon(head.flat(ellipse(centre, -0.22, wide, 1.16)), mix(look.hair, BLACK, 0.18))
+        s.polygon(head.flat(ellipse(center, -0.22, wide, 1.16)), mix(look.hair, BLACK, 0.18))
 
 
 def draw_hair(s: Surface, head: DrawnHead, rng: np.random.Generator) -> None:
@@ -72,8 +72,8 @@ def draw_hair(s: Surface, head: DrawnHead, rng: np.random.Generator) -> None:
     s.tint(head.wrap(ellipse(0, -0.88, 0.9, 0.07)), dark, 0.3, 0.08 * unit, cap)
     for x in np.linspace(-0.75, 0.75, 7) + rng.normal(0, 0.05, 7) if unit > 9 and style != "curly" else ():
         strand = [[look.parting * 0.3, -1.36], [0.7 * x + look.parting * 0.15, -1.26], [x, -0.98 + 0.3 * x * x]]
-        colour = mix(hair, light if rng.random() < 0.5 else dark, 0.35)
-        s.line(head.flat(np.subtract(strand, (0.2 * turn, 0))), colour, 0.022 * unit)
+        color = mix(hair, light if rng.random() < 0.5 else dark, 0.35)
+        s.line(head.flat(np.subtract(strand, (0.2 * turn, 0))), color, 0.022 * unit)
 
 
 def crown(head: DrawnHead, outer: np.ndarray, line: np.ndarray, volume: float) -> np.ndarray:
@@ -113,14 +113,14 @@ def draw_locks(s: Surface, head: DrawnHead) -> None:
 
 def draw_headwear(s: Surface, head: DrawnHead) -> None:
     """Draw cap, beanie, hat or headscarf, at the hairline so that the face stays free."""
-    look, unit, centre, top = head.look, head.unit, -0.22 * head.turn, HEADWEAR[head.look.style]
+    look, unit, center, top = head.look, head.unit, -0.22 * head.turn, HEADWEAR[head.look.style]
     dark, light = mix(look.cloth, BLACK, 0.35), mix(look.cloth, WHITE, 0.3)
     dome = crown(head, DOME + np.outer(((-0.8 - DOME[:, 1]) / 0.2).clip(0, 1), (0, top + 1)), RIM, 0.1)
     s.polygon(dome, look.cloth)
-    s.tint(head.flat(ellipse(centre - 0.3, top + 0.35, 0.4, 0.16)), light, 0.55, 0.2 * unit, dome)
+    s.tint(head.flat(ellipse(center - 0.3, top + 0.35, 0.4, 0.16)), light, 0.55, 0.2 * unit, dome)
     if look.style != "headscarf":
         s.line(head.wrap(RIM - (0, 0.07)), look.accent, 0.16 * unit)
     if look.style == "cap":
         s.polygon(head.wrap(PEAK, lift=0.35), dark)
     elif look.style == "hat":
-        s.polygon(head.flat(ellipse(0.5 * centre, -0.98, 1.75, 0.2)), dark)
+        s.polygon(head.flat(ellipse(0.5 * center, -0.98, 1.75, 0.2)), dark)

@@ -36,9 +36,9 @@ class Frame:
         part = slice(y, y + len(over)), slice(x, x + over.shape[1])
         height, width = self.owner[part].shape
         over = over[:height, :width]
-        colour, alpha = cv2.cvtColor(over, cv2.COLOR_BGRA2BGR), cv2.extractChannel(over, 3)
+        color, alpha = cv2.cvtColor(over, cv2.COLOR_BGRA2BGR), cv2.extractChannel(over, 3)
         rest = cv2.multiply(self.pixels[part], cv2.merge([255 - alpha] * 3), scale=1 / 255)
-        self.pixels[part] = cv2.add(rest, colour)
+        self.pixels[part] = cv2.add(rest, color)
         self.owner[part][alpha > 127] = 0
 
 
@@ -95,7 +95,7 @@ def compose(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray
         layer, _ = draw_person(pose, Look(rng), size, rng, faces_away=True)
         layer.pixels = blurred(layer.pixels, rng.uniform(0.5, 2.5))
         frame.add(layer)
-    if rng.random() < 0.25:  # dim or coloured light
+    if rng.random() < 0.25:  # dim or colored light
         gains = rng.uniform(0.6, 1.1) * rng.uniform(0.8, 1.1, 3)
         frame.pixels = cv2.multiply(frame.pixels, (*gains.tolist(), 0.0))
     for layer in draw_captions(size, rng):
@@ -145,9 +145,9 @@ def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = pixels.shape[:2]
     if rng.random() < 0.15:
         pixels = blurred(pixels, rng.uniform(0.5, 1.0))
-    # Mostly grey noise, and coloured noise in blotches of two pixels, as chroma is stored.
+    # Mostly gray noise, and colored noise in blotches of two pixels, as chroma is stored.
     strength = rng.uniform(0.8, 4.0)
-    grey = rng.standard_normal((height, width), np.float32) * strength
-    colour = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32) * (0.6 * strength)
-    noise = cv2.resize(colour, (width, height)) + grey[..., None]
+    gray = rng.standard_normal((height, width), np.float32) * strength
+    color = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32) * (0.6 * strength)
+    noise = cv2.resize(color, (width, height)) + gray[..., None]
     return cv2.add(pixels, noise, dtype=cv2.CV_8U)

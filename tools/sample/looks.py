@@ -6,7 +6,7 @@ from tools.sample.canvas import mix, palette, pick
 
 SKINS = palette("f6dac4 f0ccb0 e8bea0 dcac8a cc9874 b8825e a06c4c 84563c 6a4430 543628")  # from light to dark
 DARK_HAIRS, FAIR_HAIRS = palette("1a1618 2c221e 442e22"), palette("684630 92643e 964628 c49862 debe8a")
-GREY_HAIRS = palette("9c9896 dcd8d6")
+GRAY_HAIRS = palette("9c9896 dcd8d6")
 CLOTHES = palette("242c3c 202226 28425c 2c5878 963e3e 762c32 2c5c3e a0b0c4 d8dcde b06e96 ce8040 7e8082 603e6e d6aa50")
 SHORT, LONG = ["short", "part", "buzz", "receding", "bald", "curly"], ["long", "bob", "fringe", "bun", "curly"]
 COVERED = ["cap", "beanie", "hat", "headscarf"]
@@ -21,8 +21,8 @@ class Look:
         is_dark = tone > 3.5
         self.skin = mix(SKINS[int(tone)], SKINS[int(tone) + 1], tone % 1)
         self.female, self.age = rng.random() < 0.5, rng.beta(1.6, 2.2)
-        is_grey = rng.random() < (0.5 if self.age > 0.65 else 0.08)
-        hairs = GREY_HAIRS if is_grey else DARK_HAIRS if is_dark else DARK_HAIRS + FAIR_HAIRS
+        is_gray = rng.random() < (0.5 if self.age > 0.65 else 0.08)
+        hairs = GRAY_HAIRS if is_gray else DARK_HAIRS if is_dark else DARK_HAIRS + FAIR_HAIRS
         self.hair = tuple((pick(rng, hairs) + rng.normal(0, 5, 3)).clip(8, 235).tolist())
         self.style = pick(rng, COVERED if rng.random() < 0.13 else LONG if self.female else SHORT)
         self.parting = rng.uniform(-0.8, 0.8)  # where the hair divides

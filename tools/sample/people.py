@@ -116,13 +116,13 @@ def draw_person(
 
 def draw_microphone(pose: Pose, size: tuple[int, int], rng: np.random.Generator) -> Surface:
     """Draw a microphone that reaches from below to the chin, sometimes to the mouth. Returns the layer."""
-    s, h, lean, colour = person_layer(pose, size), pose.height, rng.uniform(-0.35, 0.35), pick(rng, BRIGHT)
+    s, h, lean, color = person_layer(pose, size), pose.height, rng.uniform(-0.35, 0.35), pick(rng, BRIGHT)
     x, y = pose.x + h * (0.25 * np.sin(pose.yaw) + rng.normal(0, 0.06)), pose.y + h * rng.uniform(0.36, 0.62)
     top, down = np.array([x, y]), h * np.array([np.sin(lean), np.cos(lean)])
     s.line([top, top + 1.6 * down], (44, 42, 42), 0.1 * h)
-    s.line([top + 0.16 * down, top + 0.32 * down], colour, 0.2 * h)  # the station's cube
+    s.line([top + 0.16 * down, top + 0.32 * down], color, 0.2 * h)  # the station's cube
     ball = ellipse(x, y, 0.11 * h, 0.13 * h, -lean)
-    s.polygon(ball, mix(colour, (50, 50, 50), 0.6))
+    s.polygon(ball, mix(color, (50, 50, 50), 0.6))
     s.tint(ellipse(x - 0.03 * h, y - 0.04 * h, 0.04 * h, 0.04 * h), WHITE, 0.5, 0.05 * h, ball)
     s.reduce()
     return s

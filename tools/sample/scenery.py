@@ -1,4 +1,4 @@
-"""Backgrounds, with round and skin-coloured things that are not faces, so that features matter and not ovals."""
+"""Backgrounds, with round and skin-colored things that are not faces, so that features matter and not ovals."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ SKIES = [
 WOODS = palette("a06e46 aa9678 50785a 8c3c3c cdcdc8 2c2c32")
 DARK, METAL = palette("24262a aaacac")
 
-# Round things around (0, 0), about 2 high: shape, the part behind it, and colours.
+# Round things around (0, 0), about 2 high: shape, the part behind it, and colors.
 BALLOON = curve("0 -1, 0.85 -0.3, 0.5 0.6, 0 1.02", mirrored=True)
 STRING = curve("0 1, 0.2 1.7, 0 2.6, 0.1 1.7")
 FRUIT = curve("0 -0.8, 0.7 -0.85, 1 0, 0.5 0.9, 0 0.84", mirrored=True)
@@ -35,11 +35,11 @@ Thing = Callable[[Surface, np.ndarray, float, np.random.Generator], None]
 
 def draw_round(s: Surface, at: np.ndarray, r: float, rng: np.random.Generator) -> None:
     """Draw a ball, a balloon, a fruit or a mannequin's bust, with its shadow and a highlight."""
-    shape, behind, colours = pick(rng, ROUND)
-    colour, shape = pick(rng, colours), at + r * shape
-    s.polygon(at + r * behind, mix(colour, (40, 40, 50), 0.25))
-    s.polygon(shape, colour)
-    s.tint(at + r * ellipse(0.4, 0.4, 0.55, 0.55), mix(colour, (20, 20, 40), 0.6), 0.6, 0.5 * r, shape)
+    shape, behind, colors = pick(rng, ROUND)
+    color, shape = pick(rng, colors), at + r * shape
+    s.polygon(at + r * behind, mix(color, (40, 40, 50), 0.25))
+    s.polygon(shape, color)
+    s.tint(at + r * ellipse(0.4, 0.4, 0.55, 0.55), mix(color, (20, 20, 40), 0.6), 0.6, 0.5 * r, shape)
     s.tint(at + r * ellipse(-0.35, -0.4, 0.23, 0.23), WHITE, 0.6, 0.25 * r, shape)
 
 
@@ -151,7 +151,7 @@ def paint_city(s: Surface, rng: np.random.Generator) -> None:
 
 
 def paint_stage(s: Surface, rng: np.random.Generator) -> None:
-    """Paint a show: dark, beams of coloured light, bulbs, a floor."""
+    """Paint a show: dark, beams of colored light, bulbs, a floor."""
     w, h, tone = s.width, s.height, pick(rng, palette("3c145a 14286e 5a141e 14323c"))
     s.gradient((0, (16, 10, 12)), (0.75, tone), (0.76, mix(tone, (200, 190, 200), 0.25)), (1, (20, 16, 20)))
     for _ in range(int(rng.integers(3, 7))):
@@ -176,8 +176,8 @@ def draw_desk(size: tuple[int, int], height: float, rng: np.random.Generator) ->
     (w, h), wood = size, pick(rng, WOODS)
     top = int(height * h)
     layer = Surface(0, top - h // 25, w, h - top + h // 25)
-    for drop, colour in ((0, mix(wood, WHITE, 0.2)), (0.05, mix(wood, BLACK, 0.35))):
-        layer.polygon(circle(200) * (2 * w, 1.5 * h) + (w / 2, top + (1.5 + drop) * h), colour)
+    for drop, color in ((0, mix(wood, WHITE, 0.2)), (0.05, mix(wood, BLACK, 0.35))):
+        layer.polygon(circle(200) * (2 * w, 1.5 * h) + (w / 2, top + (1.5 + drop) * h), color)
     for x in rng.uniform(0, w, int(rng.integers(0, 3))):  # cups
         layer.box(x, top - 0.03 * h, 0.025 * w, 0.06 * h, mix(pick(rng, BRIGHT), WHITE, 0.5))
     return layer

@@ -1,4 +1,4 @@
-"""A contact sheet: rows of images, each with a number and a name below it, and a legend of the colours."""
+"""A contact sheet: rows of images, each with a number and a name below it, and a legend of the colors."""
 
 import math
 import unicodedata
@@ -18,7 +18,7 @@ UNMATCHED_COLOR = (60, 60, 255)
 # Marks on an image, in the words of the legend.
 FACE, IGNORED, UNMATCHED = "face", "ignored face", "face without a matched prior"
 MATCHED_PRIOR, FORCED_PRIOR = "matched prior", "prior matched only as its face's best"
-LEGEND = {  # mark -> colour, in the order of the legend
+LEGEND = {  # mark -> color, in the order of the legend
     FACE: BOX_COLOR,
     IGNORED: IGNORED_COLOR,
     UNMATCHED: UNMATCHED_COLOR,
@@ -127,7 +127,7 @@ def _caption(cell: GridCell, number: int, width: int) -> np.ndarray:
 
 
 def _legend_lines(marks: frozenset[str], width: int) -> list[np.ndarray]:
-    """Return lines of (LINE, width, 3) with a square and the meaning of each colour, and an empty line."""
+    """Return lines of (LINE, width, 3) with a square and the meaning of each color, and an empty line."""
     lines, texts, x = [], [], GAP
     for mark, color in LEGEND.items():
         if mark not in marks:
@@ -145,7 +145,7 @@ def _legend_lines(marks: frozenset[str], width: int) -> list[np.ndarray]:
 def _text_line(
     width: int, texts: Sequence[tuple[int, str, tuple[int, int, int]]], background: tuple[int, int, int] = SHEET_COLOR
 ) -> np.ndarray:
-    """Return (LINE, width, 3) uint8 BGR with texts, each at its x and in its BGR colour."""
+    """Return (LINE, width, 3) uint8 BGR with texts, each at its x and in its BGR color."""
     from PIL import Image, ImageDraw
 
     line = Image.new("RGB", (width, LINE), background[::-1])

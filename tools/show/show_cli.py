@@ -6,8 +6,8 @@ r"""Look at a dataset: contact sheets of its images or of training samples, and 
     python -m tools.show data/tvface/train/label.txt --augmented --priors  # training samples: samples.jpg
     python -m tools.show data/tvface/train/label.txt --statistics          # statistics.png
 
-Ignored faces are drawn in a colour of their own, and not picked or measured. The names of the images are printed by the
-numbers of their cells. A legend at the end of a sheet explains the colours. No window is needed.
+Ignored faces are drawn in a color of their own, and not picked or measured. The names of the images are printed by the
+numbers of their cells. A legend at the end of a sheet explains the colors. No window is needed.
 
 Exit status: 0; 2 for a mistake; 3 if some images cannot be read, each named on stderr.
 """

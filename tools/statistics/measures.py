@@ -39,7 +39,7 @@ def distributions(annotations: Annotations, sizes: np.ndarray) -> dict[str, np.n
         size: (F,) square root of a face's area, in pixels.
         relative_size: (F,) size divided by the short side of the image; NaN where that is unknown.
         aspect: (F,) width / height.
-        x, y: (F,) centre of a face divided by the image's width and height; NaN where these are unknown.
+        x, y: (F,) center of a face divided by the image's width and height; NaN where these are unknown.
     """
     counts = np.diff(annotations.ends, prepend=0)
     owners = np.repeat(np.arange(len(annotations)), counts)

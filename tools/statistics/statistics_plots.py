@@ -15,7 +15,7 @@ MOST_SIZES = 8  # image sizes that are drawn as bars; more are drawn as circles
 MOST_FACES = 20  # the last bar counts the images with as many faces or more
 ASPECTS = (0.25, 4.0)  # the outermost bars include all aspect ratios beyond
 LONGEST_TITLE = 4096
-BLUE, GREY, RED = "#3b6ea8", "#666666", "#c2542d"
+BLUE, GRAY, RED = "#3b6ea8", "#666666", "#c2542d"
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#888888",
@@ -66,7 +66,7 @@ def draw_statistics(path: Path, title: str, values: Mapping[str, np.ndarray], cf
         _draw_aspects(aspects, values["aspect"])
         words = printable(title, LONGEST_TITLE)
         figure.text(0.06, 0.976, words, va="top", fontsize=14, fontweight="bold", parse_math=False)
-        figure.text(0.06, 0.942, count_line(values), va="top", fontsize=11, color=GREY)
+        figure.text(0.06, 0.942, count_line(values), va="top", fontsize=11, color=GRAY)
         figure.savefig(temporary)
 
 
@@ -106,8 +106,8 @@ def _draw_places(axes, values: Mapping[str, np.ndarray]) -> None:
     image = axes.imshow(counts, extent=(0, 100, 100, 0), aspect="auto", cmap="YlGnBu", vmin=0)
     bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.02, 0, 0.03, 1)))
     bar.outline.set_visible(False)
-    bar.ax.text(0, 1.03, "faces", transform=bar.ax.transAxes, fontsize=8, color=GREY)
-    axes.set(title="Face centres", xlabel="x, % of the width", ylabel="y, % of the height")
+    bar.ax.text(0, 1.03, "faces", transform=bar.ax.transAxes, fontsize=8, color=GRAY)
+    axes.set(title="Face centers", xlabel="x, % of the width", ylabel="y, % of the height")
 
 
 def _draw_face_sizes(axes, sizes: np.ndarray, prior_sizes: Sequence[float]) -> None:
