@@ -145,7 +145,7 @@ def evaluate(
     best = counts[main.name].best_f1()
 
     scores = matches.detections[:, 4]
-    first_threshold = _first_threshold(normalize(scores))
+    first_threshold = _first_threshold(normalize_scores(scores))
     found_at_best = matches.face_scores > (best.score if best else np.inf)
     results = _score_groups([*subsets, *divisions], matches, first_threshold, found_at_best, iou)
     by_kind: dict[str, dict[str, GroupResult]] = {}
@@ -176,7 +176,7 @@ def check_iou(iou: float) -> None:
         raise UserError(f"IoU threshold (--iou): found {iou}; expected a number greater than 0, at most 1")
 
 
-def normalize(scores: np.ndarray) -> np.ndarray:
+def normalize_scores(scores: np.ndarray) -> np.ndarray:
     """Scale the (N,) scores of a whole set to 0..1.
 
     If all scores are equal they become 1: every detection reaches every threshold, and the curve is a single point.

@@ -5,7 +5,7 @@ import pytest
 
 from data.annotations import image_key
 from evaluation.metrics import average_precision
-from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalize
+from evaluation.protocol import THRESHOLDS, SubsetResult, evaluate, normalize_scores
 from tests.helpers.evaluation import FACE, labelled_image
 from utils.errors import UserError
 
@@ -71,7 +71,7 @@ def test_scores_are_normalized_over_the_whole_set():
 
 
 def test_equal_scores_are_one_point_and_not_a_division_by_zero():
-    assert normalize(np.array([0.3, 0.3])).tolist() == [1, 1]
+    assert normalize_scores(np.array([0.3, 0.3])).tolist() == [1, 1]
     result = score([[*FACE, 0.3], [50, 50, 60, 60, 0.3]], [FACE])
     assert (result.precision == 0.5).all()
     assert (result.recall == 1).all()
