@@ -81,6 +81,8 @@ def read_last(path: Path) -> Checkpoint:
         state = RunState.from_dict(checkpoint.state)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: corrupt checkpoint: its state is not that of a run ({error})") from error
+    if missing := {each.name for each in fields(RunState)} - checkpoint.state.keys():
+        raise UserError(f"{path}: corrupt checkpoint: its state has no {', '.join(sorted(missing))}")
     if path.name != f"{checkpoint.name}_last.ckpt":
         raise UserError(f"{path}: is the checkpoint of {checkpoint.name!r}; rename it to {checkpoint.name}_last.ckpt")
     for name in ("config", "state", "model", "optimizer", "scaler"):

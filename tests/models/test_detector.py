@@ -64,6 +64,16 @@ def test_folding_keeps_the_outputs_and_the_original_network(network):
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_synchronized_batch_normalization_is_folded_too():
+    model = build_model()
+    plain, synchronized = fold_batch_norm(model), fold_batch_norm(nn.SyncBatchNorm.convert_sync_batchnorm(model))
+    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in synchronized.modules())
+    images = torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        for expected, found in zip(plain(images), synchronized(images), strict=True):
+            assert torch.equal(found, expected)
+
+
 def test_images_of_one_size_are_batched_and_the_order_is_kept():
     images = [noise(64, 96), noise(50, 70, 1), noise(64, 96, 2), noise(50, 70, 3), noise(64, 96, 4)]
     detect = detector(confidence_threshold=0.5)
