@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 POSITIVE_IOU = 0.35  # a prior with this IoU with its best face is positive
-MIN_BEST_IOU = 0.2  # a face takes its best prior, whatever the other priors, from this IoU on
+MIN_BEST_IOU = 0.2  # a face takes its best prior from this IoU on
 IGNORE_IOA = 0.5  # a prior is ignored if this share of its area is in an ignored region
 
 

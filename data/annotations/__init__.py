@@ -1,4 +1,4 @@
-"""Reading and writing ground truth: one record per image, whatever the format of the files."""
+"""Reading and writing ground truth: one record per image in any format."""
 
 from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST

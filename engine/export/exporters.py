@@ -43,7 +43,7 @@ def export_onnx(network: nn.Module, path: Path) -> RunExported:
     except ImportError as error:
         raise UserError(f"{error.name}: not installed; pip install onnx onnxscript onnxruntime") from error
 
-    def suppress(boxes: FLOAT, scores: FLOAT, iou: float, score: float) -> INT64:
+    def onnx_nms(boxes: FLOAT, scores: FLOAT, iou: float, score: float) -> INT64:
         one_class = op.Unsqueeze(scores, op.Constant(value_ints=[1]))
         limits = op.Constant(value_int=2**62), op.Constant(value_float=iou), op.Constant(value_float=score)
         chosen = op.NonMaxSuppression(boxes, one_class, *limits)  # image, class, prior
@@ -58,7 +58,7 @@ def export_onnx(network: nn.Module, path: Path) -> RunExported:
             input_names=["pictures"],
             output_names=output_names(network),
             dynamic_shapes=(DYNAMIC_SHAPE,),
-            custom_translation_table={non_max_suppression._opoverload: suppress},
+            custom_translation_table={non_max_suppression._opoverload: onnx_nms},
         )
         program.save(str(path))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

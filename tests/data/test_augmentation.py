@@ -276,7 +276,7 @@ def test_an_uncropped_image_is_scaled_like_its_boxes(interpolation, shape, size)
 
 @settings(deadline=None, max_examples=100)
 @given(dimension, dimension, st.sampled_from([17, 64, 300]), st.integers(0, 2**32))
-def test_padding_is_the_mean_whatever_the_change_of_colors(height, width, size, seed):
+def test_padding_is_the_mean_after_any_change_of_colors(height, width, size, seed):
     sample, _ = augment(
         gray := np.full((height, width, 3), 200, np.uint8), faces_of([whole(gray)]), size, rng := Recorded(seed)
     )

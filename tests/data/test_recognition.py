@@ -94,7 +94,7 @@ def test_the_named_format_chooses_among_several_annotations(tmp_path):
         read_annotations(tmp_path, "laboro")
 
 
-def test_a_file_is_recognized_whatever_its_suffix(tmp_path):
+def test_a_file_is_recognized_by_content_with_any_suffix(tmp_path):
     write_files(tmp_path, {"coco.txt": " " + COCO, "voc.txt": "\ufeff" + VOC})
     assert read_annotations(tmp_path / "coco.txt")[0].name == "a.jpg"
     assert read_annotations(tmp_path / "voc.txt")[0].name == "voc.jpg"

@@ -128,7 +128,7 @@ def test_attributes_divide_by_their_values_and_wider_face_names_them():
         "clear": (1, 1),
         "heavy": (1, 0),
     }
-    assert list(groups["expression"]) == ["typical"]  # the other one does not count
+    assert list(groups["expression"]) == ["typical"]  # the other one is ignored
     assert "invalid" not in groups
     laboro = score([[*FACE, 0.9]], faces, blur=[0.0, 2.0, 2.0], shakiness=[1.0, 1.0, 1.0]).groups
     assert list(laboro["blur"]) == ["0", "2"]
@@ -269,7 +269,7 @@ def test_difference_of_two_models_is_paired():
     first, second = half_found("first", 0)[0], half_found("second", 3)[0]
     difference, (low, high) = ap_differences(first, second)["all"]
     assert difference == pytest.approx(-1 / 40)
-    assert low < difference < high <= 0  # the second finds nothing that the first misses, whatever is drawn
+    assert low < difference < high <= 0  # the second finds nothing that the first misses, in any sample
     assert ap_differences(half_found("a", 0, 0)[0], half_found("b", 0, 0)[0]) == {"all": (0, None)}
 
 

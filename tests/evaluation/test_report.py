@@ -1,4 +1,4 @@
-"""report.html and the plots: what a reader sees of a score, whatever the names, the images and the figures are."""
+"""report.html and the plots: what a reader sees of a score, for any names, images and figures."""
 
 import base64
 import re

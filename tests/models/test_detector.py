@@ -1,4 +1,4 @@
-"""Detector: pixels in, boxes out, whatever the size, the batch, the precision and the memory."""
+"""Detector: pixels in, boxes out, for any size, batch, precision and memory."""
 
 import cv2
 import numpy as np

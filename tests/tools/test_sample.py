@@ -56,7 +56,7 @@ def test_every_listed_image_has_the_asked_size_and_faces(sample):
             assert cv2.imread(str(images / name)).shape == (SIZE[1], SIZE[0], 3) and len(boxes) >= 1
 
 
-def test_one_seed_writes_the_same_bytes_whatever_the_counts(sample, tmp_path):
+def test_one_seed_writes_the_same_bytes_for_any_counts(sample, tmp_path):
     make_sample(tmp_path / "again", COUNTS, SIZE, seed=3)
     assert digests(tmp_path / "again") == digests(sample)
     make_sample(tmp_path / "fewer", TINY, SIZE, seed=3)

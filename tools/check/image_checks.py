@@ -29,7 +29,7 @@ REDUCTIONS = (
     (0, cv2.IMREAD_GRAYSCALE),
 )
 CHUNK = 16  # images that a worker takes at a time
-ENDS_EARLY = "premature end"  # in libjpeg's message: the rest of the image is gray, whatever the file's end
+ENDS_EARLY = "premature end"  # in libjpeg's message: the rest of the image is gray
 
 
 class ImageCheck(NamedTuple):
