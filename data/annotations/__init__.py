@@ -4,7 +4,7 @@ from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST
 from data.annotations.reading import ImageNames, find_annotations, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
-from data.annotations.registry import FORMATS
+from data.annotations.registry import FORMATS, WRITABLE
 from data.annotations.writing import write_annotations
 from data.image_files import image_key
 
@@ -13,6 +13,7 @@ __all__ = [
     "IGNORED_ATTRIBUTES",
     "LARGEST",
     "WIDER_VALUES",
+    "WRITABLE",
     "Annotation",
     "ImageNames",
     "find_annotations",

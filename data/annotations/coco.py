@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from data.annotations.attributes import attribute_columns
+from data.annotations.classes import Classes, choose_classes
 from data.annotations.format import Capabilities, Format
 from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
-    face_category,
     make_annotations,
     written_boxes,
 )
@@ -68,9 +68,11 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
     classes = {}
     for where, record in _records(path, content, "categories", "category"):
         classes[_id(where, record, "id")] = _text(where, record, "name")
-    chosen = face_category(path, classes.values(), category)
+    annotations = _records(path, content, "annotations", "annotation")
+    counts = Counter(name for _, record in annotations if (name := classes.get(_hashable(record.get("category_id")))))
+    chosen = choose_classes(path, {name: counts[name] for name in classes.values()}, category)
     images = _read_images(path, content, problems)
-    by_image, others = _read_faces(path, content, classes, chosen, images, problems)
+    by_image = _read_faces(annotations, classes, chosen, images, problems)
 
     faces = [face for group in by_image.values() for face in group]
     defaults = dict.fromkeys(FLAGS.values(), 0.0)
@@ -84,11 +86,10 @@ def read_coco(path: Path, category: str | None = None, problems: list[Problem] |
         sizes=[image.size for image in images.values()],
         identities=list(images),
         places=Places([image.where for image in images.values()], [face.where for face in faces]),
+        classes=chosen,
         unread=[
             *_unread_words([face.record for face in faces], [image.record for image in images.values()], content),
-            *count_each(
-                (without_column, "attribute", "{} that few faces have"), (others, "object", "{} of other classes")
-            ),
+            *count_each((without_column, "attribute", "{} that few faces have")),
         ],
     )
 
@@ -108,29 +109,30 @@ def _read_images(path: Path, content: dict, problems: list[Problem] | None) -> d
     return images
 
 
+def _hashable(value: object) -> int | str | None:
+    return value if type(value) in (int, str) else None
+
+
 def _read_faces(
-    path: Path,
-    content: dict,
+    annotations: Sequence[tuple[str, dict]],
     classes: dict[int | str, str],
-    chosen: str | None,
+    chosen: Classes,
     images: dict[int | str, _Image],
     problems: list[Problem] | None,
-) -> tuple[dict[int | str, list[_Face]], int]:
-    """Return id of an image -> its faces, the objects of the chosen class, and the number of other objects."""
-    faces, others = {identity: [] for identity in images}, 0
+) -> dict[int | str, list[_Face]]:
+    """Return id of an image -> its faces, the objects of the chosen classes."""
+    faces = {identity: [] for identity in images}
     indices = {identity: index for index, identity in enumerate(images)}
-    for where, record in _records(path, content, "annotations", "annotation"):
+    for where, record in annotations:
         image = None
         try:
             image = _id(where, record, "image_id", images, "images")
-            if classes[_id(where, record, "category_id", classes, "categories")] == chosen:
+            if classes[_id(where, record, "category_id", classes, "categories")] in chosen.faces:
                 box, landmarks = _box(where, record), _landmarks(where, record)
                 faces[image].append(_Face(where, box, landmarks, _attributes(where, record), record))
-            else:
-                others += 1
         except UserError as error:
             skip_or_raise(error, problems, indices.get(image))
-    return faces, others
+    return faces
 
 
 def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) -> list[str]:

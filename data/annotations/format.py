@@ -95,8 +95,8 @@ class Format:
         name: value of --to, --from and --gt_format.
         description: what messages and help call it.
         read: reads a file, or the folder of a format with a file per image.
-        write: writes annotations that fit the capabilities to a new file, or into an empty folder.
         capabilities: what it can hold.
+        write: writes annotations that fit the capabilities to a new file, or into an empty folder; None: read-only.
         recognizes: whether a file's content is in the format; the registry asks the formats in their order.
         files: pattern of the files that may be in the format; a suffix other than .txt decides without the content.
         companions: files beside the annotation that are no annotations themselves.
@@ -113,8 +113,8 @@ class Format:
     name: str
     description: str
     read: Callable[[Path, ReadOptions], Annotations]
-    write: Callable[[Path, Sequence[Annotation]], None]
     capabilities: Capabilities
+    write: Callable[[Path, Sequence[Annotation]], None] | None = None
     recognizes: Callable[[FileHead], bool] = lambda head: False
     files: str = "*.txt"
     companions: tuple[str, ...] = ()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data.annotations.classes import Classes
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
-from utils.errors import UserError
-from utils.wording import printable
+from utils.wording import counted, printable
 
 # The marks of an ignored face in WIDER FACE, Pascal VOC and COCO (where `iscrowd` is read as `crowd`).
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
@@ -179,6 +179,8 @@ class Annotations(Sequence[Annotation]):
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
         places: where the images and faces are in the file; None: not read from a file.
+        classes: the object classes of the file.
+        notes: sentences of the reader, with counts, on how it understood the file.
         unread: at most one sentence, with counts, on the content of the file that no record holds.
     """
 
@@ -193,8 +195,11 @@ class Annotations(Sequence[Annotation]):
         sizes: Sequence[tuple[int, int] | None] | None,
         identities: Sequence[int | str] | None,
         places: Places | None,
+        classes: Classes,
+        notes: Sequence[str],
         unread: Sequence[str],
     ):
+        self.classes, self.notes = classes, notes
         self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
         self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
         more = [f"{len(unread) - MOST_WORDS} more"] * (len(unread) > MOST_WORDS)
@@ -207,6 +212,15 @@ class Annotations(Sequence[Annotation]):
     def ignored(self) -> np.ndarray:
         """(F,) bool: the ignored faces; see Annotation."""
         return _ignored(self._attributes, len(self.boxes))
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences, with counts, that each command that reads the file prints: which objects are faces and which are
+        not read, how many faces are ignored, and the notes of the reader."""
+        ignored, marks = int(self.ignored.sum()), sorted(self._attributes.keys() & set(IGNORED_ATTRIBUTES))
+        share = "all" if ignored == len(self.boxes) else f"{ignored:,} of"
+        ignored_faces = [f"{share} {counted(len(self.boxes), 'face')} are ignored ({', '.join(marks)})"] * (ignored > 0)
+        return [*self.classes.remarks, *ignored_faces, *self.notes]
 
     def __getitem__(self, index):
         if isinstance(index, slice):
@@ -234,6 +248,8 @@ def make_annotations(
     sizes: Sequence[tuple[int, int] | None] | None = None,
     identities: Sequence[int | str] | None = None,
     places: Places | None = None,
+    classes: Classes | None = None,
+    notes: Sequence[str] = (),
     unread: Sequence[str] = (),
 ) -> Annotations:
     """Make the records of P images from arrays over all their F faces.
@@ -246,6 +262,8 @@ def make_annotations(
         attributes, subsets: name -> (F,).
         sizes, identities: (P,).
         places: of the P images and F faces, for error messages.
+        classes: the object classes of the file; None: it has none.
+        notes: sentences, with counts, on how the reader understood the file, where the user may expect otherwise.
         unread: words for each kind of content that no record holds.
 
     Raises:
@@ -268,33 +286,20 @@ def make_annotations(
     else:
         landmarks = np.broadcast_to(-1.0, (len(corners), 5, 2))  # one number in memory
     attributes, subsets = attributes or {}, subsets or {}
-    return Annotations(names, ends, corners, landmarks, attributes, subsets, sizes, identities, places, unread)
-
-
-def face_category(path: Path, categories: Iterable[str], wanted: str | None) -> str | None:
-    """Return the class of objects that is the face: the wanted one, else "face", else the only one.
-
-    Args:
-        categories: the classes of a file; without any, the result is None.
-        wanted: the class that the user chose; None: no choice.
-
-    Raises:
-        UserError: the wanted class does not exist, or it is not clear which class is the face.
-    """
-    categories = list(dict.fromkeys(categories))
-    if not categories:
-        return None
-    name = wanted or "face"
-    same = [category for category in categories if category == name] or [
-        category for category in categories if category.lower() == name.lower()
-    ]
-    if wanted is None and not same:
-        same = categories
-    if len(same) == 1:
-        return same[0]
-    found = "the classes" if wanted is None else f"no class {wanted!r} but"
-    names = ", ".join(map(printable, categories))
-    raise UserError(f"{path}: has {found} {names}; name that of the faces with --category")
+    return Annotations(
+        names,
+        ends,
+        corners,
+        landmarks,
+        attributes,
+        subsets,
+        sizes,
+        identities,
+        places,
+        classes or Classes(),
+        notes,
+        unread,
+    )
 
 
 def written_boxes(boxes: np.ndarray) -> np.ndarray:

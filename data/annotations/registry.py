@@ -16,6 +16,9 @@ from utils.errors import UserError
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
 FORMATS = {each.name: each for each in (LABEL, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
 
+# The names of the formats that can be written; the others are only read.
+WRITABLE = [name for name, each in FORMATS.items() if each.write is not None]
+
 # Format -> name of a split's annotation in a dataset; the text formats are called as data.splits.LABELS says.
 ANNOTATION_NAMES = {name: each.name_in_dataset for name, each in FORMATS.items() if each.name_in_dataset}
 

@@ -3,11 +3,13 @@
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
+from data.annotations.classes import choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, Format
 from data.annotations.problems import LARGEST, Problem, check_extent, skip_or_raise
@@ -15,14 +17,12 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
-    face_category,
     make_annotations,
     written_number,
 )
 from data.image_files import IMAGE_SUFFIXES, image_key
 from utils.errors import UserError
 from utils.files import join_inside, read_bytes
-from utils.wording import count_each
 
 # Attribute -> its value where an object lacks it.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
@@ -55,19 +55,18 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         sizes.append(_size(tree))
         places.append(str(root / file))
         objects.append(_objects(root / file, tree, problems, len(objects)))
-    chosen = face_category(path, (name for group in objects for _, name, _ in group), category)
+    chosen = choose_classes(path, Counter(name for group in objects for _, name, _ in group), category)
 
     counts, faces = [], []
     for number, group in enumerate(objects):
         before = len(faces)
         for where, name, element in group:
             try:
-                if name == chosen:
+                if name in chosen.faces:
                     faces.append((where, _box(where, element), _attributes(where, element)))
             except UserError as error:
                 skip_or_raise(error, problems, number)
         counts.append(len(faces) - before)
-    others = sum(map(len, objects)) - sum(name == chosen for group in objects for _, name, _ in group)
     columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
     return make_annotations(
         names,
@@ -76,7 +75,7 @@ def read_voc(path: Path, category: str | None = None, problems: list[Problem] | 
         attributes=columns,
         sizes=sizes,
         places=Places(places, [where for where, _, _ in faces]),
-        unread=count_each((others, "object", "{} of other classes")),
+        classes=chosen,
     )
 
 

@@ -21,7 +21,7 @@ def write_annotations(
     x2 and y2 may differ by rounding of the last digit.
 
     Args:
-        kind: the name of the format, one of FORMATS.
+        kind: the name of the format, one of WRITABLE.
         images: folder of the images. Where the format has sizes, unknown ones are read from the images' headers.
 
     Returns:
@@ -44,8 +44,10 @@ def write_at_exit(
     """
     path = Path(path)
     refuse_existing(path)
-    fitted, sentences = fit_annotations(annotations, kind, images=images)
     target = find_format(kind)
+    if target.write is None:
+        raise UserError(f"{kind}: {target.description} can only be read; choose another format to write")
+    fitted, sentences = fit_annotations(annotations, kind, images=images)
     with (new_folder if target.is_folder else atomic_path)(path) as place:
         target.write(place, fitted)
         if not target.is_folder and recognize_content(FileHead.read(place, kind)) != kind:

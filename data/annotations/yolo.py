@@ -1,12 +1,14 @@
 """YOLO: a text file for each image, a row for each object. Coordinates are fractions of the image's size."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.problems import Problem, skip_or_raise
@@ -14,7 +16,6 @@ from data.annotations.record import (
     Annotation,
     Annotations,
     Places,
-    face_category,
     make_annotations,
 )
 from data.annotations.text_lines import format_row, parse_numbers
@@ -59,8 +60,7 @@ def read_yolo(
         else:
             message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
             skip_or_raise(UserError(message), problems)
-    faces = _select_faces(folder, rows, classes, category)
-    others = sum(map(len, rows.values())) - sum(map(len, faces.values()))
+    faces, chosen = _select_faces(folder, rows, classes, category)
     sizes = _read_sizes(files, problems)
     faces = {key: group if size else [] for (key, group), size in zip(faces.items(), sizes, strict=True)}
 
@@ -76,18 +76,23 @@ def read_yolo(
         landmarks,
         sizes=sizes,
         places=Places(sources, [place for group in faces.values() for place, _ in group]),
-        unread=count_each((others, "object", "{} of other classes"), (hidden, "landmark", "visibility 1 of {}")),
+        classes=chosen,
+        unread=count_each((hidden, "landmark", "visibility 1 of {}")),
     )
 
 
 def _select_faces(
     folder: Path, rows: dict[str, list[tuple[str, list[float]]]], classes: dict[int, str], category: str | None
-) -> dict[str, list[tuple[str, list[float]]]]:
-    """Return the rows of the class that is the face; without names of the classes, their numbers are the names."""
-    used = sorted({int(row[0]) for group in rows.values() for _, row in group})
-    classes = classes or {number: str(number) for number in used}
-    face = face_category(folder, classes.values(), category)
-    return {key: [(place, row) for place, row in group if classes[int(row[0])] == face] for key, group in rows.items()}
+) -> tuple[dict[str, list[tuple[str, list[float]]]], Classes]:
+    """Return the rows of faces, and the classes; without names of the classes, their numbers are the names."""
+    used = Counter(int(row[0]) for group in rows.values() for _, row in group)
+    classes = classes or {number: str(number) for number in sorted(used)}
+    counts = Counter()
+    for number, name in classes.items():
+        counts[name] += used[number]
+    chosen = choose_classes(folder, counts, category)
+    faces = {number for number, name in classes.items() if name in chosen.faces}
+    return {key: [(place, row) for place, row in group if row[0] in faces] for key, group in rows.items()}, chosen
 
 
 def _read_sizes(files: dict[str, Path], problems: list[Problem] | None) -> list[tuple[int, int] | None]:

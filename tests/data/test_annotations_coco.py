@@ -98,9 +98,9 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
     one = changed("categories", value=[{"id": 1, "name": "head"}, {"id": 2, "name": "head"}])
     one["annotations"][2]["bbox"] = [1, 1, 1, 1]
     assert sum(len(a.boxes) for a in read(tmp_path, one)) == 4
-    with pytest.raises(UserError, match=r"truth\.json: has no class 'dog' but person, Face; .*--category"):
+    with pytest.raises(UserError, match=r"truth\.json: has no class 'dog' but person \(1\), Face \(3\); .*--category"):
         read(tmp_path, SAMPLE, category="dog")
-    with pytest.raises(UserError, match=r"truth\.json: has the classes person, head; .*--category"):
+    with pytest.raises(UserError, match=r"truth\.json: has the classes person \(1\), head \(3\); .*--category"):
         read(tmp_path, changed("categories", 1, "name", value="head"))
 
 

@@ -142,7 +142,7 @@ def test_coco_reports_what_it_drops(convert):
     assert (
         "dropped: score of 1 face, segmentation of 1 face, keypoints other than five of 1 face, area other than the"
         " box's of 1 face, parts of 1 face, none of 1 face, id of 3 faces, visibility 1 of 1 landmark, license of"
-        " 1 image, info, 1 object of other classes\n"
+        " 1 image, info\n"
     ) in outcome.out
 
 
@@ -184,12 +184,12 @@ def test_other_classes_and_hidden_landmarks_are_counted(script, tmp_path):
     (tmp_path / "labels" / "a.txt").write_text(f"1 0.5 0.5 0.25 0.5 {points}\n0 0.5 0.5 0.25 0.5\n")
     (tmp_path / "labels" / "classes.txt").write_text("person\nface\n")
     outcome = script("tools/convert/__main__.py", tmp_path / "labels", tmp_path / "voc.json", "--to", "coco")
-    assert "dropped: 1 object of other classes, visibility 1 of 2 landmarks\n" in outcome.out
+    assert "not read: 1 object of other classes: 1 'person'\ndropped: visibility 1 of 2 landmarks\n" in outcome.out
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
     objects = "".join(f"<object><name>{name}</name>{box}</object>" for name in ("face", "dog", "cat"))
     (tmp_path / "a.xml").write_text(f"<annotation><filename>a.jpg</filename>{objects}</annotation>")
     outcome = script("tools/convert/__main__.py", tmp_path / "a.xml", tmp_path / "label.txt")
-    assert "dropped: 2 objects of other classes\n" in outcome.out
+    assert "not read: 2 objects of other classes: 1 'dog', 1 'cat'\n" in outcome.out
 
 
 ROWS = (

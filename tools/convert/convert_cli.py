@@ -8,6 +8,7 @@ from shlex import quote
 
 from data.annotations import (
     FORMATS,
+    WRITABLE,
     Annotation,
     find_annotations,
     fit_annotations,
@@ -104,7 +105,8 @@ def write_splits(args: argparse.Namespace) -> None:
             print(f"prefixes of the names: {len(groups):,}, for example {example!r} ({counted(count, 'image')})")
     splits, sentences = fit_splits(annotations, assigned, images, kind)
     write_dataset(args.out, splits, args.copy)
-    _report(args.out, {name: split.annotations for name, split in splits.items()}, [*source.unread, *sentences])
+    sentences = [*source.remarks, *source.unread, *sentences]
+    _report(args.out, {name: split.annotations for name, split in splits.items()}, sentences)
     print(f"\nto check it:\npython -m tools.check {quote(str(args.out))}")
     if "train" in splits and kind in TRAINABLE:
         label = args.out / "train" / annotation_name("train", kind)
@@ -120,7 +122,7 @@ def write_annotation(args: argparse.Namespace) -> None:
     if kind != "wider_mat" and any(has_no_suffix(annotation.name) for annotation in annotations):
         sentences.append("names without suffix; training does not find their images; --images FOLDER adds the suffixes")
     write_annotations(annotations, args.out, kind)
-    _report(args.out, {kind: annotations}, [*source.unread, *sentences])
+    _report(args.out, {kind: annotations}, [*source.remarks, *source.unread, *sentences])
 
 
 def _read(args: argparse.Namespace) -> Annotations:
@@ -182,8 +184,8 @@ def _parse_flags() -> argparse.Namespace:
     )  # fmt: skip
     add("out", type=Path, metavar="OUT", help="new file or folder; it must not exist")
     add(
-        "--to", choices=list(FORMATS), metavar="KIND",
-        help=f"format to write, one of {', '.join(FORMATS)} (default: label); {', '.join(FOLDERS)} are folders",
+        "--to", choices=WRITABLE, metavar="KIND",
+        help=f"format to write, one of {', '.join(WRITABLE)} (default: label); {', '.join(FOLDERS)} are folders",
     )  # fmt: skip
     add("--from", choices=list(FORMATS), metavar="KIND", help="format of the source (default: recognized by content)")
     add("--category", metavar="CLASS", help="object class of faces (default: 'face', or the only class)")

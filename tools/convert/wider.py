@@ -58,7 +58,7 @@ def wider_splits(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Ne
         if reason := _landmark_problem(landmark_file, labelled, _keys(found["train"])):
             raise UserError(reason)
         found["train"] = with_landmarks(found["train"], labelled)
-        sentences += [f"train: {sentence}" for sentence in labelled.unread]
+        sentences += [f"train: {sentence}" for sentence in (*labelled.remarks, *labelled.unread)]
     for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
         fitted, said = fit_splits(found[split], names, images[split], kind)
