@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from data.annotations import FORMATS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
@@ -123,6 +125,15 @@ def test_tests_that_the_pages_name_exist():
     for page in PAGES:
         for name in re.findall(r"`(test_\w+)`", text_of(page)):
             assert name in defined, f"{page.name}: {name}: no such test"
+
+
+def test_every_row_of_the_exports_names_a_test_and_a_format():
+    """Rows of formats that are refused have a dash in place of the format."""
+    section = text_of(ROOT / "docs" / "data.md").split("## Exports of labelling tools")[1].split("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    for row in ([cell.strip() for cell in line] for line in lines[2:]):
+        assert len(row) == 6 and re.search(r"`test_\w+`", row[5]), row
+        assert set(re.findall(r"`(\w+)`", row[2])) <= FORMATS.keys() and (row[2] == "-" or "`" in row[2]), row
 
 
 def test_every_flag_of_every_command_exists():
