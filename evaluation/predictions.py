@@ -1,6 +1,6 @@
 """Predictions: a folder of text files, one per image, or one JSON file of COCO results.
 
-prediction_text.py and prediction_coco.py describe and parse the files; this module assigns them to images.
+prediction_text.py and prediction_coco.py in data/annotations/ describe the files; this module assigns them to images.
 """
 
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Annotation, image_key
+from data.annotations.prediction_coco import read_results
 from data.image_files import files_below
-from evaluation.prediction_coco import read_results
 from evaluation.prediction_text import parse_texts
 from utils.errors import UserError
 from utils.files import join_inside

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import LARGEST
+from data.annotations.problems import LARGEST
 from utils.errors import UserError
 from utils.files import read_text
 
