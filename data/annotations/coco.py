@@ -32,6 +32,7 @@ FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
 OF_FACES = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "attributes", *FLAGS}
 OF_IMAGES = {"id", "file_name", "height", "width"}
 OF_FILES = {"images", "annotations", "categories"}
+SCORE = "score"  # of a detection, as COCO's results have it; an attribute of the face
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
@@ -57,9 +58,9 @@ class _Face(NamedTuple):
 def read_coco(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
     """Read the faces of a COCO ground truth; an image without annotations has none.
 
-    `iscrowd` (as `crowd`), `ignore` and the numbers, booleans and texts in an annotation's own `attributes` become
-    attributes; five `keypoints` become landmarks. Only the ids of other objects are read. The rest of the file is
-    counted in `unread`. `problems` is as for `read_annotations`.
+    `iscrowd` (as `crowd`), `ignore`, `score` and the numbers, booleans and texts in an annotation's own `attributes`
+    become attributes; five `keypoints` become landmarks. Only the ids of other objects are read. The rest of the file
+    is counted in `unread`. `problems` is as for `read_annotations`.
 
     Raises:
         UserError: not JSON, another layout, or a record that is malformed or contradicts another, named by its id.
@@ -139,7 +140,7 @@ def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) 
     """Return the words, with counts, for what the file says of its faces and images but no record holds."""
     of_faces, of_landmarks = Counter(), Counter()
     for face in faces:
-        of_faces.update(_filled_keys(face, OF_FACES))
+        of_faces.update(_filled_keys(face, OF_FACES | {SCORE} if _is_number(face.get(SCORE)) else OF_FACES))
         if isinstance(face.get("attributes"), dict):
             of_faces.update(name for name, value in face["attributes"].items() if not _is_attribute(value))
         points = face.get("keypoints")
@@ -248,6 +249,8 @@ def _attributes(where: str, record: dict) -> dict[str, float | str]:
             if record[key] not in (0, 1):
                 raise UserError(f"{where}: found {_shown(record, key)}; expected 0 or 1")
             attributes[name] = float(record[key])
+    if _is_number(record.get(SCORE)):
+        attributes[SCORE] = float(record[SCORE])
     return attributes
 
 
@@ -272,8 +275,9 @@ def _shown(record: dict, key: str) -> str:
 def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
     """Write a COCO ground truth of the one category "face"; landmarks are its keypoints.
 
-    The attributes `crowd` and `ignore` become COCO's own flags, the rest the annotation's `attributes`. Images keep
-    their ids where every image has its own, and are numbered from 1 otherwise. Unknown sizes are not written.
+    The attributes `crowd` and `ignore` become COCO's own flags, `score` the key of COCO's results, and the rest the
+    annotation's `attributes`. Images keep their ids where every image has its own, and are numbered from 1 otherwise.
+    Unknown sizes are not written. `segmentation` is empty, without which CVAT does not import a box.
     """
     identities = [annotation.identity for annotation in annotations]
     if None in identities or len(set(identities)) < len(identities):
@@ -289,9 +293,11 @@ def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:
             own = {name: values[index] for name, values in attributes.items() if values[index] is not None}
             face = {"id": len(faces) + 1, "image_id": identity, "category_id": 1, "bbox": list(map(_plain, box))}
             face["area"] = _plain(box[2] * box[3])
-            face["iscrowd"] = int(own.pop("crowd", 0))
+            face |= {"segmentation": [], "iscrowd": int(own.pop("crowd", 0))}
             if "ignore" in own:
                 face["ignore"] = int(own.pop("ignore"))
+            if isinstance(own.get(SCORE), int | float):
+                face[SCORE] = own.pop(SCORE)
             known = (points != -1).any(axis=1)
             if known.any():
                 keypoints = np.where(known[:, None], np.insert(points, 2, 2, axis=1), 0)

@@ -191,7 +191,8 @@ def test_coco_has_the_fields_that_other_tools_need(tmp_path):
     assert len(content["categories"][0]["keypoints"]) == 5
     assert content["annotations"] == [
         {
-            "id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4.5], "area": 13.5, "iscrowd": 0, "ignore": 1,
+            "id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4.5], "area": 13.5, "segmentation": [],
+            "iscrowd": 0, "ignore": 1,
             "keypoints": [0, 1, 2, 2, 3, 2, 4, 5, 2, 6, 7, 2, 0, 0, 0], "num_keypoints": 4,
             "attributes": {"invalid": 1},
         }

@@ -46,10 +46,10 @@ def test_coco_keeps_attributes_on_the_faces_that_have_them(convert):
 
 def test_fixed_coco_keeps_attributes_on_the_faces_that_have_them(script, tmp_path):
     draw_image(tmp_path / "images" / "a.jpg", [(1, 2, 30, 40)])
-    boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40], "score": 0.5}]
+    boxes = [{"bbox": [1 + 30 * i, 2, 30, 40]} for i in range(2)] + [{"bbox": [95, 50, 40, 40], "note": "x"}]
     (tmp_path / "k.json").write_text(json.dumps(coco(*({**a, **b} for a, b in zip(SOME, boxes, strict=True)))))
     outcome = script("tools/check/__main__.py", tmp_path / "k.json", "--fix")
-    assert "k_fixed.json: dropped: score of 1 face\n" in outcome.out
+    assert "k_fixed.json: dropped: note of 1 face\n" in outcome.out
     fixed = json.loads((tmp_path / "k_fixed.json").read_text())
     assert [face.get("attributes", {}) for face in fixed["annotations"]] == [
         face.get("attributes", {}) for face in SOME
@@ -130,7 +130,7 @@ def test_voc_fills_missing_poses_with_unspecified(script, tmp_path):
 
 def test_coco_reports_what_it_drops(convert):
     faces = [
-        {"id": 7, "keypoints": POINTS, "num_keypoints": 4, "score": 0.25, "segmentation": []},
+        {"id": 7, "keypoints": POINTS, "num_keypoints": 4, "score": "high", "segmentation": []},
         {"id": 8, "keypoints": [1, 2, 2] * 17, "segmentation": [[1, 2, 3, 4, 5, 6]], "area": 1195},
         {"id": 9, "category_id": 2, "attributes": {"unlooked": 1}},
         {"id": 10, "attributes": {"parts": [1], "none": None}},
