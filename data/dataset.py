@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, get_worker_info
 from data.annotations import Annotation, read_annotations
 from data.annotations.record import Names
 from data.augmentation import augment, clip_faces
-from data.image_files import IMAGE_SUFFIXES, files_below
+from data.image_files import IMAGE_SUFFIXES, files_below, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image
 from utils.pixels import MEAN_BGR
@@ -65,7 +65,7 @@ class FaceDataset(Dataset):
         negatives: str | Path | None = None,
     ):
         self.label_file = _existing_file(Path(label_file))
-        self.images = self.label_file.parent / "images"
+        self.images = usual_images(self.label_file)
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable

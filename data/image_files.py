@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # Only these suffixes are removed from a name, since a name without suffix may also have a dot.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
+# What labelling tools call the folder of the images beside an annotation, besides "images".
+IMAGE_FOLDERS = ("img", "data", "JPEGImages")
+# The folder of the labels of each image -> the folder of the images beside it.
+LABEL_FOLDERS = {"labels": "images", "Annotations": "JPEGImages", "ann": "img"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 EXIF_ORIENTATION = 0x0112
 MOST_PIXELS = 1 << 28  # of an image; a larger one takes gigabytes of memory
@@ -63,23 +67,34 @@ def _existing_folder(folder: str | Path) -> Path:
 def usual_images(annotation: str | Path) -> Path:
     """Return the folder of an annotation's images where the user does not name it.
 
-    For a file, it is `images` beside it. For a folder of annotations, it is the first that exists of: `images` in it,
-    the same path with `images` in place of the last `labels`, `images` beside it, and the folder itself if it has
-    images. A cleaned copy without its own `images` uses those of the folder that it was made from.
+    For a file, it is `images` beside it, else the first of IMAGE_FOLDERS beside it and its own folder that has images.
+    For a folder of annotations, it is the first that exists of: `images` in it, the same path with the name of the
+    images' folder in place of the last of LABEL_FOLDERS, `images` beside it, and the folder itself if it has images. A
+    cleaned copy without its own `images` uses those of the folder that it was made from.
     """
     annotation = Path(annotation)
     if not annotation.is_dir():
-        return annotation.parent / "images"
+        usual, beside = annotation.parent / "images", [annotation.parent / name for name in IMAGE_FOLDERS]
+        return usual if usual.is_dir() else next(filter(_has_images, (*beside, annotation.parent)), usual)
     absolute = Path(os.path.abspath(annotation))
     original = absolute.parent / absolute.name.removesuffix(FIXED)
     parts, places = original.parts, [annotation / "images", original / "images"]
-    if "labels" in parts:
-        last = len(parts) - 1 - parts[::-1].index("labels")
-        places.append(Path(*parts[:last], "images", *parts[last + 1 :]))
+    for labels, images in LABEL_FOLDERS.items():
+        if labels in parts:
+            last = len(parts) - 1 - parts[::-1].index(labels)
+            places.append(Path(*parts[:last], images, *parts[last + 1 :]))
     beside = absolute.parent / "images"
     found = next((place for place in (*places, beside) if place.is_dir()), None)
     among = (folder for folder in (annotation, original) if folder.is_dir() and files_below(folder, IMAGE_SUFFIXES))
     return found or next(among, beside)
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether an image lies directly in a folder; an annotation may lie in a home folder, which takes long to walk."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES for entry in entries)
 
 
 def images_by_name(names: Iterable[str]) -> dict[str, list[int]]:

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import Classes, choose_classes
 from data.annotations.format import Capabilities, Format
+from data.annotations.json_values import is_attribute, is_number, load_json, shown, whole_text
 from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import (
     Annotation,
@@ -23,7 +23,6 @@ from data.annotations.record import (
     written_boxes,
 )
 from utils.errors import UserError
-from utils.files import read_text
 from utils.wording import count_each, counted, printable
 
 # COCO's marks of an ignored face -> attribute. A face without them is not ignored.
@@ -142,14 +141,14 @@ def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) 
     for face in faces:
         of_faces.update(_filled_keys(face, OF_FACES | {SCORE} if _is_number(face.get(SCORE)) else OF_FACES))
         if isinstance(face.get("attributes"), dict):
-            of_faces.update(name for name, value in face["attributes"].items() if not _is_attribute(value))
+            of_faces.update(name for name, value in face["attributes"].items() if not is_attribute(value))
         points = face.get("keypoints")
         if isinstance(points, list) and len(points) == 15:
             of_landmarks["visibility 1"] += points[2::3].count(1)
         elif points:
             of_faces["keypoints other than five"] += 1
         width, height = face["bbox"][2:]
-        if _is_number(face.get("area")) and not math.isclose(face["area"], width * height, abs_tol=1):
+        if is_number(face.get("area")) and not math.isclose(face["area"], width * height, abs_tol=1):
             of_faces["area other than the box's"] += 1
     if [face.get("id", number) for number, face in enumerate(faces, start=1)] != list(range(1, len(faces) + 1)):
         of_faces["id"] = len(faces)
@@ -167,12 +166,7 @@ def _filled_keys(record: dict, known: set[str]) -> Iterable[str]:
 
 
 def _load(path: Path) -> dict:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # a number too long or brackets too deep for Python
-        raise UserError(f"{path}: is not JSON that can be read ({error})") from error
+    content = load_json(path)
     if isinstance(content, list):
         raise UserError(
             f"{path}: is a list, as COCO results are; expected the ground truth: an object with images, annotations"
@@ -196,31 +190,24 @@ def _records(path: Path, content: dict, key: str, word: str) -> list[tuple[str, 
 def _id(where: str, record: dict, key: str, known: dict | None = None, among: str = "") -> int | str:
     value = record.get(key)
     if type(value) not in (int, str):
-        raise UserError(f"{where}: found {_shown(record, key)}; expected a whole number or a text")
+        raise UserError(f"{where}: found {shown(record, key)}; expected a whole number or a text")
     if known is not None and value not in known:
-        raise UserError(f"{where}: found {_shown(record, key)}; expected the id of one of the {among}")
-    return _whole(where, value) if isinstance(value, str) else value
+        raise UserError(f"{where}: found {shown(record, key)}; expected the id of one of the {among}")
+    return whole_text(where, value) if isinstance(value, str) else value
 
 
 def _text(where: str, record: dict, key: str) -> str:
     if not isinstance(record.get(key), str):
-        raise UserError(f"{where}: found {_shown(record, key)}; expected a text")
-    return _whole(where, record[key])
-
-
-def _whole(where: str, text: str) -> str:
-    """Return a text of the file; raise UserError where it has half a surrogate pair, which UTF-8 cannot hold."""
-    if re.search("[\ud800-\udfff]", text):
-        raise UserError(f"{where}: found half a letter in {text[:60]!r}; expected text")
-    return text
+        raise UserError(f"{where}: found {shown(record, key)}; expected a text")
+    return whole_text(where, record[key])
 
 
 def _box(where: str, record: dict) -> list[float]:
     box = record.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        raise UserError(f"{where}: found {_shown(record, 'bbox')}; expected four finite numbers, x y w h")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise UserError(f"{where}: found {shown(record, 'bbox')}; expected four finite numbers, x y w h")
     if box[2] < 0 or box[3] < 0:
-        raise UserError(f"{where}: found {_shown(record, 'bbox')}; a face's width and height cannot be negative")
+        raise UserError(f"{where}: found {shown(record, 'bbox')}; a face's width and height cannot be negative")
     check_extent(where, box)
     return box
 
@@ -230,8 +217,8 @@ def _landmarks(where: str, record: dict) -> np.ndarray:
     keypoints = record.get("keypoints")
     if not isinstance(keypoints, list) or len(keypoints) != 15:
         return np.full((5, 2), -1.0)
-    if not all(map(_is_number, keypoints)):
-        raise UserError(f"{where}: found {_shown(record, 'keypoints')}; expected five x y visibility")
+    if not all(map(is_number, keypoints)):
+        raise UserError(f"{where}: found {shown(record, 'keypoints')}; expected five x y visibility")
     points = np.array(keypoints, np.float64).reshape(5, 3)
     landmarks = np.where(points[:, 2:] == 0, -1.0, points[:, :2])
     check_landmarks(where, landmarks.tolist())
@@ -242,12 +229,14 @@ def _attributes(where: str, record: dict) -> dict[str, float | str]:
     attributes = {}
     if isinstance(record.get("attributes"), dict):
         for name, value in record["attributes"].items():
-            if _is_attribute(value):
-                attributes[_whole(where, name)] = _whole(where, value) if isinstance(value, str) else float(value)
+            if is_attribute(value):
+                attributes[whole_text(where, name)] = (
+                    whole_text(where, value) if isinstance(value, str) else float(value)
+                )
     for key, name in FLAGS.items():
         if key in record:
             if record[key] not in (0, 1):
-                raise UserError(f"{where}: found {_shown(record, key)}; expected 0 or 1")
+                raise UserError(f"{where}: found {shown(record, key)}; expected 0 or 1")
             attributes[name] = float(record[key])
     if _is_number(record.get(SCORE)):
         attributes[SCORE] = float(record[SCORE])
@@ -258,18 +247,6 @@ def _size(record: dict) -> tuple[int, int] | None:
     height, width = record.get("height"), record.get("width")
     whole = type(height) is type(width) is int
     return (height, width) if whole and 0 < min(height, width) <= max(height, width) < LARGEST else None
-
-
-def _is_attribute(value: object) -> bool:
-    return isinstance(value, (str, bool)) or _is_number(value)
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for nan
-
-
-def _shown(record: dict, key: str) -> str:
-    return f"{key} {json.dumps(record[key])[:80]}" if key in record else f"no {key}"
 
 
 def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 
+from data.annotations.json_values import keys_by_depth
 from data.annotations.problems import Problem
 from data.annotations.record import Annotation, Annotations
 from utils.files import read_bytes
@@ -80,6 +81,11 @@ class FileHead:
         text = self.text.replace("\r", "\n")
         lines = [stripped for line in text.split("\n") if (stripped := line.strip())][:3]
         return [] if any("\0" in line for line in lines) else lines
+
+    @cached_property
+    def keys(self) -> list[set[str]]:
+        """The keys of a JSON file by their level; see `keys_by_depth`."""
+        return keys_by_depth(self.text)
 
     def all_lines(self) -> Iterator[str]:
         """Yield all lines of the file, also after its head."""

@@ -40,9 +40,13 @@ def recognize_file(path: Path, requested: str | None = None) -> str | None:
     Args:
         requested: the format that the user asked for; see FileHead.
     """
-    suffix = path.suffix.lower()
-    by_suffix = (name for name, each in FORMATS.items() if each.suffix == suffix != ".txt")
-    return next(by_suffix, None) or recognize_content(FileHead.read(path, requested))
+    fitting = [name for name, each in FORMATS.items() if each.suffix == path.suffix.lower() != ".txt"]
+    if len(fitting) == 1:
+        return fitting[0]
+    head = FileHead.read(path, requested)
+    if fitting:  # the last one is the most general, whose reader says what is wrong
+        return next((name for name in fitting if FORMATS[name].recognizes(head)), fitting[-1])
+    return recognize_content(head)
 
 
 def recognize_content(head: FileHead) -> str | None:

@@ -1,0 +1,113 @@
+"""Names of images as annotations of other computers write them: paths with drives, URLs, and names of uploads."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from data.annotations.record import clean_name
+from data.image_files import IMAGE_SUFFIXES, files_below
+from utils.wording import counted, printable
+
+URL = re.compile(r"file:|[A-Za-z][\w.+-]+:[/\\]")
+DRIVE = re.compile(r"[A-Za-z]:")
+UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio's beginning of the name of an uploaded file
+
+
+def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], list[str]]:
+    """Return the images' paths below their folder, by the names in an annotation.
+
+    A name is taken as it is if it is relative and there is such a file, or no file fits. Otherwise, it stands for the
+    file below the folder that has the same name and the most equal folders before it, if there is only one. Of paths of
+    another computer that fit no file, the folders that all of them share are dropped. No result leads outside the
+    folder.
+
+    Returns:
+        the paths, and sentences, with counts, on the names that were changed.
+    """
+    folder, files = Path(folder), None
+    found: dict[str, str] = {}
+    searched: dict[str, str] = {}  # the results that are not the name itself
+    for name in dict.fromkeys(names):
+        if _is_relative(name) and (not folder.is_dir() or os.path.isfile(folder / clean_name(name))):
+            found[name] = clean_name(name)
+            continue
+        if files is None:
+            files = _files_by_name(folder)
+        if file := _search(split_path(name), files):
+            searched[name] = file
+    claims = Counter([*found.values(), *searched.values()])
+    searched = {name: file for name, file in searched.items() if claims[file] == 1}
+    rest = [name for name in dict.fromkeys(names) if name not in found and name not in searched]
+    found |= searched | {name: clean_name(name) for name in rest if _is_relative(name)}
+    moved = _without_shared_folders([name for name in rest if not _is_relative(name)], found.values())
+    changed = {name: path for name, path in (searched | moved).items() if path != name}
+    found |= moved
+    return [found[name] for name in names], _notes(changed)
+
+
+def _is_relative(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return not (parts[0] == "" and len(parts) > 1) and ".." not in parts and not (URL.match(name) or DRIVE.match(name))
+
+
+def split_path(name: str) -> list[str]:
+    """Return the parts of a path or URL of any computer, without drive, host, query, "." and ".."."""
+    if URL.match(name) or name.startswith("/data/local-files/"):
+        with suppress(ValueError):  # a host in one bracket
+            url = urlsplit(name.replace("\\", "/"))
+            name = parse_qs(url.query).get("d", [None])[0] or unquote(url.path)
+    parts = name.replace("\\", "/").split("/")
+    return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
+
+
+def _files_by_name(folder: Path) -> dict[str, list[list[str]]]:
+    """Return the name of each image file below a folder -> the parts of all paths with this name."""
+    files: dict[str, list[list[str]]] = {}
+    for path in files_below(folder, IMAGE_SUFFIXES) if folder.is_dir() else ():
+        parts = path.split("/")
+        files.setdefault(parts[-1], []).append(parts)
+    return files
+
+
+def _search(parts: list[str], files: dict[str, list[list[str]]]) -> str | None:
+    """Return the one file that has the name, with the most equal last parts; None: no file, or several."""
+    last = parts[-1] if parts else ""
+    names = (last, unquote(last), UPLOAD.sub("", last), UPLOAD.sub("", unquote(last)))
+    candidates = next((files[name] for name in names if name in files), [])
+    equal = [_equal_parts(parts[:-1], candidate[:-1]) for candidate in candidates]
+    if not equal or equal.count(max(equal)) > 1:
+        return None
+    return "/".join(candidates[equal.index(max(equal))])
+
+
+def _equal_parts(first: list[str], second: list[str]) -> int:
+    """Return how many of the last parts of two paths are equal."""
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return next((count for count, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+
+
+def _without_shared_folders(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """Return each path of another computer -> its parts after the folders that all of them share.
+
+    Where that would give a path that is taken, nothing is dropped.
+    """
+    parts = {name: split_path(name) or ["image"] for name in names}
+    folders = [each[:-1] for each in parts.values()]
+    shared = next(
+        (level for level, same in enumerate(zip(*folders, strict=False)) if len(set(same)) > 1),
+        min(map(len, folders), default=0),
+    )
+    short = {name: "/".join(each[shared:]) for name, each in parts.items()}
+    return {name: "/".join(each) for name, each in parts.items()} if {*short.values()} & {*taken} else short
+
+
+def _notes(changed: dict[str, str]) -> list[str]:
+    if not changed:
+        return []
+    name, path = next(iter(changed.items()))
+    count = counted(len(changed), "image")
+    return [f"read by the last parts of the paths: the names of {count}, as '{printable(name)}' -> '{printable(path)}'"]

@@ -1,0 +1,69 @@
+"""Images named by paths of another computer, and where images lie beside an annotation."""
+
+import pytest
+
+from data.annotations.image_names import names_below
+from data.image_files import usual_images
+from tests.helpers.annotations import write_files
+
+FILES = {"a.jpg": "", "day 1/b.jpg": "", "x/c.jpg": "", "y/c.jpg": "", "up.jpg": "", "zu\u0308g.jpg": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("./a.jpg", "./a.jpg"),
+        ("images/a.jpg", "a.jpg"),
+        ("C:\\Users\\me\\a.jpg", "a.jpg"),
+        ("..\\..\\media\\upload\\1\\0f3ab1c2-up.jpg", "up.jpg"),
+        ("/home/x/a.jpg", "a.jpg"),
+        ("file:/home/x/a.jpg", "a.jpg"),
+        ("file:C:/films/y/c.jpg", "y/c.jpg"),
+        ("file:///C:/films/day%201/b.jpg", "day 1/b.jpg"),
+        ("day%201/b.jpg", "day 1/b.jpg"),
+        ("/data/upload/1/0f3ab1c2-up.jpg", "up.jpg"),
+        ("/data/local-files/?d=films%2Fx%2Fc.jpg", "x/c.jpg"),
+        ("https://store.example/films/a.jpg?sig=x%2F1", "a.jpg"),
+        ("s3://bucket/x/c.jpg", "x/c.jpg"),
+        ("zu%CC%88g.jpg", "zu\u0308g.jpg"),
+        ("missing.jpg", "missing.jpg"),
+        ("z/c.jpg", "z/c.jpg"),  # two files fit equally
+        ("/home/me/missing.jpg", "missing.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("http://[", "["),
+    ],
+)
+def test_an_image_is_found_by_the_last_parts_of_its_path(tmp_path, name, expected):
+    (found,), notes = names_below([name], write_files(tmp_path / "images", FILES))
+    assert found == expected
+    assert bool(notes) == (name != expected)
+
+
+def test_two_paths_never_stand_for_one_file(tmp_path):
+    folder = write_files(tmp_path / "images", FILES)
+    assert names_below(["a.jpg", "/one/a.jpg", "b/a.jpg"], folder)[0] == ["a.jpg", "one/a.jpg", "b/a.jpg"]
+    assert names_below(["/m/one/a.jpg", "/m/two/a.jpg"], folder)[0] == ["one/a.jpg", "two/a.jpg"]
+
+
+def test_without_the_images_the_shared_folders_of_other_computers_are_dropped(tmp_path):
+    names = ["D:\\films\\one\\1.jpg", "D:\\films\\two\\1.jpg", "3.jpg"]
+    found, (note,) = names_below(names, tmp_path / "nowhere")
+    assert found == ["one/1.jpg", "two/1.jpg", "3.jpg"]
+    assert "the names of 2 images, as 'D:\\films\\one\\1.jpg' -> 'one/1.jpg'" in note
+
+
+@pytest.mark.parametrize(
+    ("files", "annotation", "expected"),
+    [
+        (["images/a.jpg", "a.jpg"], "x.json", "images"),
+        (["a.jpg"], "x.json", "."),
+        (["data/a.jpg", "b.txt"], "x.json", "data"),
+        (["data/a.txt"], "x.json", "images"),
+        (["ds/img/a.jpg", "ds/ann/a.jpg.json"], "ds/ann", "ds/img"),
+        (["JPEGImages/a.jpg", "Annotations/a.xml"], "Annotations", "JPEGImages"),
+    ],
+)
+def test_the_images_of_an_annotation_are_where_tools_put_them(tmp_path, files, annotation, expected):
+    write_files(tmp_path, dict.fromkeys(files, ""))
+    assert usual_images(tmp_path / annotation) == tmp_path / expected
