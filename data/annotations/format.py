@@ -106,6 +106,8 @@ class Format:
         recognizes: whether a file's content is in the format; the registry asks the formats in their order.
         files: pattern of the files that may be in the format; a suffix other than .txt decides without the content.
         companions: files beside the annotation that are no annotations themselves.
+        choose: for a format with several files, which of those in a folder the reader is called with, None where they
+            hold something else; raises UserError where they contradict each other.
         file_per_image: whether a folder holds a file for each image.
         is_folder: whether it is written as a folder.
         recognizes_folder: for a format with a file per image, the name of a file that shows that a folder is in the
@@ -124,6 +126,7 @@ class Format:
     recognizes: Callable[[FileHead], bool] = lambda head: False
     files: str = "*.txt"
     companions: tuple[str, ...] = ()
+    choose: Callable[[Sequence[Path]], Path | None] | None = None
     file_per_image: bool = False
     is_folder: bool = False
     recognizes_folder: Callable[[Path], str | None] = lambda folder: None

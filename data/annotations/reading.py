@@ -30,9 +30,9 @@ def read_annotations(
 ) -> Annotations:
     """Read the ground truth of a set of images.
 
-    A folder stands for the one annotation file in it, for the WIDER FACE .mat set, or for the Pascal VOC or YOLO files
-    below it. Lists of names are read only where the folder has nothing else. Lists named `*_list.txt` and cleaned
-    copies, files or folders named `*_fixed`, are skipped.
+    A folder stands for the one annotation file in it, for the .mat files of a WIDER FACE set, or for the Pascal VOC or
+    YOLO files below it. Lists of names are read only where the folder has nothing else. Lists named `*_list.txt` and
+    cleaned copies, files or folders named `*_fixed`, are skipped.
 
     Args:
         kind: the name of the format, one of FORMATS; None: recognized by the content.
@@ -141,10 +141,11 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     found = _list_annotations(folder, kind)
     if not found:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
-        shown = [", ".join(pattern for pattern in patterns if ("*" in pattern) == has_star) for has_star in (1, 0)]
-        raise UserError(f"{folder}: has no label file ({shown[0]}) and no {shown[1]}; name another folder or a file")
+        raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
     matching = [each for each in found if kind in (each.format_name, None)]
     matching = [each for each in matching if each.has_boxes] or matching
+    if len(matching) > 1:
+        matching = _choose_files(matching)
     if len(matching) == 1:
         return matching[0]
     names = [each.example for each in matching or found]
@@ -186,6 +187,19 @@ def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
             if example := each.recognizes_folder(folder):
                 add(format_name, folder, example)
     return list(found.values())
+
+
+def _choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:
+    """Return one annotation for each format that consists of several files, none where they hold something else."""
+    chosen = {}
+    for each in found:
+        choose = each.format_name and FORMATS[each.format_name].choose
+        if not choose:
+            chosen[each] = each
+        elif each.format_name not in chosen:
+            path = choose([other.path for other in found if other.format_name == each.format_name])
+            chosen[each.format_name] = path and FoundAnnotation(each.format_name, path, path.name)
+    return [each for each in chosen.values() if each] or found[:1]
 
 
 def _may_be_annotation(file: Path) -> bool:

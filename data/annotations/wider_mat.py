@@ -1,106 +1,172 @@
-"""The ground truth of the official WIDER FACE evaluation, in MATLAB files."""
+"""The ground truth of the WIDER FACE evaluation, in MATLAB files of any name."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.face_list import FACE_VARIABLES, FaceList, find_difference, parse_face_list
 from data.annotations.format import Capabilities, Format
-from data.annotations.record import WIDER_VALUES, Annotation, Annotations, Places, make_annotations, written_boxes
+from data.annotations.mat_file import load_variables
+from data.annotations.record import (
+    WIDER_VALUES,
+    Annotation,
+    Annotations,
+    Places,
+    make_annotations,
+    written_boxes,
+)
 from data.image_files import image_key
 from utils.errors import UserError
+from utils.wording import counted
 
 FACES = "wider_face_val.mat"
 SUBSETS = {subset: f"wider_{subset}_val.mat" for subset in ("easy", "medium", "hard")}
+ATTRIBUTE_LISTS = {name: f"{name}_label_list" for name in WIDER_VALUES}
+# Words of a file's name that do not belong to the name of its subset.
+COMMON_WORDS = {
+    "wider",
+    "widerface",
+    "face",
+    "tv",
+    "tvface",
+    "val",
+    "dev",
+    "test",
+    "gt",
+    "list",
+    "ground",
+    "truth",
+    "groundtruth",
+}
 
 
 def read_wider_mat(path: Path) -> Annotations:
-    """Read wider_face_val.mat and, beside it, wider_{easy,medium,hard}_val.mat.
+    """Read a file with face_bbx_list and file_list, and the subsets of all files in its folder that have a gt_list.
 
-    The gt_list of a subset holds, for each event and image, the 1-based indices of the faces that are not ignored. The
-    official boxes are read as they are, even the one of negative size, as for the published figures. The attribute
-    lists, blur_label_list and so on, are read where the file has them.
+    file_list and face_bbx_list have a cell for each event of event_list, which holds a cell for each image; or, without
+    events, a cell for each image. The gt_list of a subset holds the 1-based indices of the faces of an image that are
+    not ignored, in the same layout. A subset is named after its file. Without any gt_list all faces count, and a single
+    box of zeros stands for an image without faces. With one, boxes are read as they are, even those of no or negative
+    size, as for the published figures. The attribute lists, blur_label_list and so on, are read where the file has them.
 
     Raises:
-        UserError: a file is missing, is not MATLAB's, or has another layout.
+        UserError: a file is not MATLAB's, or has another layout.
     """
-    attribute_lists = {name: f"{name}_label_list" for name in WIDER_VALUES}
-    content = _load(path, ("event_list", "file_list", "face_bbx_list"), tuple(attribute_lists.values()))
-    gt_lists = {subset: _load(path.with_name(file), ("gt_list",))["gt_list"] for subset, file in SUBSETS.items()}
+    content = load_variables(path, (*FACE_VARIABLES, *ATTRIBUTE_LISTS.values()))
+    faces = parse_face_list(path, content)
+    subsets, notes = _read_subsets(path, faces)
     try:
-        events, files = content["event_list"][:, 0], content["file_list"][:, 0]
-        names = [
-            str(PurePosixPath(event[0], image[0]))  # the event "." is no folder
-            for event, images in zip(events, files, strict=True)
-            for image in images[:, 0]
-        ]
-        boxes = [cell.reshape(-1, 4) for cell in _cells(content["face_bbx_list"], files)]
-        counts = [len(cell) for cell in boxes]
-        return make_annotations(
-            names,
-            counts,
-            _join(boxes),
-            attributes={
-                name: _attribute(key, content[key], files, counts)
-                for name, key in attribute_lists.items()
-                if key in content
-            },
-            subsets={subset: _mask(subset, gt_list, files, counts) for subset, gt_list in gt_lists.items()},
-            places=_places(path, names, counts),
-        )
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        attributes = {
+            name: _attribute(key, faces.per_image(content[key]), faces.counts)
+            for name, key in ATTRIBUTE_LISTS.items()
+            if key in content
+        }
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path}: is not laid out as the WIDER FACE ground truth ({error})") from error
+    boxes, counts = np.concatenate([np.empty((0, 4)), *faces.boxes]), np.array(faces.counts, int)
+    if not subsets:
+        is_face = boxes.any(axis=1) | (np.repeat(counts, counts) > 1)
+        notes += [f"{counted(int((~is_face).sum()), 'box')} of zeros read as images without faces"] * (
+            not is_face.all()
+        )
+        boxes, attributes = boxes[is_face], {name: values[is_face] for name, values in attributes.items()}
+        counts -= np.bincount(np.repeat(np.arange(len(counts)), counts)[~is_face], minlength=len(counts))
+    return make_annotations(
+        faces.names,
+        counts,
+        boxes,
+        attributes=attributes,
+        subsets=subsets,
+        places=_places(path, faces.names, counts),
+        notes=notes,
+    )
 
 
-def _places(path: Path, names: list[str], counts: list[int]) -> Places:
+def find_face_list(paths: Sequence[Path]) -> Path | None:
+    """Return the one of a folder's .mat files that `read_wider_mat` reads, None where none has faces.
+
+    Raises:
+        UserError: several files have faces, and not the same ones; a file is not MATLAB's.
+    """
+    found: dict[Path, FaceList] = {}
+    has_subset = {}
+    for path in paths:
+        content = load_variables(path, (*FACE_VARIABLES, "gt_list"))
+        if "face_bbx_list" in content:
+            found[path], has_subset[path] = parse_face_list(path, content), "gt_list" in content
+    if not found:
+        return None
+    first = min(found, key=has_subset.get)  # official files without a gt_list have all faces, too
+    for path, faces in found.items():
+        if difference := find_difference(found[first], faces):
+            raise UserError(
+                f"{first}: has other faces than {path} beside it ({difference}); name one of them, or move the files of"
+                " another set to another folder"
+            )
+    return first
+
+
+def subset_name(path: Path) -> str:
+    """Return the subset of a file with a gt_list: easy for wider_easy_val.mat, all where no word remains."""
+    words = [word for word in re.split(r"[_\W]+", path.stem) if word and word.lower() not in COMMON_WORDS]
+    return "_".join(words) or "all"
+
+
+def _read_subsets(path: Path, faces: FaceList) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return subset -> (F,) bool from the files in the folder of a face list, and what to say about them."""
+    masks: dict[str, np.ndarray] = {}
+    origins: dict[str, Path] = {}
+    notes = []
+    for file in sorted(file for file in path.parent.iterdir() if file.suffix.lower() == path.suffix.lower()):
+        content = load_variables(file, (*FACE_VARIABLES, "gt_list"))
+        if "gt_list" not in content:
+            continue
+        if file != path and "face_bbx_list" in content and find_difference(faces, parse_face_list(file, content)):
+            notes.append(f"{file.name} is not read: it has other faces than {path.name}")
+            continue
+        name = subset_name(file)
+        try:
+            mask = _mask(faces.per_image(content["gt_list"]), faces.counts)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{file}: its gt_list does not fit the faces of {path.name} ({error})") from error
+        if name in masks and not np.array_equal(mask, masks[name]):
+            raise UserError(
+                f"{origins[name]} and {file}: have different faces of the subset {name!r}; rename one of them"
+            )
+        masks[name], origins[name] = mask, file
+    missing = [name for name in SUBSETS if name not in masks]
+    if 0 < len(missing) < len(SUBSETS):
+        notes.append(f"no file has the subset {', '.join(missing)}")
+    return {name: masks[name] for name in [*SUBSETS, *masks] if name in masks}, notes
+
+
+def _places(path: Path, names: list[str], counts: Sequence[int]) -> Places:
     images = [f"{path}: {name}" for name in names]
     faces = [f"{where}, face {i}" for where, count in zip(images, counts, strict=True) for i in range(1, count + 1)]
     return Places(images, faces)
 
 
-def _load(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    import scipy.io  # its import takes longer than reading most files
-
-    try:
-        content = scipy.io.loadmat(path, variable_names=(*required, *optional))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # SciPy raises many types for a file that is not MATLAB's
-        raise UserError(f"{path}: is not a MATLAB file ({error})") from error
-    for key in required:
-        if key not in content:
-            raise UserError(f"{path}: has no {key}; expected the WIDER FACE ground truth")
-    return content
+def _numbers(cells: list[np.ndarray]) -> np.ndarray:
+    """Return the numbers of all cells, one after the other, as float64."""
+    return np.concatenate([np.empty(0), *(cell.astype(np.float64).ravel() for cell in cells)])
 
 
-def _cells(events: np.ndarray, files: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the cell of each image, event by event, from a list that must be as long as that of the file names."""
-    for images, names in zip(events[:, 0], files, strict=True):
-        if len(images) != len(names):
-            raise ValueError(f"{len(images)} entries for the {len(names)} images of an event")
-        yield from images[:, 0]
-
-
-def _join(cells: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(cells).astype(np.float64)
-
-
-def _attribute(key: str, events: np.ndarray, files: np.ndarray, counts: list[int]) -> np.ndarray:
-    cells = [cell.ravel() for cell in _cells(events, files)]
-    if list(map(len, cells)) != counts:
+def _attribute(key: str, cells: list[np.ndarray], counts: list[int]) -> np.ndarray:
+    if [cell.size for cell in cells] != counts:
         raise ValueError(f"{key} has not one value for each face")
-    return _join(cells)
+    return _numbers(cells)
 
 
-def _mask(subset: str, gt_list: np.ndarray, files: np.ndarray, counts: list[int]) -> np.ndarray:
+def _mask(cells: list[np.ndarray], counts: list[int]) -> np.ndarray:
     """Return (F,) bool over the faces of all images from each image's 1-based indices."""
-    cells = [cell.ravel() for cell in _cells(gt_list, files)]
-    indices = _join(cells).astype(int)
-    lengths = list(map(len, cells))
-    if (indices < 1).any() or (indices > np.repeat(counts, lengths)).any():
-        raise ValueError(f"the list of subset {subset} names a face that the image has not")
+    lengths = [cell.size for cell in cells]
+    values = _numbers(cells)
+    if not ((values >= 1) & (values <= np.repeat(counts, lengths)) & (values % 1 == 0)).all():
+        raise ValueError("it names a face that the image has not; expected indices from 1 on")
     mask = np.zeros(sum(counts), bool)
-    mask[indices - 1 + np.repeat(np.cumsum(counts) - counts, lengths)] = True
+    mask[values.astype(int) - 1 + np.repeat(np.cumsum(counts) - counts, lengths)] = True
     return mask
 
 
@@ -161,7 +227,8 @@ WIDER_MAT = Format(
         negative_sizes=True,
         suffixes=False,
     ),
-    files=FACES,
+    files="*.mat",
+    choose=find_face_list,
     is_folder=True,
     name_in_dataset="ground_truth",
 )

@@ -71,7 +71,6 @@ def test_a_folder_stands_for_the_annotation_in_it(tmp_path, files, faces):
         ({"label.txt": LABEL, "a.txt": YOLO_ROW, "b.txt": YOLO_ROW}, "a.txt, label.txt"),
         ({"train.json": COCO, "val.json": COCO}, "train.json, val.json"),
         ({f"{i}.json": COCO for i in range(7)}, "0.json, 1.json, 2.json, 3.json, 4.json and 2 more"),
-        ({"label.txt": LABEL, "wider_face_val.mat": ""}, "label.txt, wider_face_val.mat"),
         ({"labels/a.txt": YOLO_ROW, "voc/a.xml": VOC}, "labels/a.txt, voc/a.xml"),
     ],
 )
