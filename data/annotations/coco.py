@@ -139,7 +139,7 @@ def _unread_words(faces: Sequence[dict], images: Sequence[dict], content: dict) 
     """Return the words, with counts, for what the file says of its faces and images but no record holds."""
     of_faces, of_landmarks = Counter(), Counter()
     for face in faces:
-        of_faces.update(_filled_keys(face, OF_FACES | {SCORE} if _is_number(face.get(SCORE)) else OF_FACES))
+        of_faces.update(_filled_keys(face, OF_FACES | {SCORE} if is_number(face.get(SCORE)) else OF_FACES))
         if isinstance(face.get("attributes"), dict):
             of_faces.update(name for name, value in face["attributes"].items() if not is_attribute(value))
         points = face.get("keypoints")
@@ -238,7 +238,7 @@ def _attributes(where: str, record: dict) -> dict[str, float | str]:
             if record[key] not in (0, 1):
                 raise UserError(f"{where}: found {shown(record, key)}; expected 0 or 1")
             attributes[name] = float(record[key])
-    if _is_number(record.get(SCORE)):
+    if is_number(record.get(SCORE)):
         attributes[SCORE] = float(record[SCORE])
     return attributes
 
