@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -41,19 +40,20 @@ class SampleInfo(NamedTuple):
 
 
 class FaceDataset(Dataset):
-    """The images of an annotation file, in `images/` beside it, and extra background images.
+    """The images of an annotation, in the folder of `usual_images`, and extra background images.
 
     Args:
-        label_file: in any format of data.annotations that has boxes.
+        label_file: a file or folder in any format of data.annotations that has boxes.
         image_size: side of the square samples in pixels.
         seed: determines, with the epoch and the index, everything random in a sample.
         skip_unreadable: whether an unreadable image becomes a blank sample in the mean color without faces, which
             adds nothing to the loss. Otherwise reading it raises UserError.
         negatives: folder of extra background images, also in sub-folders.
+        category: the class of objects that is the face, as for `read_annotations`.
 
     Raises:
-        UserError: no such file, a malformed file, an image that does not exist, no faces or only ignored ones, no
-            images in `negatives`, or an image there that has faces in the label file.
+        UserError: no such file or folder, a malformed file, an image that does not exist, no faces or only ignored
+            ones, no images in `negatives`, or an image there that has faces in the label file.
     """
 
     def __init__(
@@ -63,13 +63,14 @@ class FaceDataset(Dataset):
         seed: int = 0,
         skip_unreadable: bool = False,
         negatives: str | Path | None = None,
+        category: str | None = None,
     ):
-        self.label_file = _existing_file(Path(label_file))
+        self.label_file = existing_labels(label_file, "--training_dataset")
         self.images = usual_images(self.label_file)
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable
-        self.annotations = read_annotations(self.label_file)
+        self.annotations = read_annotations(self.label_file, category=category)
         self.negatives = None if negatives is None else Path(negatives)
         self.negative_names = Names.pack([] if negatives is None else files_below(negatives, IMAGE_SUFFIXES))
         self._check_labels()
@@ -85,7 +86,7 @@ class FaceDataset(Dataset):
         if missing:
             raise UserError(
                 f"{self.path(missing[0])}: no such image ({len(missing)} of the {len(self.annotations)} in"
-                f" {self.label_file} are missing); a label file has its images in images/ beside it, and python -m"
+                f" {self.label_file} are missing); labels have their images in images/ beside them, and python -m"
                 " tools.check lists all problems"
             )
 
@@ -177,18 +178,12 @@ class FaceDataset(Dataset):
         return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, is_background=is_background)
 
 
-def _existing_file(path: Path) -> Path:
-    """Return the path of a label file; raise UserError if it is not a file."""
-    if path.is_dir():
-        found = [folder / "label.txt" for folder in (path, path.parent)]
-        likely = next((file for file in found if file.is_file()), "for example train/label.txt")
+def existing_labels(path: str | Path, option: str) -> Path:
+    """Return the path of labels; raise UserError, which names the option to use, if there is nothing."""
+    path = Path(path)
+    if not path.exists():
         raise UserError(
-            f"{path}: is a folder; name the label file, {likely}, or convert Pascal VOC or YOLO files to one with:"
-            f" python -m tools.convert {quote(str(path))} label.txt"
-        )
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such label file; put the dataset there, name another with --training_dataset, or draw a small"
+            f"{path}: no such label file or folder; put the dataset there, name another with {option}, or draw a small"
             " one with: python -m tools.sample"
         )
     return path

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 # Only these suffixes are removed from a name, since a name without suffix may also have a dot.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-# What labelling tools call the folder of the images beside an annotation, besides "images".
-IMAGE_FOLDERS = ("img", "data", "JPEGImages")
-# The folder of the labels of each image -> the folder of the images beside it.
-LABEL_FOLDERS = {"labels": "images", "Annotations": "JPEGImages", "ann": "img"}
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+# What labelling tools call the folders of the images, and of the annotations (in lower case).
+IMAGE_FOLDERS = ("images", "JPEGImages", "img")
+LABEL_FOLDERS = ("labels", "annotations", "ann")
 EXIF_ORIENTATION = 0x0112
 MOST_PIXELS = 1 << 28  # of an image; a larger one takes gigabytes of memory
 
@@ -65,36 +64,67 @@ def _existing_folder(folder: str | Path) -> Path:
 
 
 def usual_images(annotation: str | Path) -> Path:
-    """Return the folder of an annotation's images where the user does not name it.
+    """Return the folder of an annotation's images where the user does not name it: the first that exists of these.
 
-    For a file, it is `images` beside it, else the first of IMAGE_FOLDERS beside it and its own folder that has images.
-    For a folder of annotations, it is the first that exists of: `images` in it, the same path with the name of the
-    images' folder in place of the last of LABEL_FOLDERS, `images` beside it, and the folder itself if it has images. A
-    cleaned copy without its own `images` uses those of the folder that it was made from.
+    - One of IMAGE_FOLDERS beside a file, or in a folder of annotations.
+    - The same path with one of them in place of the last of LABEL_FOLDERS: `images/x` for the folder `labels/x`. For a
+      file `annotations/any_x.json` it is `images/x`, `images` or `x` beside `annotations`.
+    - `images` beside a folder.
+    - `data` beside a file or in a folder, then the folder of the annotations itself, where these have images.
+
+    A cleaned copy without its own images uses those of the original. If none exists, it is `images` beside the
+    annotation.
     """
     annotation = Path(annotation)
-    if not annotation.is_dir():
-        usual, beside = annotation.parent / "images", [annotation.parent / name for name in IMAGE_FOLDERS]
-        return usual if usual.is_dir() else next(filter(_has_images, (*beside, annotation.parent)), usual)
     absolute = Path(os.path.abspath(annotation))
-    original = absolute.parent / absolute.name.removesuffix(FIXED)
-    parts, places = original.parts, [annotation / "images", original / "images"]
-    for labels, images in LABEL_FOLDERS.items():
-        if labels in parts:
-            last = len(parts) - 1 - parts[::-1].index(labels)
-            places.append(Path(*parts[:last], images, *parts[last + 1 :]))
-    beside = absolute.parent / "images"
-    found = next((place for place in (*places, beside) if place.is_dir()), None)
-    among = (folder for folder in (annotation, original) if folder.is_dir() and files_below(folder, IMAGE_SUFFIXES))
-    return found or next(among, beside)
+    is_folder = annotation.is_dir()
+    original = absolute.parent / absolute.name.removesuffix(FIXED) if is_folder else absolute.parent
+    own = annotation if is_folder else annotation.parent
+    places = [folder / name for folder in (own, original) for name in IMAGE_FOLDERS]
+    places += _in_place_of_labels(original) if is_folder else _beside_labels(absolute)
+    beside = (absolute if is_folder else annotation).parent / IMAGE_FOLDERS[0]
+    if found := next((place for place in (*places, beside) if place.is_dir()), None):
+        return found
+    if has_images(own / "data"):
+        return own / "data"
+    return next((folder for folder in (own, original) if has_images(folder, below=is_folder)), beside)
 
 
-def _has_images(folder: Path) -> bool:
-    """Whether an image lies directly in a folder; an annotation may lie in a home folder, which takes long to walk."""
+def _in_place_of_labels(folder: Path) -> list[Path]:
+    """Return the path of a folder of annotations with a folder of images in place of its last folder of labels."""
+    parts = folder.parts
+    last = next((i for i in reversed(range(len(parts))) if parts[i].lower() in LABEL_FOLDERS), None)
+    return [] if last is None else [Path(*parts[:last], name, *parts[last + 1 :]) for name in IMAGE_FOLDERS]
+
+
+def _beside_labels(file: Path) -> list[Path]:
+    """Return the places of the images of an annotation file beside its folder, if that is a folder of labels."""
+    if file.parent.name.lower() not in LABEL_FOLDERS:
+        return []
+    above, subset = file.parents[1], file.stem.rpartition("_")[2]  # "train" of instances_train.json
+    return [above / IMAGE_FOLDERS[0] / subset, *(above / name for name in IMAGE_FOLDERS), above / subset]
+
+
+def refuse_among_images(option: str, out: Path, images: Path, labels: Path | None = None) -> None:
+    """Raise UserError where an output lies below a folder of images, unless the label file lies in that folder, too.
+
+    Args:
+        option: what the message begins with, such as "--out ".
+    """
+    is_beside_labels = labels is not None and labels.is_file() and labels.resolve().parent == images.resolve()
+    if out.resolve().is_relative_to(images.resolve()) and not is_beside_labels:
+        raise UserError(f"{option}{out}: lies below {images}, among the images; choose another place")
+
+
+def has_images(folder: Path, below: bool = False) -> bool:
+    """Whether a folder exists and has an image, or has one in a folder below it, which takes long in a large one."""
     if not folder.is_dir():
         return False
+    if below:
+        return bool(files_below(folder, IMAGE_SUFFIXES))
     with os.scandir(folder) as entries:
-        return any(os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES for entry in entries)
+        names = (entry.name for entry in entries)
+        return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and name[0] != "." for name in names)
 
 
 def images_by_name(names: Iterable[str]) -> dict[str, list[int]]:

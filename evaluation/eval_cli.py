@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations import FORMATS, Annotation, image_key, read_annotations
-from data.image_files import find_images, image_size
+from data.image_files import find_images, image_size, usual_images
 from data.splits import Split
 from evaluation.predictions import load_predictions
 from evaluation.protocol import check_iou, evaluate
@@ -72,7 +72,7 @@ def find_split_images(images: Path | None, ground_truth: Path, split: Split) -> 
     """
     if images:
         return find_images(images)
-    defaults = [(ground_truth if ground_truth.is_dir() else ground_truth.parent) / "images"]
+    defaults = [usual_images(ground_truth)]
     if ground_truth == ROOT / split.evaluation_folder / "groundtruths":
         defaults.append(ROOT / split.images)
     folder = next((folder for folder in defaults if folder.is_dir()), None)

@@ -2,7 +2,7 @@
 
 from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST
-from data.annotations.reading import ImageNames, find_annotations, read_annotations
+from data.annotations.reading import ImageNames, find_annotations, has_classes, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
 from data.annotations.registry import FORMATS, WRITABLE
 from data.annotations.writing import write_annotations
@@ -18,6 +18,7 @@ __all__ = [
     "ImageNames",
     "find_annotations",
     "fit_annotations",
+    "has_classes",
     "image_key",
     "read_annotations",
     "value_name",

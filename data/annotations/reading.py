@@ -1,6 +1,6 @@
 """Find the annotation that a path stands for, and read it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +16,7 @@ from data.annotations.text_lines import read_lines
 from data.splits import FIXED
 from utils.errors import UserError
 
+ANNOTATIONS = "annotations"  # in lower case
 # Text files that may lie beside an annotation and are none.
 NO_ANNOTATIONS = ("*_list.txt", *(name for each in FORMATS.values() for name in each.companions))
 
@@ -51,6 +52,12 @@ def read_annotations(
     if format_name is None:
         _refuse_unknown(path)
     return FORMATS[format_name].read(path, ReadOptions(None if images is None else Path(images), category, problems))
+
+
+def has_classes(path: str | Path) -> bool:
+    """Whether the format of an annotation has classes of objects. Raises UserError as `find_annotations`."""
+    format_name, _ = find_annotations(path)
+    return format_name is not None and FORMATS[format_name].has_classes
 
 
 def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | None, Path]:
@@ -139,6 +146,8 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         UserError: there is no annotation in the folder, or more than one.
     """
     found = _list_annotations(folder, kind)
+    if not found and (below := _found_below(folder, kind)):
+        raise UserError(f"{folder}: found {_shown(below)} in sub-folders; name one of them")
     if not found:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
         raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
@@ -148,8 +157,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         matching = _choose_files(matching)
     if len(matching) == 1:
         return matching[0]
-    names = [each.example for each in matching or found]
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    shown = _shown([each.example for each in matching or found])
     if not matching:
         raise UserError(f"{folder}: found {shown}; expected {_asked_for(kind)}")
     raise UserError(
@@ -158,8 +166,20 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     )
 
 
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _found_below(folder: Path, kind: str | None) -> list[str]:
+    """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
+    folders = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+    return [
+        f"{each.name}/{found.example}" for each in folders for found in _list_annotations(each, kind) if found.has_boxes
+    ]
+
+
 def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
-    """Return the annotations in a folder.
+    """Return the annotations in a folder or, if it has none with boxes, in `annotations` in it.
 
     Label files of a format with a file per image are one annotation, whose path is the folder. They are also looked
     for in sub-folders, if the folder itself has no boxes.
@@ -174,9 +194,10 @@ def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     def has_boxes() -> bool:
         return any(each.has_boxes for each in found.values())
 
-    for file in sorted(folder.iterdir()):
-        if _may_be_annotation(file):
-            add(recognize_file(file, kind), file, file.name)
+    for place in (folder, *_label_folders(folder)):
+        if not has_boxes():
+            for file in filter(_may_be_annotation, sorted(place.iterdir())):
+                add(recognize_file(file, kind), file, file.relative_to(folder).as_posix())
     if not has_boxes():
         for name in label_files(folder, {each.suffix for each in per_image.values()}):
             format_name = recognize_file(folder / name)
@@ -202,9 +223,14 @@ def _choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:
     return [each for each in chosen.values() if each] or found[:1]
 
 
+def _label_folders(folder: Path) -> list[Path]:
+    """Return the sub-folder that tools write a file of annotations to, beside that of the images."""
+    return sorted(each for each in folder.iterdir() if each.name.lower() == ANNOTATIONS and each.is_dir())
+
+
 def _may_be_annotation(file: Path) -> bool:
     """Whether the content of a file in a folder should be looked at."""
-    if file.stem.endswith(FIXED) or file.stem.upper() == "README":
+    if file.stem.endswith(FIXED) or file.name.upper().startswith("README"):
         return False
     if any(fnmatch(file.name, pattern) for pattern in NO_ANNOTATIONS):
         return False

@@ -82,7 +82,12 @@ class TrainConfig:
     """The options of train.py; see the help of each."""
 
     training_dataset: str = data_option(
-        "data/tvface/train/label.txt", str, "label file; its images are in images/ beside it (default: %(default)s)"
+        "data/tvface/train/label.txt",
+        str,
+        "label file, or a folder of labels; the images are in images/ beside it (default: %(default)s)",
+    )
+    category: str | None = data_option(
+        None, str, "face class of the labels and of --val_dataset (default: 'face', or the only class)", metavar="CLASS"
     )
     num_workers: int | None = data_option(
         None,

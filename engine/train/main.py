@@ -136,9 +136,16 @@ def resolve_config(given: TrainConfig, chosen: Network, ranks: Ranks, device: to
 
 def read_data(config: TrainConfig) -> tuple[FaceDataset, DevSet | None]:
     dataset = FaceDataset(
-        config.training_dataset, config.image_size, config.seed, config.skip_unreadable, config.negatives
+        config.training_dataset,
+        config.image_size,
+        config.seed,
+        config.skip_unreadable,
+        config.negatives,
+        config.category,
     )
-    return dataset, DevSet.read(config.val_dataset, config.skip_unreadable) if config.val_dataset else None
+    if not config.val_dataset:
+        return dataset, None
+    return dataset, DevSet.read(config.val_dataset, config.skip_unreadable, config.category)
 
 
 def build_network(config: TrainConfig, cfg: dict, is_new: bool) -> RetinaFace:

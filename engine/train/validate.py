@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.annotations import Annotation, read_annotations
+from data.annotations import has_classes, read_annotations
+from data.annotations.record import Annotations
+from data.dataset import existing_labels
+from data.image_files import usual_images
 from engine.detect.image_list import check_image_list, locate_images
 from engine.detect.prediction_writer import rounded_rows
 from evaluation.protocol import evaluate
@@ -34,24 +37,22 @@ class DevSet:
         skip_unreadable: whether images that cannot be read are excluded from the AP; otherwise they are an error.
     """
 
-    annotations: list[Annotation]
+    annotations: Annotations
     paths: dict[str, Path]
     skip_unreadable: bool = False
 
     @classmethod
-    def read(cls, label_file: str | Path, skip_unreadable: bool = False) -> "DevSet":
-        """Read a label file; its images are in images/ beside it.
+    def read(cls, label_file: str | Path, skip_unreadable: bool = False, category: str | None = None) -> "DevSet":
+        """Read labels with their images, as FaceDataset does.
 
         Raises:
-            UserError: the file is missing or has no faces, or an image does not exist.
+            UserError: the labels are missing or have no faces, or an image does not exist.
         """
-        label_file = Path(label_file)
-        if not label_file.is_file():
-            raise UserError(f"{label_file}: no such label file; name that of the dev set with --val_dataset")
-        annotations = read_annotations(label_file)
+        label_file = existing_labels(label_file, "--val_dataset")
+        annotations = read_annotations(label_file, category=category if has_classes(label_file) else None)
         if not any(len(annotation.boxes) for annotation in annotations):
             raise UserError(f"{label_file}: has no faces; the AP of --val_dataset needs boxes")
-        names, images = [each.name for each in annotations], label_file.parent / "images"
+        names, images = [each.name for each in annotations], usual_images(label_file)
         check_image_list(names, images)
         paths = {listed.key: listed.path for listed in locate_images(names, images)}
         return cls(annotations, paths, skip_unreadable)

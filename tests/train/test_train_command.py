@@ -235,8 +235,7 @@ def test_bad_datasets_are_refused(train, dataset, tmp_path):
     for row in ("1 2 3", "1 2 three 4", "1 2 -3 4"):
         dataset.write_text(f"# 0.jpg\n{row}\n")
         train().refuses(f"{dataset}:2: found '{row}'")
-    train("--training_dataset", dataset.parent).refuses("is a folder", dataset)
-    train("--training_dataset", dataset.parent / "images").refuses("is a folder", dataset)
+    train("--training_dataset", dataset.parent / "images").refuses(f"{dataset.parent / 'images'}: has no label file")
     dataset.write_text("")
     train().refuses(dataset, "empty")
     dataset.write_text("# ../../x.jpg\n1 2 3 4\n")

@@ -13,7 +13,7 @@ from data.annotations import find_annotations, read_annotations
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.registry import ANNOTATION_NAMES
-from data.image_files import IMAGE_SUFFIXES, files_below, images_by_name, usual_images
+from data.image_files import IMAGE_SUFFIXES, files_below, has_images, images_by_name, usual_images
 from data.splits import FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
@@ -138,7 +138,7 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
         raise UserError(f"{path}: no such dataset; name its folder or a label file")
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
-    folders = sorted(folder for folder in path.iterdir() if (folder / "images").is_dir())
+    folders = sorted(folder for folder in path.iterdir() if _is_split(folder))
     usual = usual_images(path)
     if not folders and usual.is_dir():  # labels/ beside images/, or labels among their images
         is_beside = usual.parent == Path(os.path.abspath(path)).parent
@@ -148,7 +148,12 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
             f"{path}: has no images/ and no folder like train/images/; name a label file or its folder, and the images"
             " with --images"
         )
-    return [(folder.name, _annotation_in(folder), folder / "images") for folder in folders]
+    return [(folder.name, _annotation_in(folder), usual_images(folder)) for folder in folders]
+
+
+def _is_split(folder: Path) -> bool:
+    """Whether a folder has images/, or is called like a split and has images."""
+    return (folder / "images").is_dir() or (rank_of(folder.name) is not None and has_images(folder))
 
 
 def _annotation_in(folder: Path) -> Path:

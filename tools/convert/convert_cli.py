@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -16,7 +16,7 @@ from data.annotations import (
     write_annotations,
 )
 from data.annotations.record import Annotations
-from data.image_files import has_no_suffix, usual_images
+from data.image_files import has_no_suffix, refuse_among_images, usual_images
 from tools.convert.dataset_folder import LISTS, SPLITS, annotation_name, fit_splits, resolve_images, write_dataset
 from tools.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from tools.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_splits
@@ -48,22 +48,17 @@ def main() -> None:
     if is_wider_download(args.source):
         own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
         _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
-        _refuse_among(args.out, image_folders(args.source).values())
+        for images in image_folders(args.source).values():
+            refuse_among_images("", args.out, images)
         convert_wider(args)
         return
-    _refuse_among(args.out, [args.images or usual_images(args.source)])
+    refuse_among_images("", args.out, args.images or usual_images(args.source), args.source)
     _refuse_flags(args, ("landmarks",), f"needs WIDER FACE as downloaded, which {args.source} is not")
     if args.split or args.split_list:
         write_splits(args)
     else:
         _refuse_flags(args, ("by_prefix", "seed", "copy"), "needs a dataset with images; make one with --split")
         write_annotation(args)
-
-
-def _refuse_among(out: Path, folders: Iterable[Path]) -> None:
-    for folder in map(Path.resolve, folders):
-        if out.resolve().is_relative_to(folder):
-            raise UserError(f"{out}: lies below {folder}, among the images; choose another place")
 
 
 def _refuse_flags(args: argparse.Namespace, flags: Sequence[str], reason: str) -> None:

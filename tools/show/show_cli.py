@@ -23,7 +23,7 @@ from torch import Tensor
 from data.annotations import read_annotations
 from data.annotations.record import Annotations
 from data.dataset import FaceDataset
-from data.image_files import ImageFolder, usual_images
+from data.image_files import ImageFolder, refuse_among_images, usual_images
 from layers.functions.prior_box import PriorBox
 from layers.matching import MIN_BEST_IOU, POSITIVE_IOU, match_priors, pairwise_iou
 from models.registry import DEFAULT_NETWORK, NETWORKS
@@ -71,9 +71,9 @@ def main() -> None:
     if not args.labels.exists():
         raise UserError(f"{args.labels}: no such label file; to draw a small dataset: python -m tools.sample")
     images = args.images or usual_images(args.labels)
-    for folder in (images, args.negatives):
-        if folder and args.out.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"--out {args.out}: lies below {folder}, among the dataset's images; choose another place")
+    refuse_among_images("--out ", args.out, images, args.labels)
+    if args.negatives:
+        refuse_among_images("--out ", args.out, args.negatives)
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from data.annotations import read_annotations
-from data.image_files import ImageFolder, usual_images
+from data.image_files import ImageFolder, refuse_among_images, usual_images
 from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.statistics.measures import count_line, measure_dataset, quantile_table, quantiles
 from tools.statistics.statistics_plots import SUFFIXES, draw_statistics
@@ -33,8 +33,8 @@ def main() -> None:
     if args.out and args.out.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {args.out}: its suffix must be one of {', '.join(SUFFIXES)}")
     images = args.images or usual_images(args.labels)
-    if args.out and args.out.resolve().is_relative_to(images.resolve()):
-        raise UserError(f"--out {args.out}: lies below {images}, among the dataset's images; choose another place")
+    if args.out:
+        refuse_among_images("--out ", args.out, images, args.labels)
     annotations = read_annotations(args.labels, images=args.images, category=args.category)
     if len(annotations) == 0:
         raise UserError(f"{args.labels}: has no images; expected labels that name some")
