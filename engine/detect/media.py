@@ -7,7 +7,9 @@ from itertools import takewhile
 from engine.detect.media_output import MediaOutput, faces_to_json, json_lines, partial_file
 from engine.detect.pipeline import DetectionSummary, ImageJob, detect_and_write, read_images
 from engine.detect.sources import MediaSource
-from engine.detect.video import Camera, Video, VideoWriter
+from engine.detect.square_pixels import StoredFrame, square_size
+from engine.detect.video import Camera, Video
+from engine.detect.video_writer import VideoWriter
 from models.detector import Detector
 from utils.console import progress_bar
 from utils.errors import UserError
@@ -56,15 +58,16 @@ def detect_video(
     """
     try:
         video = open_video(source, every)
-        detector.images_at_once(video.height, video.width)
+        detector.images_at_once(*square_size(video.height, video.width, video.pixel_aspect))
     except UserError as error:
         return DetectionSummary(errors=[str(error) if str(source.path) in str(error) else f"{source.name}: {error}"])
 
     def write(job: ImageJob) -> int:
-        frame, faces = job.source, output.filter(job.detections)
+        frame, image = job.source.info, job.source.image
+        faces = output.filter(job.source.to_stored(job.detections))
         if drawn is not None:
-            drawn.write(output.draw(job.image, faces), frame.time)
-        output.write_crops(f"{source.name}_{frame.index:06}", job.image, faces)
+            drawn.write(output.draw(image, faces), frame.time, frame.pixel_aspect)
+        output.write_crops(f"{source.name}_{frame.index:06}", image, faces)
         write_record({"frame": frame.index, "time": round(frame.time, 4), "faces": faces_to_json(faces)})
         return len(faces.scores)
 
@@ -75,13 +78,14 @@ def detect_video(
             rate = max(video.rate / every, MIN_FRAME_RATE).limit_denominator(100_000)
             part = stack.enter_context(partial_file(output.drawn_video(source)))
             drawn = stack.enter_context(closing(VideoWriter(part, rate)))
-        frames = takewhile(lambda _: not stop, video.frames())
-        jobs = prefetch((ImageJob(frame, image) for frame, image in frames), 2 * batch_size)
+        frames = (StoredFrame(info, image) for info, image in takewhile(lambda _: not stop, video.frames()))
+        jobs = prefetch((ImageJob(frame, frame.square()) for frame in frames), 2 * batch_size)
         total = -(-video.count // every) or None
         with progress_bar(total=total, desc=source.name, unit="frame", disable=None) as progress:
             summary = detect_and_write(detector, jobs, write, batch_size, progress)
         if stop and source.path is not None:
             raise Stop(stop.signal)
+    summary.notes += video.notes
     if video.problem is not None:
         summary.errors.append(video.problem)
     elif not summary.images:

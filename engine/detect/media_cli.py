@@ -44,6 +44,8 @@ def main(description: str) -> None:
         for video in videos:
             if not stop:
                 summary.add(detect_video(detector, video, output, flags.batch_size, flags.every, stop))
+    for note in summary.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(f"faces: {summary.faces}; images and frames: {summary.images}; written to {folder}")
     if len(sources) == len(summary.errors) == 1 and not summary.images:
         raise UserError(summary.errors[0])

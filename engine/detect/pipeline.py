@@ -39,16 +39,18 @@ class ImageJob:
 
 @dataclass
 class DetectionSummary:
-    """Counts of written images and faces, and one line for each error."""
+    """Counts of written images and faces, and one line for each error and for each interpretation of an input."""
 
     images: int = 0
     faces: int = 0
     errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, other: "DetectionSummary") -> None:
         self.images += other.images
         self.faces += other.faces
         self.errors += other.errors
+        self.notes += other.notes
 
 
 def read_images(sources: Iterable[Any], detector: Detector, upright: bool = False) -> Iterator[ImageJob]:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from data.image_files import IMAGE_SUFFIXES, files_below
-from engine.detect.video import VIDEO_SUFFIXES
+from engine.detect.video_streams import VIDEO_SUFFIXES
 from utils.errors import UserError
 
 

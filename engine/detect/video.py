@@ -1,29 +1,32 @@
-"""Video files and cameras, read frame by frame, and a writer of video files."""
+"""Video files and cameras, read frame by frame."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 from time import perf_counter
 
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
 
+from engine.detect.deinterlacing import Deinterlacer
+from engine.detect.display_matrix import PixelShape, pixel_aspect, upright
+from engine.detect.video_clock import VideoClock
+from engine.detect.video_damage import Damage
+from engine.detect.video_streams import (
+    choose_stream,
+    clock_restarts,
+    frame_rate,
+    open_container,
+    sound_start,
+)
 from utils.errors import UserError
 from utils.files import silence_opencv
 
-VIDEO_SUFFIXES = {
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"),
-    *(".ts", ".webm", ".wmv"),
-}
-# H.264 with little visible loss, encoded fast; no B-frames, so that times start at the first frame; a key frame, which
-# starts a fragment of the file, every 50 frames.
-ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"}
-# The file is written in fragments, readable after a crash, which closing joins.
-CONTAINER_OPTIONS = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
-BT709 = 1  # ITU-T H.273, tables 2 to 4
+SQUARE = Fraction(1)
+SOUND_LEAD = 0.1  # seconds; less is not mentioned
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,14 @@ class FrameInfo:
     Attributes:
         video: name of the video.
         index: number of the frame, from 0, among the frames that can be decoded.
-        time: seconds since the start of the video.
+        time: seconds since the first frame, increasing.
+        pixel_aspect: width of a pixel of the upright image divided by its height, as players show it.
     """
 
     video: str
     index: int
     time: float
+    pixel_aspect: Fraction = SQUARE
 
     def __str__(self) -> str:
         return f"{self.video}: frame {self.index}"
@@ -52,8 +57,10 @@ class Video:
 
     Attributes:
         height, width: stored size of a frame in pixels.
+        pixel_aspect: width of a stored pixel divided by its height.
         rate: frames per second.
         count: number of frames according to the header, 0 if it is not given.
+        notes: after the last frame, sentences on what was interpreted: other streams, interlaced frames, jumps in time.
         problem: after the last frame, one line on what is damaged, or None.
 
     Raises:
@@ -64,57 +71,95 @@ class Video:
         self.path = path
         self.every = every
         self.problem: str | None = None
-        try:
-            self.container = av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
-        except (av.error.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", error)
-            raise UserError(f"{path}: is not a video that can be read, or its end is missing ({reason})") from error
-        if not self.container.streams.video:
-            raise UserError(f"{path}: has no images, only sound")
-        self.stream = self.container.streams.video[0]
+        self.container = open_container(path)
+        self.stream, other_streams = choose_stream(self.container, path)
+        self.notes = [f"{path}: {other_streams}"] if other_streams else []
         self.stream.thread_type = "AUTO"
         self.height, self.width = self.stream.height, self.stream.width
-        if not self.height * self.width:
-            raise UserError(f"{path}: has no frame that can be decoded")
-        self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        self.pixel_aspect = pixel_aspect(self.stream)
+        self.rate = frame_rate(self.stream)
         self.count = self.stream.frames
+        self.sound_start = sound_start(self.container)
 
     def frames(self) -> Iterator[tuple[FrameInfo, np.ndarray]]:
         """Yield every Nth frame with its image, (H, W, 3) uint8 BGR, upright as players show it.
 
-        Frames that cannot be decoded are skipped; `problem` reports them at the end.
+        Interlaced frames are deinterlaced, each to one frame. Frames that cannot be decoded are skipped; `problem`
+        reports them at the end. The n-th frame has the same index and time whatever `every` is.
         """
+        clock = VideoClock(float(1 / self.rate), clock_restarts(self.container))
+        damage, deinterlacer, shape = Damage(clock.restarts), Deinterlacer(), PixelShape(self.stream)
+        index = -1
         with self.container:
-            for index, frame in enumerate(self._decode()):
+            frames = self._deinterlaced(deinterlacer, self._decode(damage, shape))
+            for index, (frame, following) in enumerate(pairwise(chain(frames, [None]))):
+                time = clock.next(self._timestamp(frame), self._timestamp(following))
+                aspect = shape.next()
                 if index % self.every == 0:
-                    time = index / self.rate if frame.time is None else frame.time
-                    yield FrameInfo(str(self.path), index, float(time)), _upright(frame)
+                    image, turned = upright(frame)
+                    yield FrameInfo(str(self.path), index, time, 1 / aspect if turned else aspect), image
+        self.notes += [
+            f"{self.path}: {note}" for note in self._notes(clock, damage, deinterlacer.interlaced, index + 1)
+        ]
+        self.problem = self._problem(clock, damage)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        """Yield all frames that can be decoded, then set `problem`."""
-        end, broken = 0.0, False
+    def _timestamp(self, frame: av.VideoFrame | None) -> float | None:
+        """Return the timestamp of a frame in seconds, or None."""
+        # AVI has none. FFmpeg counts its packets, which are in another order than the frames if there are B-frames.
+        reordered = self.container.format.name == "avi" and self.stream.codec_context.has_b_frames
+        return None if frame is None or reordered else frame.time
+
+    def _deinterlaced(self, deinterlacer: Deinterlacer, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        for frame in frames:
+            yield from deinterlacer.push(frame)
+        yield from deinterlacer.flush()
+
+    def _decode(self, damage: Damage, shape: PixelShape) -> Iterator[av.VideoFrame]:
+        """Yield all frames that can be decoded."""
         packets = self.container.demux(self.stream)
         while True:
             try:
                 packet = next(packets, None)
                 if packet is None:
-                    break
-                broken |= packet.is_corrupt
-                if packet.pts is not None:
-                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                    return
+                damage.see_packet(packet)
                 frames = packet.decode()
             except av.error.FFmpegError:  # concerns this packet only
-                broken = True
+                damage.see_damage()
                 continue
             for frame in frames:
-                broken |= frame.is_corrupt
+                damage.see_frame(frame)
+                shape.see_frame()
                 yield frame
-        duration = end - float((self.stream.start_time or 0) * self.stream.time_base)
-        declared = self._declared_seconds()
+
+    def _notes(self, clock: VideoClock, damage: Damage, interlaced: int, frames: int) -> list[str]:
+        """Return sentences on what was interpreted."""
+        notes = []
+        if damage.undecoded:
+            notes.append(f"begins between key frames; {damage.undecoded} frames before the first one cannot be decoded")
+        if None not in (clock.first, self.sound_start) and clock.first - self.sound_start >= SOUND_LEAD:
+            lead = clock.first - self.sound_start
+            notes.append(f"its sound begins {lead:.2f} s before its first frame, which is time 0")
+        if interlaced:
+            notes.append(f"{interlaced} of {frames} frames are interlaced; they were deinterlaced before the detection")
+        if clock.jumps:
+            damaged = ", and frames there may be missing or damaged" if damage.at_joints else ""
+            jumps = f"its clock jumps at {_places(clock.jumps)}, as in joined recordings"
+            notes.append(f"{jumps}; times go on without the jump{damaged}")
+        if clock.pauses:
+            longest = max(seconds for _, seconds in clock.pauses)
+            places = _places([time for time, _ in clock.pauses])
+            notes.append(f"has no frames for up to {longest:.2f} s after {places}; the times keep the gap")
+        return notes
+
+    def _problem(self, clock: VideoClock, damage: Damage) -> str | None:
+        declared = None if clock.restarts or clock.jumps else self._declared_seconds()
+        duration = damage.end - float((self.stream.start_time or 0) * self.stream.time_base)
         if declared and duration < declared - max(0.25, 3 / self.rate):
-            self.problem = f"{self.path}: ends early, after {duration:.2f} of {declared:.2f} s"
-        elif broken:
-            self.problem = f"{self.path}: some frames are broken; they are missing or damaged in the output"
+            return f"{self.path}: ends early, after {duration:.2f} of {declared:.2f} s"
+        if damage.broken:
+            return f"{self.path}: some frames are broken; they are missing or damaged in the output"
+        return None
 
     def _declared_seconds(self) -> float | None:
         """Return the duration according to the header, or None."""
@@ -127,10 +172,10 @@ class Video:
             return None
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    image = frame.to_ndarray(format="bgr24")
-    quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+def _places(times: list[float]) -> str:
+    """Return the first three times as text."""
+    shown = ", ".join(f"{time:.2f}" for time in times[:3])
+    return f"{shown} s" + (f" and {len(times) - 3} more times" if len(times) > 3 else "")
 
 
 class Camera:
@@ -146,6 +191,8 @@ class Camera:
     def __init__(self, number: int, every: int = 1):
         self.name = f"camera_{number}"
         self.every = every
+        self.notes: list[str] = []
+        self.pixel_aspect = SQUARE
         self.count = 0
         self.problem: str | None = None
         silence_opencv()
@@ -166,63 +213,3 @@ class Camera:
                 index += 1
         finally:
             self.capture.release()
-
-
-class VideoWriter:
-    """Writes an .mp4 file (H.264, no sound). If the program is killed, only the last seconds are lost.
-
-    Args:
-        rate: frames per second that the header declares.
-    """
-
-    TICKS = 90_000  # per second; a multiple of all usual frame rates
-
-    def __init__(self, path: Path, rate: Fraction):
-        self.path = path
-        self.last = -1
-        self.container = av.open(f"file:{path}", "w", format="mp4", options=CONTAINER_OPTIONS)
-        self.stream = self.container.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
-        self.stream.pix_fmt = "yuv420p"
-        codec = self.stream.codec_context
-        codec.time_base = Fraction(1, self.TICKS)
-        # The colors of high definition, declared because players guess otherwise.
-        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
-        codec.color_range = ColorRange.MPEG
-
-    def write(self, image: np.ndarray, time: float) -> None:
-        """Append an image, (H, W, 3) uint8 BGR; an image of another size is scaled to the size of the first.
-
-        Args:
-            time: seconds since the start of the video, increasing.
-
-        Raises:
-            UserError: the file cannot be written, for example on a full disk.
-        """
-        if self.last < 0:
-            self.size = image.shape[1::-1]
-        elif image.shape[1::-1] != self.size:  # a broadcast in which the format changes
-            image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA)
-        width, height = self.size
-        if self.last < 0:
-            self.stream.height, self.stream.width = height + height % 2, width + width % 2
-        # yuv420p needs even sides: the last row or column is repeated.
-        bottom, right = self.stream.height - height, self.stream.width - width
-        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
-        self.last = max(self.last + 1, round(time * self.TICKS))
-        frame.pts, frame.time_base = self.last, Fraction(1, self.TICKS)
-        self._mux(frame)
-
-    def close(self) -> None:
-        """Flush the encoder and finish the file."""
-        if self.last >= 0:
-            self._mux(None)
-        self.container.close()
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self.container.mux(self.stream.encode(frame))
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.detect.video import Video, VideoWriter
+from engine.detect.video import Video
+from engine.detect.video_writer import VideoWriter
 from models import detector as detector_module
 from tests.helpers.detections import DETECT_FLAGS, assert_faces, lines
 from tests.helpers.images import draw_image

@@ -1,0 +1,108 @@
+"""Which stream of a file is its video, and which files are videos."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from utils.errors import UserError
+
+VIDEO_SUFFIXES = {
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v"),
+    *(".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm"),
+    *(".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m"),
+    *(".264", ".265", ".avc", ".h264", ".h265", ".hevc", ".ivf", ".obu"),
+}
+# Suffixes of recordings that other files have, too, such as TypeScript: in a folder, their content decides.
+SHARED_SUFFIXES = {".dat", ".mod", ".rec", ".str", ".ts", ".vid"}
+# Formats of FFmpeg that hold images, texts or sound, or that name other files.
+NOT_VIDEO = {"apng", "concat", "dash", "gif", "hls", "ico", "image2", "lrc", "sdp", "swf", "tty"}
+FASTEST = 480  # frames per second; a higher rate in a header is the resolution of a clock
+PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """Open a video file.
+
+    Raises:
+        UserError: it does not exist or is not a video that FFmpeg can read.
+    """
+    try:
+        return av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", error)
+        raise UserError(f"{path}: is not a video that can be read, or its end is missing ({reason})") from error
+
+
+def is_video_content(path: Path) -> bool:
+    """Whether a file is a video by its content."""
+    try:
+        container = open_container(path)
+    except UserError:
+        return False
+    with container:
+        name = container.format.name
+        names = set(name.split(","))
+        return not (names & NOT_VIDEO or name.endswith("_pipe")) and any(map(_moves, container.streams.video))
+
+
+def choose_stream(container: av.container.InputContainer, path: Path) -> tuple[VideoStream, str | None]:
+    """Return the video stream that players show, and a note on the others, if there are any.
+
+    The order: streams that can be decoded, that are no cover art, that are marked as default, the largest, the first.
+
+    Raises:
+        UserError: no stream has images that can be decoded.
+    """
+    streams = list(container.streams.video)
+    if not streams:
+        raise UserError(f"{path}: has no images, only sound" if container.streams.audio else f"{path}: has no images")
+    moving = [stream for stream in streams if _moves(stream)]
+    if not moving:
+        raise UserError(f"{path}: has no video, only {'sound and ' * bool(container.streams.audio)}a cover image")
+    best = max(moving, key=_rank)
+    if best.codec_context is None:
+        raise UserError(f"{path}: the codec of its video is not known to FFmpeg")
+    if not best.height * best.width:
+        raise UserError(f"{path}: has no frame that can be decoded")
+    others = [_describe(stream) for stream in moving if stream is not best]
+    if not others:
+        return best, None
+    return best, f"has {len(moving)} video streams; used: {_describe(best)}; not used: {', '.join(others)}"
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Return the frames per second that a header declares, or 25 where it declares none that can be."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in rates if rate and 0 < rate <= FASTEST), Fraction(25))
+
+
+def sound_start(container: av.container.InputContainer) -> float | None:
+    """Return the timestamp at which the sound begins, in seconds, or None."""
+    starts = (float(s.start_time * s.time_base) for s in container.streams.audio if s.start_time is not None)
+    return min(starts, default=None)
+
+
+def clock_restarts(container: av.container.InputContainer) -> bool:
+    """Whether the timestamps of the format may jump: transport and program streams, for example."""
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+
+
+def _moves(stream: VideoStream) -> bool:
+    return not stream.disposition & PICTURES
+
+
+def _rank(stream: VideoStream) -> tuple:
+    decodable = stream.codec_context is not None and stream.height * stream.width > 0
+    if not decodable:
+        return (False,)
+    # Cover art that is not marked as such has a single frame, and so no rate.
+    default = bool(stream.disposition & Disposition.default)
+    return True, bool(stream.average_rate), default, stream.height * stream.width, -stream.index
+
+
+def _describe(stream: VideoStream) -> str:
+    size = f"{stream.width} x {stream.height}" if stream.codec_context is not None else "unknown codec"
+    return f"stream {stream.index} ({size})"
