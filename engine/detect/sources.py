@@ -1,13 +1,13 @@
 """Inputs of detect.py: images, videos, folders, patterns and cameras."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 
 from data.image_files import IMAGE_SUFFIXES, files_below
-from engine.detect.video_streams import VIDEO_SUFFIXES
+from engine.detect.video_streams import SHARED_SUFFIXES, VIDEO_SUFFIXES, is_video_content
 from utils.errors import UserError
 
 
@@ -19,15 +19,13 @@ class MediaSource:
         name: path of its outputs below the output folder.
         path: its file; None for a camera.
         camera: number of the camera.
+        is_image: whether it is an image, not a video or a camera.
     """
 
     name: str
     path: Path | None = None
     camera: int | None = None
-
-    @property
-    def is_image(self) -> bool:
-        return self.path is not None and self.path.suffix.lower() not in VIDEO_SUFFIXES
+    is_image: bool = False
 
     def __str__(self) -> str:
         return self.name if self.path is None else str(self.path)
@@ -62,16 +60,40 @@ def find_sources(arguments: Sequence[str], output_folders: Sequence[Path]) -> li
 
 
 def _find(argument: str) -> list[MediaSource]:
-    path, suffixes = Path(argument), IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    path = Path(argument)
     if path.is_file():
-        return [MediaSource(path.name, path)]
+        return [MediaSource(path.name, path, is_image=not _is_video(path))]
     if path.is_dir():
-        return [MediaSource(name, path / name) for name in files_below(path, suffixes)]
+        suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARED_SUFFIXES
+        return _sources({name: path / name for name in files_below(path, suffixes)})
     if argument.isdecimal():
         return [MediaSource(f"camera_{argument}", camera=int(argument))]
     if has_magic(argument):
         root = Path(*takewhile(lambda part: not has_magic(part), path.parts[:-1]))
         files = sorted(Path(match) for match in glob(argument, recursive=True))
-        files = [file for file in files if file.suffix.lower() in suffixes and file.is_file()]
-        return [MediaSource(file.relative_to(root).as_posix(), file) for file in files]
+        return _sources({file.relative_to(root).as_posix(): file for file in files if file.is_file()})
     raise UserError(f"{argument}: no such image, video or folder; a number is a camera, a pattern needs quotes")
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a file that the user names is a video: by its suffix, or by its content where that tells nothing."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        return suffix in VIDEO_SUFFIXES
+    return is_video_content(path)
+
+
+def _sources(files: Mapping[str, Path]) -> list[MediaSource]:
+    """Return the images and videos among the files of a folder or pattern, by their names.
+
+    A suffix that other files have, too, is not enough: only if the content is a video.
+    """
+    sources = []
+    for name, path in files.items():
+        suffix = path.suffix.lower()
+        is_image, is_video = suffix in IMAGE_SUFFIXES, suffix in VIDEO_SUFFIXES
+        if suffix in SHARED_SUFFIXES:
+            is_video = is_video_content(path)
+        if is_image or is_video:
+            sources.append(MediaSource(name, path, is_image=is_image))
+    return sources

@@ -10,15 +10,17 @@ from av.video.stream import VideoStream
 from utils.errors import UserError
 
 VIDEO_SUFFIXES = {
-    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v"),
-    *(".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm"),
+    *(".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gxf", ".h264"),
+    *(".h265", ".hevc", ".ivf", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov"),
+    *(".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm"),
     *(".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m"),
-    *(".264", ".265", ".avc", ".h264", ".h265", ".hevc", ".ivf", ".obu"),
 }
 # Suffixes of recordings that other files have, too, such as TypeScript: in a folder, their content decides.
 SHARED_SUFFIXES = {".dat", ".mod", ".rec", ".str", ".ts", ".vid"}
-# Formats of FFmpeg that hold images, texts or sound, or that name other files.
-NOT_VIDEO = {"apng", "concat", "dash", "gif", "hls", "ico", "image2", "lrc", "sdp", "swf", "tty"}
+# Formats of FFmpeg that hold images or text.
+NOT_VIDEO = {"apng", "gif", "ico", "image2", "jpegxl_anim", "tty"}
+IMAGE_BRANDS = {"avif", "avis", "heic", "heix", "hevc", "mif1", "msf1"}  # of the container that MP4 is, too
+PLAYLISTS = {"concat", "dash", "hls", "imf", "rtp", "rtsp", "sdp"}
 FASTEST = 480  # frames per second; a higher rate in a header is the resolution of a clock
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -30,10 +32,14 @@ def open_container(path: Path) -> av.container.InputContainer:
         UserError: it does not exist or is not a video that FFmpeg can read.
     """
     try:
-        return av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
+        container = av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise UserError(f"{path}: is not a video that can be read, or its end is missing ({reason})") from error
+    if _formats(container) & PLAYLISTS:
+        container.close()
+        raise UserError(f"{path}: is a playlist that names other files; name these files")
+    return container
 
 
 def is_video_content(path: Path) -> bool:
@@ -43,9 +49,9 @@ def is_video_content(path: Path) -> bool:
     except UserError:
         return False
     with container:
-        name = container.format.name
-        names = set(name.split(","))
-        return not (names & NOT_VIDEO or name.endswith("_pipe")) and any(map(_moves, container.streams.video))
+        formats, brand = _formats(container), container.metadata.get("major_brand")
+        is_image = formats & NOT_VIDEO or container.format.name.endswith("_pipe") or brand in IMAGE_BRANDS
+        return not is_image and any(_moves(stream) and _is_known(stream) for stream in container.streams.video)
 
 
 def choose_stream(container: av.container.InputContainer, path: Path) -> tuple[VideoStream, str | None]:
@@ -94,13 +100,20 @@ def _moves(stream: VideoStream) -> bool:
     return not stream.disposition & PICTURES
 
 
+def _is_known(stream: VideoStream) -> bool:
+    return stream.codec_context is not None and stream.height * stream.width > 0
+
+
 def _rank(stream: VideoStream) -> tuple:
-    decodable = stream.codec_context is not None and stream.height * stream.width > 0
-    if not decodable:
+    if not _is_known(stream):
         return (False,)
     # Cover art that is not marked as such has a single frame, and so no rate.
     default = bool(stream.disposition & Disposition.default)
     return True, bool(stream.average_rate), default, stream.height * stream.width, -stream.index
+
+
+def _formats(container: av.container.InputContainer) -> set[str]:
+    return set(container.format.name.split(","))
 
 
 def _describe(stream: VideoStream) -> str:
