@@ -80,7 +80,8 @@ class FaceDataset(Dataset):
     def _check_labels(self) -> None:
         """Raise UserError where the labels have no face to train on, or an image does not exist."""
         if self.count_faces() == 0:
-            raise UserError(f"{self.label_file}: has no faces to train on; a training needs boxes")
+            why = "; ".join(self.annotations.remarks) or "a training needs boxes"
+            raise UserError(f"{self.label_file}: has no faces to train on; {why}")
         names = self.annotations.names
         missing = [i for i, name in enumerate(names) if not os.path.isfile(path_inside(self.images, name))]
         if missing:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations import FORMATS, Annotation, image_key, read_annotations
+from data.annotations.record import Annotations
 from data.image_files import find_images, image_size, usual_images
 from data.splits import Split
 from evaluation.predictions import load_predictions
@@ -14,6 +15,7 @@ from evaluation.protocol import check_iou, evaluate
 from evaluation.result_files import write_result
 from evaluation.score_table import format_score_table
 from evaluation.scored_model import ScoredModel
+from utils.console import print_notes
 from utils.errors import UserError
 from utils.flags import resamples
 from utils.wording import printable
@@ -33,21 +35,23 @@ def score_split(split: Split) -> None:
     paths = args.pred or [ROOT / split.evaluation_folder / "tvface_txt"]
     names = _model_names(paths, args.name)
     images = find_split_images(args.images, args.gt, split)
-    ground_truth = read_ground_truth(args.gt, split, args.gt_format, args.images, args.category)
-    ground_truth = add_image_sizes(ground_truth, images)
+    annotations = read_ground_truth(args.gt, split, args.gt_format, args.images, args.category)
+    print_notes(args.gt, annotations.remarks)
+    ground_truth = add_image_sizes(annotations, images)
     models = [
         score_predictions(name, path, ground_truth, args.iou, args.bootstrap, args.allow_missing)
         for name, path in zip(names, paths, strict=True)
     ]
     if not models[0].result.evaluated.any():
-        print_warning(f"{args.gt}: all faces are marked as ignored; AP is undefined")
+        print_warning(f"{args.gt}: no face counts, since all are marked to be ignored; AP is undefined")
     print(format_score_table(models), flush=True)  # before the files, which may fail
-    print("\nwritten:", *write_result(args.result, models, args.gt, images), sep="\n  ")
+    written = write_result(args.result, models, args.gt, images, annotations.remarks)
+    print("\nwritten:", *written, sep="\n  ")
 
 
 def read_ground_truth(
     path: Path, split: Split, annotation_format: str | None, images: Path | None, category: str | None
-) -> list[Annotation]:
+) -> Annotations:
     """Read the annotations; the error for an empty folder says where to get them.
 
     Raises:
@@ -60,8 +64,9 @@ def read_ground_truth(
             f" its own in {Path(split.images).parent})"
         )
     annotations = read_annotations(path, annotation_format, images=images, category=category)
-    if not any(len(annotation.boxes) for annotation in annotations):
-        raise UserError(f"{path}: found no faces; expected a ground truth with boxes, not a list of image names")
+    if not len(annotations.boxes):
+        why = "; ".join(annotations.remarks) or "expected a ground truth with boxes, not a list of image names"
+        raise UserError(f"{path}: found no faces; {why}")
     return annotations
 
 

@@ -17,23 +17,30 @@ from utils.version import VERSION
 
 
 def write_result(
-    folder: Path, models: Sequence[ScoredModel], ground_truth: Path, images: dict[str, Path]
+    folder: Path,
+    models: Sequence[ScoredModel],
+    ground_truth: Path,
+    images: dict[str, Path],
+    remarks: Sequence[str] = (),
 ) -> list[Path]:
     """Write the four files, each completely or not at all, and return their paths.
+
+    Args:
+        remarks: sentences on how the ground truth was read, for ap.json.
 
     Raises:
         UserError: the folder or a file cannot be written.
     """
     make_folder(folder)
     table, curve, plot, page = (folder / name for name in ("ap.json", "pr_curve.csv", "pr_curve.png", "report.html"))
-    write_json(table, models, ground_truth)
+    write_json(table, models, ground_truth, remarks)
     write_csv(curve, models)
     draw_pr_curves(plot, models)
     write_page(page, models, ground_truth, images)
     return [table, curve, plot, page]
 
 
-def write_json(path: Path, models: Sequence[ScoredModel], ground_truth: Path) -> None:
+def write_json(path: Path, models: Sequence[ScoredModel], ground_truth: Path, remarks: Sequence[str] = ()) -> None:
     """Write all metrics with their inputs; an undefined metric is null.
 
     Raises:
@@ -43,6 +50,7 @@ def write_json(path: Path, models: Sequence[ScoredModel], ground_truth: Path) ->
     content = {
         "version": VERSION,
         "ground_truth": str(ground_truth.resolve()),
+        "ground_truth_remarks": list(remarks),
         "pictures": len(result.matches.ground_truth),
         "iou": result.iou,
         "models": {model.name: _model_entry(model) for model in models},

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from tqdm import tqdm
@@ -28,3 +29,9 @@ def progress_bar(**options) -> tqdm:
     """
     columns, rows = shutil.get_terminal_size()
     return tqdm(ncols=columns, nrows=rows, **options)
+
+
+def print_notes(path: object, sentences: Iterable[str]) -> None:
+    """Print sentences on how a file was read, on stderr."""
+    for sentence in sentences:
+        print(f"note: {path}: {sentence}", file=sys.stderr)

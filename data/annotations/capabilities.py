@@ -9,8 +9,8 @@ import numpy as np
 
 from data.annotations.attributes import have_type, is_known
 from data.annotations.format import Capabilities, Format
-from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, clean_name
-from data.annotations.registry import find_format
+from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, clean_name, describe_ignored
+from data.annotations.registry import WRITABLE, find_format
 from data.image_files import image_key, image_size
 from utils.errors import UserError
 from utils.files import join_inside, path_inside
@@ -133,8 +133,18 @@ def _keep_faces(annotations: list[Annotation], masks: list[np.ndarray], sentence
     ]
     _say(sentences, len(annotations) - len(kept), "dropped: {} without a remaining face", "image")
     if not kept:
-        raise UserError("no face is left that the format can hold")
+        raise UserError(f"no face is left that the format can hold: {_why_none_is_left(annotations)}")
     return kept
+
+
+def _why_none_is_left(annotations: Sequence[Annotation]) -> str:
+    ignored = sum(int(annotation.ignored.sum()) for annotation in annotations)
+    if not ignored:
+        return "all are outside their image, or of negative width or height"
+    faces = sum(len(annotation.boxes) for annotation in annotations)
+    marks = [name for name in IGNORED_ATTRIBUTES if any(_marked(each, [name]).any() for each in annotations)]
+    holding = [name for name in WRITABLE if find_format(name).capabilities.ignore_attributes]
+    return f"{describe_ignored(faces, ignored, marks)}; formats with such a mark: {', '.join(holding)}"
 
 
 def _fit_attributes(annotations: list[Annotation], held: Capabilities, sentences: list[str]) -> list[Annotation]:

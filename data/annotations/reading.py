@@ -172,7 +172,8 @@ def _shown(names: Sequence[str]) -> str:
 
 def _found_below(folder: Path, kind: str | None) -> list[str]:
     """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
-    folders = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+    folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
+    folders = [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
     return [
         f"{each.name}/{found.example}" for each in folders for found in _list_annotations(each, kind) if found.has_boxes
     ]

@@ -10,8 +10,9 @@ from data.annotations.classes import Classes
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.wording import counted, printable
 
-# The marks of an ignored face in WIDER FACE, Pascal VOC and COCO (where `iscrowd` is read as `crowd`).
+# The marks of an ignored face in WIDER FACE, Pascal VOC and COCO.
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
+MARKS_IN_FILES = {"crowd": "iscrowd"}  # attribute -> what its file calls it, where that is something else
 
 # WIDER FACE's names of the values 0, 1, 2 of its attributes, in the order of its columns.
 WIDER_VALUES = {
@@ -85,6 +86,24 @@ def box_sides(boxes: np.ndarray) -> np.ndarray:
     """Return the (N,) square roots of the areas of (N, 4 or more) boxes x1 y1 x2 y2; 0 for empty boxes."""
     width, height = (boxes[:, 2:4] - boxes[:, :2]).clip(0).T  # WIDER FACE has a box of negative size
     return np.sqrt(width * height)
+
+
+def describe_ignored(faces: int, ignored: int, marks: Iterable[str]) -> str:
+    """Return a sentence on how many of the faces are marked to be ignored, by which attributes."""
+    names = ", ".join(MARKS_IN_FILES.get(name, name) for name in marks)
+    if faces == 1:
+        return f"the only face is marked to be ignored ({names})"
+    share = "all" if ignored == faces else f"{ignored:,} of"
+    return f"{share} {counted(faces, 'face')} {'is' if ignored == 1 else 'are'} marked to be ignored ({names})"
+
+
+def _repeated_remark(names: Sequence[str]) -> list[str]:
+    """Return a sentence on images with several records: in each, the faces of the others are background."""
+    hashes = np.fromiter(map(hash, names), np.int64, len(names))
+    repeated = int((np.unique(hashes, return_counts=True)[1] > 1).sum())
+    return [f"listed more than once: {counted(repeated, 'image')}; python -m tools.check --fix joins their faces"] * (
+        repeated > 0
+    )
 
 
 def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:
@@ -216,11 +235,15 @@ class Annotations(Sequence[Annotation]):
     @property
     def remarks(self) -> list[str]:
         """Sentences, with counts, that each command that reads the file prints: which objects are faces and which are
-        not read, how many faces are ignored, and the notes of the reader."""
-        ignored, marks = int(self.ignored.sum()), sorted(self._attributes.keys() & set(IGNORED_ATTRIBUTES))
-        share = "all" if ignored == len(self.boxes) else f"{ignored:,} of"
-        ignored_faces = [f"{share} {counted(len(self.boxes), 'face')} are ignored ({', '.join(marks)})"] * (ignored > 0)
-        return [*self.classes.remarks, *ignored_faces, *self.notes]
+        not read, how many faces are ignored, which images are listed twice, and the notes of the reader."""
+        return [*self.classes.remarks, *self.ignored_remark, *_repeated_remark(self.names), *self.notes]
+
+    @property
+    def ignored_remark(self) -> list[str]:
+        """At most one sentence on how many faces are ignored, and why."""
+        ignored = int(self.ignored.sum())
+        marks = [name for name in IGNORED_ATTRIBUTES if np.any(self._attributes.get(name, 0) == 1)]
+        return [describe_ignored(len(self.boxes), ignored, marks)] * (ignored > 0)
 
     def __getitem__(self, index):
         if isinstance(index, slice):

@@ -178,7 +178,10 @@ def describe_run(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
         "device": f"{_device_names(run)}, {config.amp}, {workers}",
         "program": show_versions(),
     }
-    return "\n".join(f"{name:8} {line}" for name, line in lines.items())
+    text = [f"{name:8} {line}" for name, line in lines.items()]
+    sets = {"labels": dataset.annotations, "dev set": dev_set.annotations if dev_set else None}
+    remarks = [f"{name:8} {line}" for name, read in sets.items() if read is not None for line in read.remarks]
+    return "\n".join([*text[:2], *remarks, *text[2:]])
 
 
 def _device_names(run: Run) -> str:

@@ -51,7 +51,8 @@ class DevSet:
         label_file = existing_labels(label_file, "--val_dataset")
         annotations = read_annotations(label_file, category=category if has_classes(label_file) else None)
         if not any(len(annotation.boxes) for annotation in annotations):
-            raise UserError(f"{label_file}: has no faces; the AP of --val_dataset needs boxes")
+            why = "; ".join(annotations.remarks) or "the AP of --val_dataset needs boxes"
+            raise UserError(f"{label_file}: has no faces; {why}")
         names, images = [each.name for each in annotations], usual_images(label_file)
         check_image_list(names, images)
         paths = {listed.key: listed.path for listed in locate_images(names, images)}

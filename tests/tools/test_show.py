@@ -237,11 +237,11 @@ def test_images_of_the_dataset_are_never_replaced(script, dataset):
     before = (dataset.parent / "images" / "0.jpg").read_bytes()
     for flags in ((), ("--augmented",), ("--statistics",)):
         outcome = script("tools/show/__main__.py", dataset, "--out", dataset.parent / "images" / "0.jpg", *flags)
-        outcome.refuses("--out", "among the dataset's images")
+        outcome.refuses("--out", "among the images")
     (dataset.parent / "studio").mkdir()
     flags = ("--augmented", "--negatives", dataset.parent / "studio")
     outcome = script("tools/show/__main__.py", dataset, "--out", dataset.parent / "studio" / "0.jpg", *flags)
-    outcome.refuses("--out", "among the dataset's images")
+    outcome.refuses("--out", "among the images")
     link = dataset.parent / "link.jpg"
     link.symlink_to(dataset.parent / "images" / "0.jpg")
     script("tools/show/__main__.py", dataset, "--out", link).refuses("--out")

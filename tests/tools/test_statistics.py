@@ -135,5 +135,5 @@ def test_unreadable_images_are_listed(statistics, dataset):
 
 
 def test_plots_cannot_replace_an_image_of_the_dataset(statistics, label):
-    statistics(label, "--out", label.parent / "images" / "a.png").refuses("--out", "among the dataset's images")
+    statistics(label, "--out", label.parent / "images" / "a.png").refuses("--out", "among the images")
     statistics(label, "--out", label.parent / "plots.txt").refuses("plots.txt", ".pdf")

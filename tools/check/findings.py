@@ -12,7 +12,7 @@ from tools.check.image_checks import ImageChecks
 from tools.check.label_checks import MIN_FOR_RULE, TOLERANCE, USUAL_SHARE, CheckedSplit, LabelChecks
 from utils.errors import UserError
 from utils.files import path_inside
-from utils.wording import printable
+from utils.wording import counted, printable
 
 MIN_SIDE = 32  # pixels; the step of the coarsest map
 
@@ -34,6 +34,8 @@ FINDING_KINDS = {
     "repeated": FindingKind("images listed more than once", True),
     "unlisted": FindingKind("images that are not listed", False),
     "list": FindingKind("images that are in only one of labels and list", True),
+    "class": FindingKind("objects of other classes that may be faces; --category names the class of the faces", False),
+    "ignored": FindingKind("annotations that mark most of their faces to be ignored", False),
     "columns": FindingKind("boxes that look like x1 y1 x2 y2", True),
     "size": FindingKind("images of an unexpected size", True),
     "suffix": FindingKind("names without suffix; training does not find their images", False),
@@ -70,6 +72,7 @@ def find_problems(checked: CheckedSplit) -> list[Finding]:
     found = [_located("row", problem.sentence) for problem in split.problems]
     found += _check_records(split, labels)
     found += _check_lists(split)
+    found += _check_classes(split, labels)
     found += _check_files(split, images, labels)
     found += _check_sizes(split, images, labels)
     found += _check_faces(split, images, labels)
@@ -117,6 +120,19 @@ def _check_records(split: DatasetSplit, labels: LabelChecks) -> Iterator[Found]:
     if short and split.kind != "wider_mat":  # its names never have a suffix
         message = f"{short} of {len(places)} names; python -m tools.convert with --images adds the suffixes"
         yield "suffix", str(split.path), message
+
+
+def _check_classes(split: DatasetSplit, labels: LabelChecks) -> Iterator[Found]:
+    """Yield findings where faces may be left out: as objects of another class, or as ignored faces."""
+    for name, count in split.annotations.classes.face_like.items():
+        yield "class", str(split.path), f"{counted(count, 'object')} of class '{printable(name)}' are not read"
+    if 2 * labels.ignored.sum() > len(labels.ignored):
+        (remark,) = split.annotations.ignored_remark
+        yield (
+            "ignored",
+            str(split.path),
+            f"{remark} and would not be trained on; clear the mark of those that are faces",
+        )
 
 
 def _check_lists(split: DatasetSplit) -> Iterator[Found]:

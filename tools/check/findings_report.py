@@ -23,7 +23,7 @@ def to_json(splits: dict[str, dict], findings: Sequence[Finding], priors: dict |
 
 def to_text(splits: dict[str, dict], findings: Sequence[Finding], priors: dict | None) -> str:
     """Return the report for a terminal: findings by kind with their first places, then the numbers."""
-    lines = [*_findings(findings), *_counts(splits)]
+    lines = [*_findings(findings), *_remarks(splits), *_counts(splits)]
     for name, split in splits.items():
         lines += [*quantile_table(name, split["quantiles"]), ""]
     if priors:
@@ -40,6 +40,12 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
             if len(found) > MAX_PLACES:
                 yield f"  and {len(found) - MAX_PLACES} more; --json lists all"
             yield ""
+
+
+def _remarks(splits: dict[str, dict]) -> Iterator[str]:
+    lines = [f"{printable(name)}: {remark}" for name, split in splits.items() for remark in split["remarks"]]
+    yield from lines
+    yield from [""] * bool(lines)
 
 
 def _counts(splits: dict[str, dict]) -> Iterator[str]:

@@ -22,6 +22,7 @@ def describe_split(checked: CheckedSplit) -> dict:
     return {
         "annotation": str(split.path),
         "format": split.kind,
+        "remarks": annotations.remarks,
         "records": len(annotations),
         "faces": len(annotations.boxes),
         "faces_with_landmarks": int(have_landmarks(annotations.landmarks).sum()),

@@ -34,6 +34,7 @@ from tools.statistics.measures import count_line, measure_dataset
 from tools.statistics.statistics_plots import SUFFIXES as PLOT_SUFFIXES
 from tools.statistics.statistics_plots import draw_statistics
 from utils.box_utils import point_form
+from utils.console import print_notes
 from utils.errors import UNREADABLE, UserError
 from utils.files import write_image
 from utils.flags import image_side, natural_int, positive_int
@@ -47,7 +48,7 @@ SHEETS = (IMAGES, NAMES, AUGMENTED)
 # The modes in which a flag has an effect.
 GOES_WITH = {
     "images": (IMAGES, NAMES, STATISTICS),
-    "category": (IMAGES, NAMES, STATISTICS),
+    "category": (IMAGES, NAMES, AUGMENTED, STATISTICS),
     "count": (IMAGES, AUGMENTED),
     "columns": SHEETS,
     "side": SHEETS,
@@ -78,6 +79,7 @@ def main() -> None:
         errors = _show_augmented(args)
     else:
         annotations = read_annotations(args.labels, images=args.images, category=args.category)
+        print_notes(args.labels, annotations.remarks)
         if len(annotations) == 0:
             raise UserError(f"{args.labels}: has no images; expected labels that name some")
         show = _show_statistics if mode == STATISTICS else _show_images
@@ -155,7 +157,10 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     """Write the sheet of training samples; return a line for each unreadable image."""
     cfg = NETWORKS[args.network].cfg
     size = args.image_size or cfg["image_size"]
-    dataset = FaceDataset(args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives)
+    dataset = FaceDataset(
+        args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives, category=args.category
+    )
+    print_notes(args.labels, dataset.annotations.remarks)
     keys = first_samples(dataset, args.epoch, args.count)
     check_size(len(keys), args.columns, args.side)
     shown = show_samples(dataset, keys, args.side, prior_matcher(cfg, size) if args.priors else None)

@@ -15,6 +15,7 @@ from data.image_files import ImageFolder, refuse_among_images, usual_images
 from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.statistics.measures import count_line, measure_dataset, quantile_table, quantiles
 from tools.statistics.statistics_plots import SUFFIXES, draw_statistics
+from utils.console import print_notes
 from utils.errors import UNREADABLE, UserError, run
 
 
@@ -36,6 +37,7 @@ def main() -> None:
     if args.out:
         refuse_among_images("--out ", args.out, images, args.labels)
     annotations = read_annotations(args.labels, images=args.images, category=args.category)
+    print_notes(args.labels, annotations.remarks)
     if len(annotations) == 0:
         raise UserError(f"{args.labels}: has no images; expected labels that name some")
     values, errors = measure_dataset(args.labels, annotations, ImageFolder(images))
