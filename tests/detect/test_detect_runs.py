@@ -278,4 +278,6 @@ def test_one_thread_and_several_write_the_same(script, flags, tmp_path, undistur
     for name in undisturbed:
         one, other = (read_detections(tmp_path / where / name) for where in ("undisturbed", "out"))
         assert len(one) == len(other)
-        assert abs(one - other).max() <= 1.01
+        # Kernels for one thread and for several round differently, so that nearly equal scores change their order.
+        distances = abs(one[:, None] - other).max(axis=2)
+        assert distances.min(axis=1).max() <= 1.01
