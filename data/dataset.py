@@ -16,7 +16,8 @@ from data.annotations.record import Names
 from data.augmentation import augment, clip_faces
 from data.image_files import IMAGE_SUFFIXES, files_below, usual_images
 from utils.errors import UserError
-from utils.files import join_inside, path_inside, read_image
+from utils.files import join_inside, path_inside, read_image_with_notes
+from utils.image_notes import ImageNote
 from utils.pixels import MEAN_BGR
 
 BACKGROUND = Annotation("", np.zeros((0, 4)), np.zeros((0, 5, 2)))
@@ -30,6 +31,7 @@ class SampleInfo(NamedTuple):
         clipped, dropped: how many boxes were clipped to the image, and dropped because they are empty.
         unreadable: whether the image could not be read, so that the sample is a blank one.
         is_background: whether the image is known to have no face.
+        notes: what the user of the image may not expect, such as damage.
     """
 
     path: str
@@ -37,6 +39,7 @@ class SampleInfo(NamedTuple):
     dropped: int
     unreadable: bool = False
     is_background: bool = False
+    notes: tuple[ImageNote, ...] = ()
 
 
 class FaceDataset(Dataset):
@@ -160,7 +163,7 @@ class FaceDataset(Dataset):
         epoch, index = key
         path = self.path(index)
         try:
-            image = read_image(path)
+            image, notes = read_image_with_notes(path)
         except UserError:
             if not self.skip_unreadable:
                 raise
@@ -176,7 +179,8 @@ class FaceDataset(Dataset):
         # The coding takes the logarithm of a size, and the smallest sizes are zero in float32.
         target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
         is_background = len(annotation.boxes) == 0
-        return _channels_first(image), target, SampleInfo(str(path), clipped, dropped, is_background=is_background)
+        info = SampleInfo(str(path), clipped, dropped, is_background=is_background, notes=notes)
+        return _channels_first(image), target, info
 
 
 def existing_labels(path: str | Path, option: str) -> Path:

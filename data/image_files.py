@@ -4,27 +4,37 @@ import io
 import os
 import posixpath
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import cv2
+
 from data.splits import FIXED
 from utils.errors import ImageError, UserError
-from utils.files import check_file, path_inside
+from utils.files import check_file, path_inside, read_bytes
+from utils.image_decoding import decode_image, open_pillow
+from utils.image_kinds import UNREAD_SUFFIXES, looks_like_image
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Only these suffixes are removed from a name, since a name without suffix may also have a dot.
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+# Of the formats that OpenCV or Pillow decode here. Only these suffixes are removed from a name, since a name without
+# suffix may also have a dot.
+IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".webp", ".gif"),
+    *(".tif", ".tiff", ".avif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm", ".pam"),
+    *(".pfm", ".hdr", ".pic", ".sr", ".ras", ".ico", ".tga", ".pcx", ".qoi", ".sgi", ".rgb", ".dds", ".psd"),
+}
+NOT_IMAGES = {".txt", ".json", ".jsonl", ".xml", ".csv"}  # among which images usually are
+MOST_SUFFIXES = 6  # that a sentence names
 # What labelling tools call the folders of the images, and of the annotations (in lower case).
 IMAGE_FOLDERS = ("images", "JPEGImages", "img")
 LABEL_FOLDERS = ("labels", "annotations", "ann")
 EXIF_ORIENTATION = 0x0112
-MOST_PIXELS = 1 << 28  # of an image; a larger one takes gigabytes of memory
 
 
 def image_key(name: str) -> str:
@@ -172,12 +182,6 @@ class ImageFolder:
         return files, images_by_name(files)
 
 
-def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
-    """Raise UserError where an image of (height, width) has more than MOST_PIXELS."""
-    if size[0] * size[1] > MOST_PIXELS:
-        raise UserError(f"{path}: has {size[1]} x {size[0]} pixels; expected at most {MOST_PIXELS:,} in all")
-
-
 def image_size(path: str | Path) -> tuple[int, int]:
     """Return the (height, width) in stored pixels by an image's header; an EXIF rotation is not applied.
 
@@ -185,8 +189,11 @@ def image_size(path: str | Path) -> tuple[int, int]:
         UserError: the file cannot be read or is not an image.
     """
     check_file(path)
-    with _header(path, path) as image:
-        return image.height, image.width
+    try:
+        with _header(path, path) as image:
+            return image.height, image.width
+    except UserError as error:
+        return _decoded_size(path, read_bytes(path), error)
 
 
 def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]:
@@ -198,22 +205,30 @@ def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]
     Raises:
         UserError: the file is not an image.
     """
-    with _header(path, io.BytesIO(content)) as image:
-        # For a PNG without EXIF before its pixels, Pillow would decode the pixels to search after them.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
-        return (image.height, image.width), orientation if orientation in range(1, 9) else 1
+    try:
+        with _header(path, io.BytesIO(content)) as image:
+            # For a PNG without EXIF before its pixels, Pillow would decode the pixels to search after them.
+            has_exif = image.format != "PNG" or "exif" in image.info
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
+            return (image.height, image.width), orientation if orientation in range(1, 9) else 1
+    except UserError as error:
+        return _decoded_size(path, content, error), 1
+
+
+def _decoded_size(path: str | Path, content: bytes, error: UserError) -> tuple[int, int]:
+    """Return the size of an image in a format that only OpenCV knows; raise the error if it does not know it either."""
+    try:
+        return decode_image(path, content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION).pixels.shape[:2]
+    except UserError:
+        raise error from None
 
 
 @contextmanager
 def _header(path: str | Path, source: str | Path | io.BytesIO) -> "Iterator[Image.Image]":
-    from PIL import Image  # most annotation formats do not need it
-
-    Image.MAX_IMAGE_PIXELS = None  # a limit for decoding; only headers are read here
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the UserError reports it
-            with Image.open(source, formats=PILLOW_FORMATS) as image:
+            with open_pillow(source, path) as image:
                 yield image
     except OSError as error:
         reason = f"cannot be read ({error.strerror})" if error.strerror else "is not an image"
@@ -231,17 +246,41 @@ def files_below(folder: str | Path, suffixes: Collection[str]) -> list[str]:
     Raises:
         UserError: a folder cannot be read.
     """
-    names = []
+    return sorted(name for name in _all_below(folder) if os.path.splitext(name)[1].lower() in suffixes)
+
+
+def passed_over(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> str | None:
+    """Return a sentence about the images below a folder that are not read for their suffix, None if there are none.
+
+    These are images of formats that cannot be decoded, and files of other suffixes, or without, whose content is an
+    image.
+
+    Args:
+        suffixes: of the files that are read.
+    """
+    ends = Counter()
+    for name in _all_below(folder):
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix in suffixes or suffix in NOT_IMAGES:
+            continue
+        if suffix in UNREAD_SUFFIXES or looks_like_image(os.path.join(folder, name)):
+            ends[suffix or "without suffix"] += 1
+    if not ends:
+        return None
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in ends.most_common(MOST_SUFFIXES))
+    kinds += ", ..." if len(ends) > MOST_SUFFIXES else ""
+    files = f"{ends.total():,} image files are" if ends.total() > 1 else "1 image file is"
+    advice = "convert them to JPEG or PNG" if UNREAD_SUFFIXES & ends.keys() else "rename them to .jpg or .png"
+    return f"{folder}: {files} passed over for the suffix ({kinds}); {advice}"
+
+
+def _all_below(folder: str | Path) -> Iterator[str]:
+    """Yield the path of each file below a folder that `files_below` describes, of any suffix."""
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = os.path.relpath(parent, folder).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
-        names += [
-            prefix + name
-            for name in files
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-        ]
-    return sorted(names)
+        yield from (prefix + name for name in files if not name.startswith("."))
 
 
 def _refuse(error: OSError) -> None:

@@ -8,13 +8,13 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path, PureWindowsPath
 
 import cv2
 import numpy as np
 
 from utils.errors import ImageError, UserError
+from utils.image_decoding import DecodedImage, decode_image
 
 LARGEST_FILE = 1 << 32  # bytes; files are read into memory
 
@@ -32,7 +32,7 @@ def read_text(path: str | Path) -> str:
 
 
 def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
-    """Read an image in any format of OpenCV.
+    """Read an image in any format of OpenCV, or of Pillow in `utils.image_decoding`.
 
     Args:
         upright: whether to apply the EXIF orientation. Otherwise the pixels are returned as stored, which labels
@@ -44,7 +44,13 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
     Raises:
         UserError: the file is missing, not an image, or truncated.
     """
-    return decode_image(path, read_bytes(path), cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
+    return read_image_with_notes(path, upright).pixels
+
+
+def read_image_with_notes(path: str | Path, upright: bool = False, page: int | None = None) -> DecodedImage:
+    """Read an image as `read_image`, or a page of a TIFF, with notes on what a user may not expect of it."""
+    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    return decode_image(path, read_bytes(path), flags, page)
 
 
 def read_bytes(path: str | Path, most: int | None = None) -> bytes:
@@ -77,54 +83,6 @@ def check_file(path: str | Path) -> None:
         raise UserError(f"{path}: is a pipe or a device; expected a file")
     if found.st_size > LARGEST_FILE:
         raise UserError(f"{path}: has {found.st_size:,} bytes; expected at most {LARGEST_FILE:,}")
-
-
-def decode_image(path: str | Path, content: bytes, flags: int) -> np.ndarray:
-    """Decode the content of an image file; `flags` are OpenCV's, the rest as for `read_image`."""
-    if _ends_early(content):
-        raise UserError(f"{path}: the image ends early after {len(content)} bytes; fetch it again")
-    silence_opencv()
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
-    except cv2.error as error:
-        raise UserError(f"{path}: OpenCV cannot decode the image ({error.err})") from error
-    if image is None:
-        raise UserError(f"{path}: is not an image that OpenCV can decode")
-    return image
-
-
-def _ends_early(content: bytes) -> bool:
-    """Whether a JPEG or PNG file lacks its end marker.
-
-    OpenCV fills the missing part with gray without an error. A JPEG may have a preview, which is a JPEG itself, in a
-    segment before its scan, so only an end marker after the start of the scan is its own.
-    """
-    if content.startswith(b"\xff\xd8"):
-        scan = _start_of_scan(content)
-        return scan < 0 or content.rfind(b"\xff\xd9") < scan
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content
-    return False
-
-
-def _start_of_scan(jpeg: bytes) -> int:
-    """Return the position of a JPEG's first start-of-scan marker, -1 where the file has none."""
-    position = 2
-    while position + 4 <= len(jpeg):
-        if jpeg[position + 1] == 0xDA:
-            return position
-        if jpeg[position + 1] == 0xFF:  # any number of fill bytes may precede a marker
-            position += 1
-        else:
-            position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
-    return -1
-
-
-@cache
-def silence_opencv() -> None:
-    """Turn off OpenCV's own messages about a bad image or camera: the UserError says it in one line."""
-    logging = getattr(cv2.utils, "logging", cv2)  # cv2.setLogLevel up to OpenCV 4.10
-    logging.setLogLevel(0)
 
 
 def join_inside(root: str | Path, name: str) -> Path:

@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing
 from fractions import Fraction
 from itertools import takewhile
 
+from engine.detect.animation import Animation
 from engine.detect.media_output import MediaOutput, faces_to_json, json_lines, partial_file
 from engine.detect.pipeline import DetectionSummary, ImageJob, detect_and_write, read_images
 from engine.detect.sources import MediaSource
@@ -13,7 +14,8 @@ from engine.detect.video_writer import VideoWriter
 from models.detector import Detector
 from utils.console import progress_bar
 from utils.errors import UserError
-from utils.files import write_image
+from utils.files import read_image_with_notes, write_image
+from utils.image_decoding import DecodedImage, tiff_pages
 from utils.signals import Stop, StopRequest
 from utils.threads import prefetch
 
@@ -22,12 +24,16 @@ MIN_FRAME_RATE = Fraction(1, 1000)  # of a written video
 
 def detect_images(
     detector: Detector, sources: list[MediaSource], output: MediaOutput, batch_size: int, stop: StopRequest
-) -> DetectionSummary:
-    """Detect images; write a drawn image and a JSON line for each.
+) -> tuple[DetectionSummary, list[MediaSource]]:
+    """Detect images, each page of a TIFF being one; write a drawn image and a JSON line for each.
+
+    Returns:
+        the summary, and the animated images, which are not detected.
 
     Raises:
         Stop: a signal asked for the end; the outputs are written up to there.
     """
+    pages, animated = [], []
 
     def write(job: ImageJob) -> int:
         faces = output.filter(job.detections)
@@ -36,22 +42,44 @@ def detect_images(
         output.write_crops(job.source.name, job.image, faces)
         height, width = job.image.shape[:2]
         record = {"picture": str(job.source.path), "height": height, "width": width}
+        if job.source.page is not None:
+            record["page"] = job.source.page + 1
         write_record(record | {"faces": faces_to_json(faces)})
         return len(faces.scores)
 
-    with json_lines(output.image_lines) as write_record:
-        jobs = read_images(takewhile(lambda _: not stop, sources), detector, upright=True)
+    def detect(sources: list[MediaSource]) -> DetectionSummary:
+        jobs = read_images(takewhile(lambda _: not stop, sources), detector, read)
         with progress_bar(total=len(sources), desc="images", unit="image", disable=None) as progress:
-            summary = detect_and_write(detector, jobs, write, batch_size, progress)
+            return detect_and_write(detector, filter(has_one_frame, jobs), write, batch_size, progress)
+
+    def has_one_frame(job: ImageJob) -> bool:
+        """Put an image with several frames or pages aside, which are detected later."""
+        if all(note.kind != "frames" for note in job.notes):
+            return True
+        if numbers := tiff_pages(job.source.path):
+            pages.extend(job.source.pages(numbers))
+        else:
+            animated.append(job.source)
+        return False
+
+    with json_lines(output.image_lines) as write_record:
+        summary = detect(sources)
+        if pages:
+            summary.add(detect(pages))
         if stop:
             raise Stop(stop.signal)
-    return summary
+    return summary, animated
+
+
+def read(source: MediaSource) -> DecodedImage:
+    """Read an image, or a page of one, upright as people see it."""
+    return read_image_with_notes(source.path, upright=True, page=source.page)
 
 
 def detect_video(
     detector: Detector, source: MediaSource, output: MediaOutput, batch_size: int, every: int, stop: StopRequest
 ) -> DetectionSummary:
-    """Detect every Nth frame of a video or camera; write a drawn video and a JSON line for each frame.
+    """Detect every Nth frame of a video, animated image or camera; write a drawn video and a JSON line for each frame.
 
     Raises:
         Stop: a signal asked for the end of a video file; the outputs are written up to there.
@@ -93,10 +121,12 @@ def detect_video(
     return summary
 
 
-def open_video(source: MediaSource, every: int) -> Video | Camera:
-    """Open a video file or a camera.
+def open_video(source: MediaSource, every: int) -> Video | Animation | Camera:
+    """Open a video file, an animated image or a camera.
 
     Raises:
         UserError: it cannot be read.
     """
-    return Camera(source.camera, every) if source.path is None else Video(source.path, every)
+    if source.path is None:
+        return Camera(source.camera, every)
+    return Animation(source.path, every) if source.is_image else Video(source.path, every)

@@ -8,7 +8,7 @@ from engine.detect.detector_flags import add_detector_flags, load_detector
 from engine.detect.media import detect_images, detect_video
 from engine.detect.media_output import MediaOutput
 from engine.detect.pipeline import DetectionSummary
-from engine.detect.sources import find_sources
+from engine.detect.sources import find_sources, unread_files
 from utils.errors import UNREADABLE, UserError
 from utils.files import make_folder
 from utils.flags import natural_int, positive_int
@@ -33,20 +33,26 @@ def main(description: str) -> None:
     inputs = frozenset(source.path.resolve() for source in sources if source.path is not None)
     output = MediaOutput(folder, not flags.no_pictures, flags.blur_faces, flags.min_size, crops, inputs)
     output.check_paths(images, videos)
-    if flags.every > 1 and not videos:
-        print("warning: --every does nothing without a video or a camera", file=sys.stderr)
+    for sentence in filter(None, map(unread_files, flags.sources)):
+        print(f"warning: {sentence}", file=sys.stderr)
     detector = load_detector(flags)
     make_folder(folder)
     summary = DetectionSummary()
     with stop_request(quiet=False, follows="what is begun is written to its end") as stop:
         if images:
-            summary.add(detect_images(detector, images, output, flags.batch_size, stop))
+            found, animated = detect_images(detector, images, output, flags.batch_size, stop)
+            summary.add(found)
+            videos = [*animated, *videos]
         for video in videos:
             if not stop:
                 summary.add(detect_video(detector, video, output, flags.batch_size, flags.every, stop))
     for note in summary.notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"faces: {summary.faces}; images and frames: {summary.images}; written to {folder}")
+    if flags.every > 1 and not videos:
+        print("warning: --every does nothing without a video or a camera", file=sys.stderr)
+    for line in summary.image_notes.lines():
+        print(f"warning: {line}", file=sys.stderr)
     if len(sources) == len(summary.errors) == 1 and not summary.images:
         raise UserError(summary.errors[0])
     for error in summary.errors:

@@ -72,11 +72,16 @@ class MediaOutput:
 
     def drawn_video(self, source: MediaSource) -> Path:
         """Return the file of a drawn video."""
-        return self._checked(join_inside(self.folder, source.name).with_suffix(".mp4"))
+        return self._video_file(source, ".mp4")
 
     def video_lines(self, source: MediaSource) -> Path:
         """Return the file of the JSON lines of a video."""
-        return self._checked(join_inside(self.folder, source.name).with_suffix(".jsonl"))
+        return self._video_file(source, ".jsonl")
+
+    def _video_file(self, source: MediaSource, suffix: str) -> Path:
+        """Return the file of a video's output: film.mp4 for film.mov, and anim.gif.mp4 for an animated image."""
+        path = join_inside(self.folder, source.name)
+        return self._checked(path.with_name(path.name + suffix) if source.is_image else path.with_suffix(suffix))
 
     def check_paths(self, images: Sequence[MediaSource], videos: Sequence[MediaSource]) -> None:
         """Check that no output file is an input or belongs to two sources.

@@ -13,7 +13,9 @@ from data.image_files import image_size
 from models.detector import Detections, Detector
 from utils.devices import available_memory, usable_cores
 from utils.errors import ImageError, UserError
-from utils.files import read_image
+from utils.files import read_image_with_notes
+from utils.image_decoding import DecodedImage
+from utils.image_notes import ImageNote, ImageNotes
 from utils.threads import batch_by_key, map_in_threads
 
 MAX_READERS = 8  # threads; more decode faster than any network detects
@@ -29,48 +31,60 @@ class ImageJob:
         image: (H, W, 3) uint8 BGR; None if it cannot be read.
         detections: its faces; None before detection.
         error: one line that names the image and the problem, or None.
+        notes: what the user of the image may not expect.
     """
 
     source: Any
     image: np.ndarray | None = None
     detections: Detections | None = None
     error: str | None = None
+    notes: tuple[ImageNote, ...] = ()
 
 
 @dataclass
 class DetectionSummary:
-    """Counts of written images and faces, and one line for each error and for each interpretation of an input."""
+    """Counts of written images and faces, a line for each error and interpretation of an input, notes on images."""
 
     images: int = 0
     faces: int = 0
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    image_notes: ImageNotes = field(default_factory=ImageNotes)
 
     def add(self, other: "DetectionSummary") -> None:
         self.images += other.images
         self.faces += other.faces
         self.errors += other.errors
         self.notes += other.notes
+        self.image_notes.update(other.image_notes)
 
 
-def read_images(sources: Iterable[Any], detector: Detector, upright: bool = False) -> Iterator[ImageJob]:
+def read_stored(source: Any) -> DecodedImage:
+    """Read an image in its stored orientation, which labels refer to."""
+    return read_image_with_notes(source.path)
+
+
+def read_images(
+    sources: Iterable[Any], detector: Detector, read: Callable[[Any], DecodedImage] = read_stored
+) -> Iterator[ImageJob]:
     """Yield a job for each image file, in order, read in threads a few files ahead.
 
     Args:
         sources: objects with the `path` of an image file.
         detector: an image that needs more memory than is free gets an error before it is decoded.
-        upright: apply the EXIF rotation; otherwise images keep their stored orientation.
+        read: reads the image of a source.
     """
 
-    def read(source: Any) -> ImageJob:
+    def read_job(source: Any) -> ImageJob:
         try:
             _check_memory(source.path, detector)
-            return ImageJob(source, read_image(source.path, upright))
+            image, notes = read(source)
+            return ImageJob(source, image, notes=notes)
         except UserError as error:
             return ImageJob(source, error=str(error))
 
     threads = min(MAX_READERS, usable_cores())
-    return map_in_threads(read, sources, threads=threads, ahead=threads)
+    return map_in_threads(read_job, sources, threads=threads, ahead=threads)
 
 
 def _check_memory(path: Path, detector: Detector) -> None:
@@ -130,7 +144,9 @@ def detect_and_write(
     def write_one(job: ImageJob) -> DetectionSummary:
         if job.error is None:
             try:
-                return DetectionSummary(images=1, faces=write(job))
+                summary = DetectionSummary(images=1, faces=write(job))
+                summary.image_notes.add(job.source, job.notes)
+                return summary
             except ImageError as error:
                 return DetectionSummary(errors=[str(error)])
         if on_error is not None:

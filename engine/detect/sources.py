@@ -1,14 +1,15 @@
 """Inputs of detect.py: images, videos, folders, patterns and cameras."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from data.image_files import IMAGE_SUFFIXES, files_below
+from data.image_files import IMAGE_SUFFIXES, files_below, passed_over
 from engine.detect.video_streams import SHARED_SUFFIXES, VIDEO_SUFFIXES, is_video_content
 from utils.errors import UserError
+from utils.files import check_file
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,23 @@ class MediaSource:
         path: its file; None for a camera.
         camera: number of the camera.
         is_image: whether it is an image, not a video or a camera.
+        page: index of a page of an image file that has several.
     """
 
     name: str
     path: Path | None = None
     camera: int | None = None
     is_image: bool = False
+    page: int | None = None
+
+    def pages(self, indices: Iterable[int]) -> "list[MediaSource]":
+        """Return a source for each page of this file, named after its number: a.tif_page001.tif."""
+        suffix = PurePosixPath(self.name).suffix
+        return [replace(self, name=f"{self.name}_page{index + 1:03}{suffix}", page=index) for index in indices]
 
     def __str__(self) -> str:
-        return self.name if self.path is None else str(self.path)
+        name = self.name if self.path is None else str(self.path)
+        return name if self.page is None else f"{name} page {self.page + 1}"
 
 
 def find_sources(arguments: Sequence[str], output_folders: Sequence[Path]) -> list[MediaSource]:
@@ -50,13 +59,20 @@ def find_sources(arguments: Sequence[str], output_folders: Sequence[Path]) -> li
     for argument in arguments:
         found = _find(argument)
         if not found:
-            raise UserError(f"{argument}: no images and no videos there, by their suffixes")
+            also = unread_files(argument)
+            raise UserError(f"{argument}: no images and no videos there, by their suffixes{also and f'; {also}'}")
         if not Path(argument).is_file() and found[0].path is not None:
             found = [source for source in found if not is_output(source)]
         if not found:
             raise UserError(f"{argument}: all files there are in the output folders; name other output folders")
         sources |= dict.fromkeys(found)
     return list(sources)
+
+
+def unread_files(argument: str) -> str:
+    """Return what may be images below a folder but has another suffix, or nothing."""
+    is_folder = Path(argument).is_dir()
+    return (passed_over(argument, IMAGE_SUFFIXES | VIDEO_SUFFIXES | SHARED_SUFFIXES) if is_folder else None) or ""
 
 
 def _find(argument: str) -> list[MediaSource]:
@@ -72,6 +88,8 @@ def _find(argument: str) -> list[MediaSource]:
         root = Path(*takewhile(lambda part: not has_magic(part), path.parts[:-1]))
         files = sorted(Path(match) for match in glob(argument, recursive=True))
         return _sources({file.relative_to(root).as_posix(): file for file in files if file.is_file()})
+    if path.exists():
+        check_file(path)
     raise UserError(f"{argument}: no such image, video or folder; a number is a camera, a pattern needs quotes")
 
 

@@ -18,6 +18,7 @@ from utils.distributed import Ranks, init_distributed
 from utils.errors import UNREADABLE, UserError
 from utils.files import make_folder
 from utils.flags import fraction
+from utils.image_notes import ImageNotes
 from utils.signals import Stop, stop_request
 from utils.version import VERSION
 
@@ -93,11 +94,16 @@ def _report(ranks: Ranks, writer: PredictionWriter, total: int, summary: Detecti
     """
     written = round(sum(ranks.all_reduce_sum([summary.images])))
     errors = [error for share in ranks.gather(summary.errors) for error in share]
+    notes = ImageNotes()
+    for share in ranks.gather(summary.image_notes):
+        notes.update(share)
     if ranks.is_main:
         before = total - written - len(errors)
         print(f"{total - len(errors)} prediction files: {writer.folder}{f' ({before} of them before)' * bool(before)}")
         if writer.drawn_folder is not None:
             print(f"images with boxes: {writer.drawn_folder}")
+        for line in notes.lines():
+            print(f"warning: {line}", file=sys.stderr)
         for error in errors:
             print(f"error: {error}", file=sys.stderr)
         if errors:

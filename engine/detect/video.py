@@ -23,7 +23,7 @@ from engine.detect.video_streams import (
     sound_start,
 )
 from utils.errors import UserError
-from utils.files import silence_opencv
+from utils.image_decoding import silence_opencv
 
 SQUARE = Fraction(1)
 SOUND_LEAD = 0.1  # seconds; less is not mentioned

@@ -3,15 +3,20 @@
 import math
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor
 
+from data.dataset import SampleInfo
 from engine.train.loader import StepBatches
 from engine.train.progress import format_losses
 from engine.train.state import Run
 from utils.console import say
 from utils.errors import UserError
+from utils.image_notes import NOTE_KINDS
 
 
 class StepMetrics:
@@ -24,7 +29,7 @@ class StepMetrics:
     def __init__(self, run: Run):
         self.run = run
         self.interval = 1 if run.device.type == "cpu" else run.config.log_every
-        self.warned: set[str] = set()
+        self.warned: set[str] = set()  # paths of images, and kinds of notes
 
     def start_epoch(self, steps_done: int) -> None:
         """Begin an epoch of which some steps are done."""
@@ -55,10 +60,13 @@ class StepMetrics:
             return []
         ranks, totals = self.run.ranks, self.run.state.totals
         infos = [info for step in self.steps for info in step.infos]
-        self._warn_unreadable({info.path for info in infos if info.unreadable})
+        self._warn(infos)
         values = torch.stack(self.losses).flatten().tolist()
+        noted = Counter(note.kind for info in infos for note in info.notes)
         counted = [sum(getattr(info, name) for info in infos) for name in ("clipped", "dropped", "unreadable")]
-        *sums, clipped, dropped, unreadable = ranks.all_reduce_sum([*values, *counted])
+        summed = ranks.all_reduce_sum([*values, *(noted[kind] for kind in NOTE_KINDS), *counted])
+        *sums, clipped, dropped, unreadable = summed
+        sums, notes = sums[: len(values)], sums[len(values) :]
         means = [value / ranks.size for value in sums]
         losses = [means[i : i + 3] for i in range(0, len(means), 3)]
         self._check_finite(losses)
@@ -66,6 +74,9 @@ class StepMetrics:
         totals.clipped += int(clipped)
         totals.dropped += int(dropped)
         totals.unreadable += int(unreadable)
+        totals.notes = {
+            kind: totals.notes.get(kind, 0) + int(count) for kind, count in zip(NOTE_KINDS, notes, strict=True)
+        }
         totals.images = self.steps[-1].images_done - totals.unreadable
         now = time.perf_counter()
         totals.add_steps(losses, now - self.synced_at)
@@ -73,10 +84,22 @@ class StepMetrics:
         self.losses, self.steps = [], []
         return losses
 
-    def _warn_unreadable(self, paths: set[str]) -> None:
-        for path in sorted(paths - self.warned):
-            say(f"warning: {path}: cannot be read; skipped", sys.stderr)
-        self.warned |= paths
+    def _warn(self, infos: Sequence[SampleInfo]) -> None:
+        """Name each unreadable or damaged image once, and the first image of each other kind of note."""
+        for info in sorted(infos, key=attrgetter("path")):
+            if info.unreadable:
+                self._warn_once(info.path, f"{info.path}: cannot be read; skipped")
+            for kind, message in info.notes:
+                if kind == "damaged":
+                    self._warn_once(info.path, f"{info.path}: the image is {NOTE_KINDS[kind]} ({message})")
+                else:
+                    more = "the first epoch counts further ones"
+                    self._warn_once(kind, f"{info.path}: the image is {NOTE_KINDS[kind]} ({message}); {more}")
+
+    def _warn_once(self, subject: str, line: str) -> None:
+        if subject not in self.warned:
+            self.warned.add(subject)
+            say(f"warning: {line}", sys.stderr)
 
     def _check_finite(self, losses: list[list[float]]) -> None:
         for i, step in enumerate(losses):

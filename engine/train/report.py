@@ -15,6 +15,7 @@ from engine.train.tensorboard import TensorBoard, draw_sample
 from engine.train.validate import DevScore, DevSet
 from utils.console import say
 from utils.devices import visible_gpus
+from utils.image_notes import count_images
 from utils.version import show_versions
 from utils.wording import counted
 
@@ -94,12 +95,14 @@ class Report:
         losses = format_losses([row["box"], row["class"], row["landmark"]])
         ap = "" if score is None else f" dev AP {100 * score.ap:.2f} %"
         skipped = f" {totals.unreadable} images skipped" if totals.unreadable else ""
+        damaged = f" {counted(count, 'image')} damaged" if (count := totals.notes.get("damaged")) else ""
         self.say(
             f"{_title(run)} mean {losses} lr {row['lr']:g} {row['pictures_per_s']:.1f} images/s"
-            f" {totals.seconds:.0f} s{ap}{skipped}"
+            f" {totals.seconds:.0f} s{ap}{skipped}{damaged}"
         )
         if not run.state.history:
             self._repaired_boxes(totals)
+            self._noted_images(totals)
         if row["box"] == 0:
             self.say(
                 "warning: no prior matched any face of this epoch; python -m tools.check shows the sizes of faces and"
@@ -117,6 +120,11 @@ class Report:
                 " empty inside it and were dropped",
                 sys.stderr,
             )
+
+    def _noted_images(self, totals: EpochTotals) -> None:
+        for kind, count in totals.notes.items():
+            if count and kind != "damaged":  # which each epoch's line counts
+                self.say(f"images: {count_images(count, kind)}", sys.stderr)
 
     def table(self, run: Run) -> None:
         """Write {name}_log.csv."""

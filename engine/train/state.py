@@ -23,6 +23,7 @@ class EpochTotals:
         losses: sums over `steps` of the box, class, and landmark losses.
         images, clipped, dropped, unreadable: images processed, boxes clipped, empty boxes dropped, and images that
             could not be read, on all ranks.
+        notes: kind of ImageNote -> number of images, on all ranks.
         seconds: duration of the steps.
         data_time: seconds of them that the loop waited for batches.
     """
@@ -33,6 +34,7 @@ class EpochTotals:
     clipped: int = 0
     dropped: int = 0
     unreadable: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     data_time: float = 0.0
 

@@ -21,7 +21,8 @@ from utils.console import progress_bar, say
 from utils.distributed import Ranks
 from utils.drawing import draw_detections
 from utils.errors import UserError
-from utils.files import read_image
+from utils.files import read_image_with_notes
+from utils.image_notes import ImageNotes
 
 DRAWN_IMAGES = 8
 DRAWN_SCORE = 0.5  # smallest score of a detection that is drawn
@@ -35,11 +36,13 @@ class DevSet:
         annotations: one for each image.
         paths: image_key(name) -> file, in the same order.
         skip_unreadable: whether images that cannot be read are excluded from the AP; otherwise they are an error.
+        is_noted: whether the notes on the images have been printed.
     """
 
     annotations: Annotations
     paths: dict[str, Path]
     skip_unreadable: bool = False
+    is_noted: bool = False
 
     @classmethod
     def read(cls, label_file: str | Path, skip_unreadable: bool = False, category: str | None = None) -> "DevSet":
@@ -89,10 +92,17 @@ def score_dev_set(
     """
     detector = Detector(model, cfg, device)
     own_paths = dict(list(dev_set.paths.items())[ranks.rank :: ranks.size])
-    share = ranks.raise_together(lambda: _detect(detector, own_paths, dev_set.skip_unreadable, ranks.is_main, stop))
+    notes = ImageNotes()
+    share = ranks.raise_together(
+        lambda: _detect(detector, own_paths, notes, dev_set.skip_unreadable, ranks.is_main, stop)
+    )
     shares = ranks.gather(None if share is None else share[0])
     if share is None or None in shares:
         return None
+    if not dev_set.is_noted:
+        dev_set.is_noted = True
+        for line in notes.lines():
+            say(f"warning: dev set: {line}", sys.stderr)
 
     def average_precision() -> float:
         predictions = {key: rows for found in shares for key, rows in found.items()}
@@ -107,21 +117,30 @@ def score_dev_set(
 
 
 def _detect(
-    detector: Detector, paths: dict[str, Path], skip_unreadable: bool, is_main: bool, stop: Callable[[], bool]
+    detector: Detector,
+    paths: dict[str, Path],
+    noted: ImageNotes,
+    skip_unreadable: bool,
+    is_main: bool,
+    stop: Callable[[], bool],
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray]] | None:
-    """Return detections by image key and, on the main rank, drawn images; None if asked to stop."""
+    """Return detections by image key and, on the main rank, drawn images; None if asked to stop.
+
+    The notes on the images are added to `noted`.
+    """
     found, drawn = {}, []
     bar = {"desc": "dev set", "unit": "image", "leave": False, "disable": None if is_main else True}
     for key, path in progress_bar(iterable=paths.items(), **bar):
         if stop():
             return None
         try:
-            image = read_image(path)
+            image, notes = read_image_with_notes(path)
         except UserError as error:
             if not skip_unreadable:
                 raise
             say(f"warning: {error}; excluded from the dev AP", sys.stderr)
             continue
+        noted.add(path, notes)
         detections = detector(image)
         found[key] = rounded_rows(detections)
         if is_main and len(drawn) < DRAWN_IMAGES:

@@ -22,6 +22,7 @@ from tests.helpers.images import draw_image
 from tests.helpers.scripts import ROOT, shown_in_terminal
 from tests.helpers.training import environments
 from utils.errors import UserError
+from utils.files import read_image_with_notes
 
 NAMES = [f"{i % 3}/{i}.jpg" for i in range(40)]
 
@@ -222,9 +223,9 @@ def test_an_image_too_large_for_the_memory_is_refused_before_it_is_decoded(scrip
     draw_image(tmp_path / "images" / "small.jpg", [])
     draw_image(tmp_path / "images" / "large.jpg", [], size=(300, 400))
     monkeypatch.setattr(
-        "engine.detect.pipeline.read_image", lambda path, _: [][0] if path.stem == "large" else read(path)
+        "engine.detect.pipeline.read_image_with_notes", lambda path: [][0] if path.stem == "large" else read(path)
     )
-    read = detector.cv2.imread
+    read = read_image_with_notes
     big.write_text("large.jpg\nsmall.jpg\n")
     outcome = script("val_tvface.py", *flags, "--dataset_folder", tmp_path / "images", "--list_file", big)
     assert outcome.status == 3

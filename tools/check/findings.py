@@ -12,6 +12,7 @@ from tools.check.image_checks import ImageChecks
 from tools.check.label_checks import MIN_FOR_RULE, TOLERANCE, USUAL_SHARE, CheckedSplit, LabelChecks
 from utils.errors import UserError
 from utils.files import path_inside
+from utils.image_notes import NOTE_KINDS
 from utils.wording import counted, printable
 
 MIN_SIDE = 32  # pixels; the step of the coarsest map
@@ -30,7 +31,7 @@ FINDING_KINDS = {
     "name": FindingKind("names that lead outside their folder", True),
     "missing": FindingKind("labels without an image", True),
     "unreadable": FindingKind("images that cannot be read", True),
-    "damaged": FindingKind("images with damaged data", False),
+    **{kind: FindingKind(f"images that are {words}", False) for kind, words in NOTE_KINDS.items()},
     "repeated": FindingKind("images listed more than once", True),
     "unlisted": FindingKind("images that are not listed", False),
     "list": FindingKind("images that are in only one of labels and list", True),
@@ -157,7 +158,8 @@ def _check_lists(split: DatasetSplit) -> Iterator[Found]:
 def _check_files(split: DatasetSplit, images: ImageChecks, labels: LabelChecks) -> Iterator[Found]:
     is_listed = labels.listed(len(split.files))
     yield from (_located("unreadable", problem) for file, problem in images.problems.items() if is_listed[file])
-    yield from (_located("damaged", warning) for warning in images.warnings.values())
+    for file, notes in images.notes.items():
+        yield from ((kind, str(split.paths[file]), message) for kind, message in notes)
     for file in np.flatnonzero(~is_listed).tolist():
         cannot_be_read = file in images.problems
         advice = ", and cannot be read" if cannot_be_read else "; if it has no face, list it without rows"

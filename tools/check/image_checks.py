@@ -3,7 +3,6 @@
 import hashlib
 import multiprocessing
 import os
-import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,9 +15,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data.image_files import check_pixels, read_header
+from data.image_files import read_header
 from utils.errors import UserError
-from utils.files import decode_image, read_bytes
+from utils.files import read_bytes
+from utils.image_decoding import decode_image, read_size_and_frames
+from utils.image_notes import ImageNote
 
 SIDE = 16  # of a thumbnail in pixels
 # Decoding a JPEG at reduced size takes a fraction of the time, and still reads every byte.
@@ -37,7 +38,7 @@ class ImageCheck(NamedTuple):
 
     Attributes:
         problem: why it cannot be read; the other fields are then empty.
-        warning: message of the decoder.
+        notes: what was found in decoding it.
         size: (height, width) in stored pixels.
         orientation: of EXIF, 2 to 8 if the image is displayed rotated or flipped.
         digest: hash of the file.
@@ -45,7 +46,7 @@ class ImageCheck(NamedTuple):
     """
 
     problem: str | None
-    warning: str | None = None
+    notes: tuple[ImageNote, ...] = ()
     size: tuple[int, int] = (0, 0)
     orientation: int = 1
     digest: bytes = b""
@@ -57,7 +58,8 @@ class ImageChecks:
     """The results for P images; those of unreadable images are zero.
 
     Attributes:
-        problems, warnings: index of the image -> message.
+        problems: index of the image -> message.
+        notes: index of the image -> what was found in decoding it.
         sizes: (P, 2) int64, height and width in stored pixels.
         orientations: (P,) int64.
         digests: (P,) bytes.
@@ -65,7 +67,7 @@ class ImageChecks:
     """
 
     problems: dict[int, str]
-    warnings: dict[int, str]
+    notes: dict[int, tuple[ImageNote, ...]]
     sizes: np.ndarray
     orientations: np.ndarray
     digests: list[bytes]
@@ -99,7 +101,7 @@ def _gather(results: Iterable[ImageCheck], progress: tqdm) -> ImageChecks:
         progress.update()
     return ImageChecks(
         problems={i: check.problem for i, check in enumerate(checks) if check.problem},
-        warnings={i: check.warning for i, check in enumerate(checks) if check.warning},
+        notes={i: check.notes for i, check in enumerate(checks) if check.notes},
         sizes=np.array([check.size for check in checks], np.int64).reshape(-1, 2),
         orientations=np.array([check.orientation for check in checks], np.int64),
         digests=[check.digest for check in checks],
@@ -108,14 +110,9 @@ def _gather(results: Iterable[ImageCheck], progress: tqdm) -> ImageChecks:
 
 
 def _start_worker() -> None:
-    """Prepare a worker: one thread, and stderr redirected to a file, since libjpeg reports damage only there.
-
-    The worker ends with the process that started it, however that ends.
-    """
+    """Prepare a worker: one thread, and an end with the process that started it, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    file = tempfile.TemporaryFile()  # noqa: SIM115, open until the worker ends
-    os.dup2(file.fileno(), 2)
 
 
 def _end_with_parent() -> None:
@@ -123,32 +120,19 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _header(path: Path, content: bytes) -> tuple[tuple[int, int], int]:
-    """Return size and orientation from the header, or by decoding formats that only OpenCV knows."""
-    try:
-        return read_header(path, content)
-    except UserError:
-        return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION).shape[:2], 1
-
-
 def check_image(path: Path) -> ImageCheck:
     """Check one image, in a worker that `_start_worker` has prepared."""
     try:
         content = read_bytes(path)
-        if not content:
-            raise UserError(f"{path}: is empty, a file of 0 bytes; fetch it again")
-        size, orientation = _header(path, content)
-        check_pixels(path, size)
+        size, _ = read_size_and_frames(content)
         flags = next(flags for side, flags in REDUCTIONS if min(size) >= side)
-        os.ftruncate(2, 0)
-        os.lseek(2, 0, os.SEEK_SET)
-        image = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
-        os.lseek(2, 0, os.SEEK_SET)
-        words = os.read(2, 200).decode("utf-8", "replace").strip()
-        if ENDS_EARLY in words:
-            raise UserError(f"{path}: the image ends early inside ({words.splitlines()[0]}); fetch it again")
+        image, notes = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        for kind, message in notes:
+            if kind == "damaged" and ENDS_EARLY in message:
+                raise UserError(f"{path}: the image ends early inside ({message}); fetch it again")
+        size, orientation = read_header(path, content)
     except UserError as error:
         return ImageCheck(str(error))
     thumbnail = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     digest = hashlib.blake2b(content, digest_size=16).digest()
-    return ImageCheck(None, f"{path}: {words.splitlines()[0]}" if words else None, size, orientation, digest, thumbnail)
+    return ImageCheck(None, notes, size, orientation, digest, thumbnail)

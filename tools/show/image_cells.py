@@ -1,21 +1,18 @@
 """Labelled images, chosen and drawn for a contact sheet."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from data.annotations import Annotation, image_key
 from data.annotations.record import Annotations, box_sides
-from data.image_files import ImageFolder, check_pixels, images_by_name, read_header
+from data.image_files import ImageFolder, images_by_name
 from tools.show.grid import FACE, IGNORED, LANDMARKS, LEGEND, GridCell, unreadable_cell
 from utils.drawing import draw_boxes, scale_to_side
 from utils.errors import UserError
-from utils.files import decode_image, read_bytes
+from utils.files import read_image
 from utils.threads import map_in_threads
 from utils.wording import counted
 
@@ -93,19 +90,10 @@ def show_images(
 def _read_cell(folder: ImageFolder, side: int, item: tuple[Annotation, int | None]) -> tuple[GridCell, str | None]:
     annotation, face = item
     try:
-        image = _read_stored(folder.path / folder.find(annotation.name))
+        image = read_image(folder.path / folder.find(annotation.name))
     except UserError as error:
         return unreadable_cell(annotation.name, side), str(error)
     return draw_cell(image, annotation, side, face), None
-
-
-def _read_stored(path: Path) -> np.ndarray:
-    """Return the (H, W, 3) pixels of an image; refuse one too large to decode THREADS of its size at once."""
-    content, size = read_bytes(path), (0, 0)
-    with suppress(UserError):  # a format that only OpenCV knows
-        size, _ = read_header(path, content)
-    check_pixels(path, size)
-    return decode_image(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def draw_cell(image: np.ndarray, annotation: Annotation, side: int, face: int | None = None) -> GridCell:

@@ -1,0 +1,244 @@
+"""Decode image files to 8 bits, and note what a user may not expect: damage, a scaled range, further frames."""
+
+import io
+import re
+import warnings
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from utils.decoder_messages import catch_damage
+from utils.errors import UserError
+from utils.image_kinds import RAW, advice, is_raw, jpeg_header
+from utils.image_notes import ImageNote
+from utils.value_range import DARK, scale_to_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MOST_PIXELS = 1 << 28  # of an image; a larger one takes gigabytes of memory
+# Of Pillow, which reads what OpenCV does not. EPS and others that start a program are not among them.
+PILLOW_FORMATS = {
+    *("JPEG", "MPO", "PNG", "BMP", "DIB", "WEBP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "SUN", "ICO", "PCX", "QOI"),
+    *("SGI", "DDS", "PSD"),
+}
+FRAME_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "TIFF"}  # MPO, ICO and PSD have other images than frames
+# Formats whose samples may have more than 8 bits: PNG, TIFF, PNM, PAM, PFM, JPEG 2000, Radiance HDR.
+DEEP = re.compile(rb"\x89PNG.{20}\x10|II[*+]\0|MM\0[*+]|P[2356Ff7]\s|\0\0\0\x0cjP|\xff\x4f\xff\x51|#\?R", re.DOTALL)
+FOURTEEN_BITS = 64  # of 255, rounded up: deep images without a larger value may use 14 of 16 bits or less
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+SUBFILE_TYPE = 254  # of TIFF
+THUMBNAIL_OR_MASK = 0b101
+
+
+class DecodedImage(NamedTuple):
+    """An image, and what its user may not expect.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 BGR, or (H, W) uint8 if the flags ask for gray.
+        notes: at most one of each kind.
+    """
+
+    pixels: np.ndarray
+    notes: tuple[ImageNote, ...] = ()
+
+
+def decode_image(path: str | Path, content: bytes, flags: int, page: int | None = None) -> DecodedImage:
+    """Decode the content of an image file with OpenCV, or with Pillow where OpenCV does not know the format.
+
+    Args:
+        path: the file.
+        flags: cv2.IMREAD_COLOR or a gray one, also at reduced size, and whether to ignore the EXIF orientation.
+        page: index of a page of a TIFF; None: the first, with a note if there are more.
+
+    Raises:
+        UserError: the content is not an image, is truncated, or has more than MOST_PIXELS.
+    """
+    if not content:
+        raise UserError(f"{path}: is not an image, it is an empty file of 0 bytes; fetch it again")
+    if is_raw(path):
+        raise UserError(f"{path}: is {RAW}")
+    if _ends_early(content):
+        raise UserError(f"{path}: the image ends early after {len(content)} bytes; fetch it again")
+    size, frames = read_size_and_frames(content)
+    check_pixels(path, size)
+    silence_opencv()
+    found, damage = catch_damage(lambda: _decode(path, content, flags, page or 0))
+    notes = [ImageNote("damaged", damage)] if damage else []
+    notes += found.notes
+    if frames > 1 and page is None:
+        notes.append(ImageNote("frames", f"1 of {frames}"))
+    return found._replace(notes=tuple(notes))
+
+
+def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
+    """Raise UserError where an image of (height, width) has more than MOST_PIXELS."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UserError(f"{path}: has {size[1]} x {size[0]} pixels; expected at most {MOST_PIXELS:,} in all")
+
+
+def _decode(path: str | Path, content: bytes, flags: int, page: int) -> DecodedImage:
+    pixels, reason = _decode_opencv(path, content, flags, page)
+    if pixels is None or (DEEP.match(content) and pixels.max() <= FOURTEEN_BITS):
+        orientation = flags & cv2.IMREAD_IGNORE_ORIENTATION
+        deep, _ = _decode_opencv(path, content, orientation | cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, page)
+        if deep is not None and deep.dtype != np.uint8:
+            return _scaled(deep, pixels, flags)
+    if pixels is None:
+        return _decode_pillow(path, content, flags, page, reason)
+    damage = _damage_of_tiff(content) if content.startswith(TIFF) else None
+    return DecodedImage(pixels, (ImageNote("damaged", damage),) if damage else ())
+
+
+def _decode_opencv(path: str | Path, content: bytes, flags: int, page: int) -> tuple[np.ndarray | None, str]:
+    """Return the pixels or None, and why OpenCV refuses them."""
+    try:
+        if page:
+            pages = cv2.imreadmulti(str(path), page, 1, flags=flags)[1]
+            return (pages[0] if pages else None), ""
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags), ""
+    except cv2.error as error:
+        return None, error.err
+
+
+def _scaled(values: np.ndarray, pixels: np.ndarray | None, flags: int) -> DecodedImage:
+    """Return an image of more than 8 bits; `pixels` are OpenCV's 8 bits of it, if it has any."""
+    scaled, used = scale_to_bytes(values)
+    notes = []
+    if used is not None:
+        notes.append(ImageNote("stretched", used))
+        pixels = None
+    if pixels is None:
+        pixels = scaled if flags & cv2.IMREAD_COLOR else cv2.cvtColor(scaled, cv2.COLOR_BGR2GRAY)
+    if (brightest := int(pixels.max())) < DARK:
+        notes.append(ImageNote("dark", f"at most {brightest}"))
+    return DecodedImage(pixels, tuple(notes))
+
+
+def _decode_pillow(path: str | Path, content: bytes, flags: int, page: int, reason: str) -> DecodedImage:
+    """Decode what OpenCV does not; `reason` is its message."""
+    from PIL import ImageOps, UnidentifiedImageError  # most images do not need Pillow
+
+    try:
+        with open_pillow(io.BytesIO(content), path) as image:
+            check_pixels(path, (image.height, image.width))
+            if page:
+                image.seek(page)
+            upright = image if flags & cv2.IMREAD_IGNORE_ORIENTATION else ImageOps.exif_transpose(image)
+            if upright.mode in ("I", "F") or upright.mode.startswith("I;"):
+                return _scaled(cv2.merge([np.asarray(upright)] * 3), None, flags)
+            pixels = cv2.cvtColor(np.asarray(upright.convert("RGB")), cv2.COLOR_RGB2BGR)
+    except UserError:
+        raise
+    except Exception as error:  # Pillow raises many types for damaged data
+        if found := advice(content):
+            found = f"; it is {found}"
+        elif reason or not isinstance(error, UnidentifiedImageError):
+            found = f": {reason or error}"
+        raise UserError(f"{path}: is not an image that OpenCV can decode{found or ''}") from error
+    return DecodedImage(pixels if flags & cv2.IMREAD_COLOR else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+
+
+def open_pillow(source: str | Path | io.BytesIO, path: str | Path) -> "Image.Image":
+    """Open an image with Pillow, in one of PILLOW_FORMATS.
+
+    Args:
+        path: its suffix tells TGA, which has no mark of its own.
+
+    Raises:
+        Exception: many types.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has a limit of its own
+    formats = [*_known_formats(), *(["TGA"] if str(path).lower().endswith(".tga") else [])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an error says it
+        return Image.open(source, formats=formats)
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    from PIL import Image
+
+    Image.init()
+    return tuple(sorted(PILLOW_FORMATS & set(Image.OPEN)))  # AVIF and QOI are newer than the oldest Pillow
+
+
+def _damage_of_tiff(content: bytes) -> str | None:
+    """Return Pillow's message about the compressed data of a TIFF, of which OpenCV says nothing."""
+    try:
+        with warnings.catch_warnings(), open_pillow(io.BytesIO(content), "") as image:
+            warnings.simplefilter("ignore")
+            image.load()
+    except OSError as error:
+        return f"libtiff: {error}" if re.search(r"decoder error|truncated|^-\d", str(error)) else None
+    except Exception:  # a kind of TIFF that Pillow does not know
+        return None
+    return None
+
+
+def read_size_and_frames(content: bytes) -> tuple[tuple[int, int], int]:
+    """Return (height, width) in stored pixels and the number of frames or pages by a file's header.
+
+    The size is (0, 0) where the header is of an unknown kind.
+    """
+    if content.startswith(b"\xff\xd8"):
+        return jpeg_header(content).size, 1
+    if content.startswith(b"\x89PNG"):
+        animation = content.find(b"acTL", 8, max(content.find(b"IDAT"), 8))
+        frames = int.from_bytes(content[animation + 4 : animation + 8], "big") if animation > 0 else 1
+        return (int.from_bytes(content[20:24], "big"), int.from_bytes(content[16:20], "big")), frames
+    with suppress(Exception), warnings.catch_warnings():  # the decoder says what is wrong
+        warnings.simplefilter("ignore")
+        with open_pillow(io.BytesIO(content), "") as image:
+            return (image.height, image.width), len(frame_numbers(image))
+    return (0, 0), 1
+
+
+def frame_numbers(image: "Image.Image") -> list[int]:
+    """Return the numbers of an opened image's frames or pages, without the thumbnails and masks of a TIFF."""
+    count = getattr(image, "n_frames", 1) if image.format in FRAME_FORMATS else 1
+    if image.format != "TIFF" or count == 1:
+        return list(range(count))
+    numbers = []
+    for number in range(count):
+        image.seek(number)
+        if not image.tag_v2.get(SUBFILE_TYPE, 0) & THUMBNAIL_OR_MASK:
+            numbers.append(number)
+    image.seek(0)
+    return numbers
+
+
+def tiff_pages(path: str | Path) -> list[int]:
+    """Return the indices of the pages of a TIFF; none for an image in another format."""
+    with suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_pillow(path, path) as image:
+            return frame_numbers(image) if image.format == "TIFF" else []
+    return []
+
+
+def _ends_early(content: bytes) -> bool:
+    """Whether a JPEG or PNG file lacks its end marker.
+
+    OpenCV fills the missing part with gray without an error. A JPEG may have a preview, which is a JPEG itself, in a
+    segment before its scan, so only an end marker after the start of the scan is its own.
+    """
+    if content.startswith(b"\xff\xd8"):
+        scan = jpeg_header(content).scan
+        return scan < 0 or content.rfind(b"\xff\xd9") < scan
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" not in content
+    return False
+
+
+@cache
+def silence_opencv() -> None:
+    """Turn off OpenCV's own messages about a bad image or camera: the UserError says it in one line."""
+    logging = getattr(cv2.utils, "logging", cv2)  # cv2.setLogLevel up to OpenCV 4.10
+    logging.setLogLevel(0)
