@@ -1,5 +1,6 @@
 """Read and write files. Errors name the file, and a failed write leaves no partial file."""
 
+import codecs
 import errno
 import os
 import secrets
@@ -20,15 +21,21 @@ LARGEST_FILE = 1 << 32  # bytes; files are read into memory
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a UTF-8 file, without a byte-order mark.
+    """Return the text of a UTF-8 file, or of a UTF-16 file with a byte-order mark, without the mark.
 
     Raises:
         UserError: the file cannot be read or is not text.
     """
+    content = read_bytes(path)
     try:
-        return read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return content.decode(text_encoding(content)).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def text_encoding(head: bytes) -> str:
+    """Return the encoding of a text by the beginning of its file: UTF-16, which Windows writes, or UTF-8."""
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def read_image(path: str | Path, upright: bool = False) -> np.ndarray:

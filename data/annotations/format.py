@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from data.annotations.json_values import keys_by_depth
 from data.annotations.problems import Problem
 from data.annotations.record import Annotation, Annotations
-from utils.files import read_bytes
+from utils.files import read_bytes, text_encoding
 
 HEAD_BYTES = 1 << 16  # of a file, by which its format is recognized
 
@@ -73,7 +73,8 @@ class FileHead:
 
     @classmethod
     def read(cls, path: Path, requested: str | None = None) -> "FileHead":
-        return cls(path, read_bytes(path, HEAD_BYTES).decode("utf-8-sig", errors="replace"), requested)
+        head = read_bytes(path, HEAD_BYTES)
+        return cls(path, head.decode(text_encoding(head), errors="replace"), requested)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -89,7 +90,7 @@ class FileHead:
 
     def all_lines(self) -> Iterator[str]:
         """Yield all lines of the file, also after its head."""
-        with open(self.path, encoding="utf-8-sig", errors="replace") as file:
+        with open(self.path, encoding=text_encoding(read_bytes(self.path, 2)), errors="replace") as file:
             yield from file
 
 

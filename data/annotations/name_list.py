@@ -7,6 +7,7 @@ from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.record import Annotation, Annotations, Lines, Places, clean_name, make_annotations
 from data.annotations.text_lines import EMPTY, hash_problem, parse_numbers, write_lines
 from utils.errors import UserError
+from utils.files import read_bytes, text_encoding
 
 
 def read_list(path: Path) -> Annotations:
@@ -28,7 +29,7 @@ def iterate_list(path: Path) -> Iterator[str]:
 def _numbered_names(path: Path) -> Iterator[tuple[int, str]]:
     is_empty = True
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, encoding=text_encoding(read_bytes(path, 2))) as file:
             for number, line in enumerate(file, start=1):
                 if name := line.strip():
                     is_empty = False

@@ -117,7 +117,10 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
         (changed("annotations", 1, "category_id"), "annotation id 2: found no category_id; expected"),
         (changed("annotations", 1, "bbox"), "annotation id 2: found no bbox; expected four finite numbers"),
         (changed("annotations", 1, "bbox", value=[1, 2, 3]), "annotation id 2: found bbox [1, 2, 3]; expected four"),
-        (changed("annotations", 1, "bbox", value=[1, 2, 3, "4"]), 'found bbox [1, 2, 3, "4"]; expected four'),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, "4 px"]), 'found bbox [1, 2, 3, "4 px"]; expected four'),
+        (changed("annotations", 1, "bbox", value=[1, 2, 3, "nan"]), 'found bbox [1, 2, 3, "nan"]; expected four'),
+        (changed("annotations", 1, "bbox", value={"x": 1, "y": 2}), 'found bbox {"x": 1, "y": 2}; expected four'),
+        (changed("annotations", 1, "bbox", value={"x1": 9, "y1": 2, "x2": 1, "y2": 3}), "cannot be negative"),
         (changed("annotations", 1, "bbox", value=[1, 2, 3, float("nan")]), "found bbox [1, 2, 3, NaN]; expected four"),
         (changed("annotations", 1, "bbox", value=[1, 2, 3, 10**400]), "found bbox [1, 2, 3, 1000"),
         (changed("annotations", 1, "bbox", value=[1, 2, 3, True]), "expected four finite numbers"),
@@ -132,7 +135,9 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
         (changed("categories", 0, "name"), "category id 1: found no name; expected"),
         (changed("images"), "has no list of objects 'images'; expected COCO's"),
         (changed("annotations"), "has no list of objects 'annotations'; expected COCO's"),
-        (changed("categories"), "has no list of objects 'categories'; expected COCO's"),
+        (changed("categories"), "has the classes 2 (3), 1 (1); name that of the faces with --category"),
+        (changed("categories", value={"1": "face"}), "has no list of objects 'categories'; expected COCO's"),
+        (changed("categories", 1, value={"id": 1, "name": "face"}), "category id 1: is called 'person' and 'face'"),
         (changed("images", value={"7": "a.jpg"}), "has no list of objects 'images'"),
         (changed("annotations", 1, value=5), "has no list of objects 'annotations'"),
         ([{"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}], "is a list, as COCO results are"),
@@ -171,3 +176,148 @@ def test_boxes_are_read_as_written(tmp_path_factory, faces_by_image, random):
     for annotation, faces in zip(read(tmp_path_factory.mktemp("coco"), content), faces_by_image, strict=True):
         order = annotation.attributes["order"].argsort() if len(faces) else []
         assert annotation.boxes[order].tolist() == [[x, y, x + w, y + h] for x, y, w, h in faces]
+
+
+ONE = {
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 128, "height": 96}, {"id": 2, "file_name": "b.jpg"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 30, 40]}],
+    "categories": [{"id": 1, "name": "face"}],
+}
+BOX = [1, 2, 31, 42]
+POLYGONS = [[1, 2, 31, 2, 31, 20], [10, 42, 12, 2, 13, 20]]
+
+
+def read_one(tmp_path, where: str, **values) -> tuple[Annotation, list[str]]:
+    """Read ONE with other values in the first record of a list."""
+    content = copy.deepcopy(ONE)
+    record = content[where][0]
+    record.update(values)
+    for key in [key for key, value in record.items() if value is ...]:
+        del record[key]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(content))
+    annotations = read_annotations(path)
+    return annotations[0], annotations.remarks
+
+
+@pytest.mark.parametrize(
+    ("where", "values", "note"),
+    [
+        (
+            "annotations",
+            {"image_id": "1"},
+            "ids that are texts in one place and numbers in another: matched in 1 record",
+        ),
+        ("annotations", {"image_id": 1.0}, None),
+        ("annotations", {"category_id": "01"}, "matched in 1 record"),
+        ("annotations", {"category_id": 1.0}, None),
+        ("images", {"id": "1"}, "matched in 1 record"),
+        ("images", {"id": 1.0, "height": "96", "width": 128.0}, None),
+        ("categories", {"id": "1"}, "matched in 1 record"),
+        ("annotations", {"iscrowd": None}, "iscrowd or ignore that is null: read as 0 for 1 face"),
+        ("annotations", {"iscrowd": False, "ignore": 0.0}, None),
+        ("annotations", {"iscrowd": "0"}, "numbers that are written as texts: read for 1 face"),
+        ("annotations", {"bbox": ["1", "2.0", "3e1", " 40 "]}, "numbers that are written as texts: read for 1 face"),
+        ("annotations", {"bbox": "[1, 2, 30, 40]"}, "numbers that are written as texts: read for 1 face"),
+        (
+            "annotations",
+            {"bbox": {"x": 1, "y": 2, "width": 30, "height": 40}},
+            "{x, y, width, height}: read for 1 face",
+        ),
+        ("annotations", {"bbox": {"Left": 1, "Top": 2, "Width": 30, "Height": 40}}, "bbox that is an object"),
+        ("annotations", {"bbox": {"xmin": 1, "ymin": 2, "xmax": 31, "ymax": 42}}, "bbox that is an object"),
+        ("annotations", {"bbox": ..., "segmentation": POLYGONS}, "no bbox, or one without area: the box around the"),
+        ("annotations", {"bbox": None, "segmentation": POLYGONS}, "around the segmentation is read for 1 face"),
+        ("annotations", {"bbox": [0, 0, 0, 0], "segmentation": POLYGONS}, "around the segmentation is read for 1 face"),
+        (
+            "annotations",
+            {"bbox": [], "segmentation": [*POLYGONS[0], *POLYGONS[1]]},
+            "around the segmentation is read for 1 face",
+        ),
+    ],
+)
+def test_what_tools_write_in_another_way_is_read_and_counted(tmp_path, where, values, note):
+    annotation, remarks = read_one(tmp_path, where, **values)
+    assert annotation.boxes.tolist() == [BOX] and not annotation.ignored.any()
+    assert annotation.size == (96, 128)
+    assert len(remarks) == (note is not None)
+    assert (note or "") in "".join(remarks)
+
+
+def compressed(counts: list[int]) -> str:
+    """Return run lengths in the text of COCO's tools."""
+    text = ""
+    for number, count in enumerate(counts):
+        value = count - (counts[number - 2] if number > 2 else 0)
+        more = True
+        while more:
+            bits, value = value & 31, value >> 5
+            more = value != (-1 if bits & 16 else 0)
+            text += chr((bits | 32 * more) + 48)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("size", "counts", "box"),
+    [
+        ([4, 5], [9, 2, 2, 3, 4], [2, 1, 2, 3]),
+        ([4, 5], [0, 20], [0, 0, 5, 4]),
+        ([4, 5], [3, 2, 15], [0, 0, 2, 4]),
+        ([4, 5], [19, 1], [4, 3, 1, 1]),
+        ([2000, 3000], [1_000_000, 200, 1_800, 250, 4_997_750], [500, 0, 2, 250]),
+    ],
+)
+def test_a_mask_without_a_box_gives_the_box_around_its_pixels(tmp_path, size, counts, box):
+    x, y, w, h = box
+    for runs in (counts, compressed(counts)):
+        annotation, _ = read_one(tmp_path, "annotations", bbox=None, segmentation={"size": size, "counts": runs})
+        assert annotation.boxes.tolist() == [[x, y, x + w, y + h]]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        *(None, 7, "1 2 3 4", [], [[]], [[1, 2, 3]], [["a", 1, 2, 3]], {}),
+        *({"size": [4, 5], "counts": counts} for counts in ([20], [1, 2], [-1, 21], "\u20ac", "o" * 99, None)),
+        *({"size": [4], "counts": [4]}, {"size": [1 << 50, 1], "counts": [0, 1 << 50]}),
+        {"size": [0, 5], "counts": [0, 0]},
+    ],
+)
+def test_a_face_without_box_and_outline_is_named(tmp_path, segmentation):
+    with pytest.raises(UserError, match="annotation id 1: found bbox null; expected four finite numbers"):
+        read_one(tmp_path, "annotations", bbox=None, segmentation=segmentation)
+
+
+def test_ids_of_one_number_and_different_types_are_kept_apart(tmp_path):
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": "1", "file_name": "b.jpg"}, {"id": "1", "file_name": "b.jpg"}]
+    faces = [{"id": i, "image_id": image, "bbox": [i, 2, 3, 4]} for i, image in enumerate((1, "1", "1"))]
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps({"images": images, "annotations": faces}))
+    annotations = read_annotations(path)
+    assert [len(each.boxes) for each in annotations] == [1, 2]
+    assert annotations.remarks == [
+        "listed twice with one id and one name: read once, 1 image",
+        "without categories: all objects are faces, 3 objects",
+    ]
+    faces[0]["image_id"] = "01"  # of which of the two?
+    path.write_text(json.dumps({"images": images, "annotations": faces}))
+    with pytest.raises(UserError, match='annotation id 0: found image_id "01"; expected the id of one of the images'):
+        read_annotations(path)
+
+
+def test_categories_of_an_export_with_a_parent_and_without_objects(tmp_path):
+    parent = [{"id": 0, "name": "tv-faces", "supercategory": "none"}, {"id": 1, "name": "visage"}]
+    assert sum(len(each.boxes) for each in read(tmp_path, ONE | {"categories": parent})) == 1
+    empty = ONE | {"annotations": [], "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}]}
+    assert [len(each.boxes) for each in read(tmp_path, empty)] == [0, 0]
+    kinds = [{"id": 1, "name": "front", "supercategory": "Face"}, {"id": 2, "name": "side", "supercategory": "Face"}]
+    two = ONE["annotations"] + [{"image_id": 2, "category_id": 2, "bbox": [1, 2, 3, 4]}]
+    assert sum(len(each.boxes) for each in read(tmp_path, ONE | {"annotations": two, "categories": kinds}, "face")) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_of_windows_is_read(tmp_path, encoding):
+    path = tmp_path / "truth.json"
+    text = json.dumps(changed("images", 0, "file_name", value="z\u00fcrich.jpg"), ensure_ascii=False)
+    path.write_bytes(b"\xff\xfe" * (encoding == "utf-16-le") + text.encode(encoding))
+    assert read_annotations(path)[0].name == "z\u00fcrich.jpg"
