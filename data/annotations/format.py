@@ -88,6 +88,10 @@ class FileHead:
         """The keys of a JSON file by their level; see `keys_by_depth`."""
         return keys_by_depth(self.text)
 
+    @property
+    def is_json_list(self) -> bool:
+        return self.text.lstrip().startswith("[")
+
     def all_lines(self) -> Iterator[str]:
         """Yield all lines of the file, also after its head."""
         with open(self.path, encoding=text_encoding(read_bytes(self.path, 2)), errors="replace") as file:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from utils.errors import UserError
@@ -63,3 +64,50 @@ def whole_text(where: str, text: str) -> str:
 def shown(record: dict, key: str) -> str:
     """Return a key of a record with its value, for an error message."""
     return f"{key} {json.dumps(record[key])[:80]}" if key in record else f"no {key}"
+
+
+def number_of(where: str, record: dict, key: str) -> float:
+    """Return a number of a record, which may be written as a text.
+
+    Raises:
+        UserError: there is none, or it is not finite.
+    """
+    value = record.get(key)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
+    if not is_number(value):
+        raise UserError(f"{where}: found {shown(record, key)}; expected a number")
+    return value
+
+
+def objects_of(where: str, record: dict, key: str) -> list[dict]:
+    """Return the objects of a list, or an object's values; an empty list where there is none.
+
+    Raises:
+        UserError: there is something else.
+    """
+    values = record.get(key) or []
+    values = list(values.values()) if isinstance(values, dict) else values
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise UserError(f"{where}: found {shown(record, key)}; expected a list of objects")
+    return values
+
+
+def points_of(where: str, record: dict, key: str) -> list[tuple[float, float]]:
+    """Return the points of a record, [[x, y], ...] or [{"x": x, "y": y}, ...].
+
+    Raises:
+        UserError: there is something else.
+    """
+    values = record.get(key)
+    points = [[point.get("x"), point.get("y")] if isinstance(point, dict) else point for point in _listed(values)]
+    if not isinstance(values, list) or not all(
+        isinstance(point, list) and len(point) >= 2 and all(map(is_number, point[:2])) for point in points
+    ):
+        raise UserError(f"{where}: found {shown(record, key)}; expected a list of points x y")
+    return [(point[0], point[1]) for point in points]
+
+
+def _listed(values: object) -> list:
+    return values if isinstance(values, list) else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from data.annotations.folders import label_files
-from data.annotations.format import ReadOptions
+from data.annotations.format import FileHead, ReadOptions
 from data.annotations.name_list import iterate_list
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
@@ -235,4 +235,7 @@ def _may_be_annotation(file: Path) -> bool:
         return False
     if any(fnmatch(file.name, pattern) for pattern in NO_ANNOTATIONS):
         return False
-    return any(fnmatch(file.name.lower(), each.files) for each in FORMATS.values()) and file.is_file()
+    if not any(fnmatch(file.name.lower(), each.files) for each in FORMATS.values()) or not file.is_file():
+        return False
+    # Any program may write a table, so that its content decides.
+    return file.suffix.lower() not in (".csv", ".tsv") or FORMATS["csv"].recognizes(FileHead.read(file))

@@ -1,20 +1,31 @@
 """The annotation formats, and which of them a file is in."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from data.annotations.coco import COCO
+from data.annotations.createml import CREATEML
+from data.annotations.csv_table import CSV
+from data.annotations.cvat_xml import CVAT
+from data.annotations.fiftyone import FIFTYONE
 from data.annotations.format import FileHead, Format
+from data.annotations.label_studio import LABEL_STUDIO
 from data.annotations.label_text import LABEL
+from data.annotations.labelme import LABELME
 from data.annotations.laboro_text import LABORO
 from data.annotations.name_list import NAME_LIST
+from data.annotations.supervisely import SUPERVISELY
+from data.annotations.via_json import VIA
 from data.annotations.voc import VOC
+from data.annotations.vott import VOTT
 from data.annotations.wider_mat import WIDER_MAT
 from data.annotations.wider_text import WIDER
 from data.annotations.yolo import YOLO
 from utils.errors import UserError
 
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
-FORMATS = {each.name: each for each in (LABEL, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
+EXPORTS = (CSV, CVAT, LABELME, SUPERVISELY, VOTT, VIA, LABEL_STUDIO, CREATEML, FIFTYONE)
+FORMATS = {each.name: each for each in (LABEL, *EXPORTS, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
 
 # The names of the formats that can be written; the others are only read.
 WRITABLE = [name for name, each in FORMATS.items() if each.write is not None]
@@ -40,7 +51,9 @@ def recognize_file(path: Path, requested: str | None = None) -> str | None:
     Args:
         requested: the format that the user asked for; see FileHead.
     """
-    fitting = [name for name, each in FORMATS.items() if each.suffix == path.suffix.lower() != ".txt"]
+    fitting = [
+        name for name, each in FORMATS.items() if each.suffix != ".txt" and fnmatch(path.name.lower(), each.files)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     head = FileHead.read(path, requested)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.annotations import FORMATS, Annotation, read_annotations, write_annotations
+from data.annotations import FORMATS, WRITABLE, Annotation, read_annotations, write_annotations
 from tests.helpers.planted_faults import CHECK, another_view, check, labelled, plant
 
 
@@ -107,7 +107,7 @@ def test_fix_refuses_boxes_of_two_corners(script, tmp_path):
     assert not (tmp_path / "label_fixed.txt").exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
+@pytest.mark.parametrize("kind", [kind for kind in WRITABLE if kind != "list"])
 def test_every_format_is_checked_and_fixed_in_a_converted_dataset(script, tmp_path, kind):
     names = [f"show/{i}.jpg" for i in range(6)]
     text = "".join(f"# {name}\n10 20 30 40\n{280 if i % 2 else 90} 20 30 40\n" for i, name in enumerate(names))
@@ -224,10 +224,10 @@ def test_fix_counts_in_singular(script, tmp_path):
     assert said.endswith(": 1 image, 2 faces; dropped: 1 face of less than a pixel; clipped: 1 face")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "list"])
+@pytest.mark.parametrize("kind", [kind for kind in WRITABLE if kind != "list"])
 def test_fixed_copies_of_random_boxes_have_no_findings(script, tmp_path, kind):
     """Boxes lie around the edges, are about a pixel wide, and have fractions without an end."""
-    rng = np.random.default_rng(list(FORMATS).index(kind))
+    rng = np.random.default_rng(WRITABLE.index(kind))
     names = [f"{i}.png" for i in range(8)]
     labelled(tmp_path, "-", dict.fromkeys(names, (64, 96))).unlink()
     made = []

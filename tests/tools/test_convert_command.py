@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from data.annotations import FORMATS, read_annotations
+from data.annotations import WRITABLE, read_annotations
 from data.dataset import FaceDataset
 from tests.helpers.images import draw_image
 
@@ -87,7 +87,7 @@ def test_a_converted_dataset_can_be_trained_on(convert, frames, script):
     assert (frames / "weights" / "mobilenet0.25_best.pth").is_file()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITABLE)
 def test_datasets_are_written_in_any_format(convert, frames, kind):
     result = convert(
         frames / "laboro.txt", frames / "out", "--images", frames / "frames", *SPLIT, "--by_prefix", "--to", kind
@@ -201,7 +201,7 @@ def test_a_missing_image_is_reported_with_its_line(convert, frames):
     convert(frames / "laboro.txt", frames / "out", *SPLIT).refuses(frames / "images", "no such folder of images")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind not in ("wider_mat", "voc", "yolo")])
+@pytest.mark.parametrize("kind", [kind for kind in WRITABLE if kind not in ("wider_mat", "voc", "yolo")])
 def test_a_file_is_written_in_any_format(convert, frames, kind):
     result = convert(frames / "laboro.txt", frames / "out.data", "--to", kind)
     assert result.status == 0, result.err

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.annotations import (
-    FORMATS,
     WIDER_VALUES,
+    WRITABLE,
     Annotation,
     fit_annotations,
     image_key,
@@ -95,7 +95,7 @@ def written(kind: str, annotations: list[Annotation], folder: Path, **options) -
 
 
 @settings(max_examples=25, deadline=None)
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITABLE)
 @given(images())
 def test_formats_keep_what_they_can_hold(kind, originals):
     with tempfile.TemporaryDirectory() as folder:
@@ -133,8 +133,8 @@ def faces(*boxes, name="a/b.jpg", **known) -> Annotation:
     return Annotation(name, boxes, np.full((len(boxes), 5, 2), -1.0), **known)
 
 
-@pytest.mark.parametrize("target", FORMATS)
-@pytest.mark.parametrize("source", [kind for kind in FORMATS if kind != "list"])
+@pytest.mark.parametrize("target", WRITABLE)
+@pytest.mark.parametrize("source", [kind for kind in WRITABLE if kind != "list"])
 def test_boxes_survive_conversion_between_all_formats(tmp_path, source, target):
     originals = [
         faces([1, 2, 30, 40.5], [5, 6, 7, 8], name="プログラム/あ 1.png"),
@@ -286,8 +286,8 @@ def test_only_wider_mat_keeps_boxes_of_negative_size(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "problem"),
     [
-        *((kind, "a\nb.jpg", "line ends") for kind in FORMATS),
-        *((kind, "../a.jpg", "stays inside") for kind in FORMATS),
+        *((kind, "a\nb.jpg", "line ends") for kind in WRITABLE),
+        *((kind, "../a.jpg", "stays inside") for kind in WRITABLE),
         ("label", " a.jpg", "begin or end with a blank"),
         ("list", "/a.jpg", "stays inside"),
         ("wider", "#a.jpg", "begins a label"),
@@ -304,7 +304,7 @@ def test_names_that_a_format_cannot_hold_are_refused(tmp_path, kind, name, probl
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITABLE)
 def test_names_that_would_share_an_entry_are_refused(tmp_path, kind):
     pair = [faces([1, 2, 4, 6], name=name, size=SIZE) for name in ("a.jpg", "a.png")]
     if kind in ("wider_mat", "voc", "yolo"):
@@ -331,7 +331,7 @@ def test_yolo_without_sizes_asks_for_the_images(tmp_path):
     assert (tmp_path / "out" / "classes.txt").read_text() == "face\n"
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITABLE)
 def test_existing_files_are_not_overwritten(tmp_path, kind):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(UserError, match="out: exists already"):

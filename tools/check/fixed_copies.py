@@ -78,12 +78,15 @@ def _write_split(checked: CheckedSplit, dropped: set[int], together: ExitStack) 
     if not cleaned.annotations:
         yield f"{path}: not written, since nothing would be left"
         return
-    sentences = together.enter_context(write_at_exit(cleaned.annotations, path, split.kind, images=split.images))
+    kind = _fixed_kind(split)
+    sentences = together.enter_context(write_at_exit(cleaned.annotations, path, kind, images=split.images))
     faces = sum(len(annotation.boxes) for annotation in cleaned.annotations)
     yield (
         f"{path}: {counted(len(cleaned.annotations), 'image')}, {counted(faces, 'face')};"
         f" dropped: {', '.join(cleaned.dropped) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
     )
+    if kind != split.kind:
+        yield f"{path}: is {FORMATS[kind].description}, since {FORMATS[split.kind].description} can only be read"
     yield from (f"{path}: {sentence}" for sentence in (*split.annotations.unread, *sentences))
     if split.kind == "yolo" and len(cleaned.annotations) < len(split.annotations):
         yield (
@@ -120,12 +123,18 @@ def _lists_agree(annotations: list[Annotation], split: DatasetSplit) -> bool:
 
 
 def _fixed_annotation(split: DatasetSplit) -> Path:
-    """Return the path of an annotation's cleaned copy, a folder for formats that are folders."""
+    """Return the path of an annotation's cleaned copy, a folder for formats that are folders, beside the original."""
     path = split.path.parent if split.kind == "wider_mat" else split.path
     path = path.resolve()  # "." has no name
-    if FORMATS[split.kind].is_folder:
-        return path.with_name((path.name if path.is_dir() else path.stem) + FIXED)
-    return path.with_name(fixed_name(path.name))
+    stem, kind = path.name if path.is_dir() else path.stem, _fixed_kind(split)
+    if FORMATS[kind].is_folder:
+        return path.with_name(stem + FIXED)
+    return path.with_name(f"{stem}{FIXED}{path.suffix if kind == split.kind else FORMATS[kind].suffix}")
+
+
+def _fixed_kind(split: DatasetSplit) -> str:
+    """Return the format of an annotation's cleaned copy: its own, or COCO JSON where that can only be read."""
+    return "coco" if FORMATS[split.kind].write is None else split.kind
 
 
 def _fixed_list(path: Path) -> Path:

@@ -1,0 +1,115 @@
+"""CVAT's own XML: "CVAT for images 1.1", and the tracks of "CVAT for video 1.1"."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from data.annotations.format import FileHead, Format, ReadOptions
+from data.annotations.json_files import OBJECTS
+from data.annotations.objects import LabelledImage, ObjectReader, text_value, valid_size
+from data.annotations.record import Annotations
+from data.annotations.shapes import Shape, ellipse, outline, rectangle, rotated
+from data.annotations.xml_values import load_xml, number_of_attribute
+from utils.errors import UserError
+from utils.wording import count_each
+
+SHAPES = ("box", "polygon", "polyline", "points", "ellipse", "mask", "cuboid", "skeleton")
+
+
+def read_cvat(path: Path, options: ReadOptions) -> Annotations:
+    """Read a file. `occluded` and the attributes of a label become attributes.
+
+    The images of a video's frames are called as CVAT calls them in its exports, frame_000000 and so on. Only frames
+    with objects are read, since the file does not say which other frames were looked at.
+
+    Raises:
+        UserError: not XML, or an image or object that is malformed.
+    """
+    root, reader = load_xml(path, "annotations"), ObjectReader(path, options)
+    for element in root.iter("image"):
+        with reader.skipping():
+            where = f"{path}: image {element.get('name', '')[:60]!r}"
+            size = valid_size(element.get("height"), element.get("width"))
+            image = reader.image(element.get("name"), where, size)
+            for number, shape in enumerate((each for each in element if each.tag in SHAPES), start=1):
+                with reader.skipping(image):
+                    _add_shape(reader, image, f"{where}: {shape.tag} {number}", shape, shape.get("label"))
+    _read_tracks(reader, root)
+    return reader.annotations()
+
+
+def _read_tracks(reader: ObjectReader, root: Element) -> None:
+    """Read the objects of the tracks of a video: a shape for each frame, up to the one in which it leaves the image."""
+    size = valid_size(root.findtext(".//original_size/height"), root.findtext(".//original_size/width"))
+    interpolated = 0
+    for number, track in enumerate(root.iter("track"), start=1):
+        for shape in (each for each in track if each.tag in SHAPES and each.get("outside") != "1"):
+            where = f"{reader.path}: track {number}, frame {shape.get('frame', '')[:20]}"
+            with reader.skipping():
+                frame = int(number_of_attribute(where, shape, "frame"))
+                image = reader.image(f"frame_{frame:06}", where, size)
+                _add_shape(reader, image, where, shape, track.get("label"))
+                interpolated += shape.get("keyframe") == "0"
+    reader.notes += count_each((interpolated, "object", "interpolated by CVAT between keyframes: {}"))
+
+
+def _add_shape(reader: ObjectReader, image: LabelledImage, where: str, element: Element, label: str | None) -> None:
+    attributes = {name: text_value(text) for name, text in _attributes(element)}
+    if element.get("occluded") in ("0", "1"):
+        attributes.setdefault("occluded", float(element.get("occluded")))
+    reader.add(image, where, [label], _shape(where, element), attributes)
+
+
+def _attributes(element: Element) -> Iterator[tuple[str, str]]:
+    for each in element.iter("attribute"):
+        if each.get("name") and (each.text or "").strip():
+            yield each.get("name"), each.text.strip()
+
+
+def _shape(where: str, element: Element) -> Shape:
+    def numbers(*names: str) -> list[float]:
+        return [number_of_attribute(where, element, name) for name in names]
+
+    kind, degrees = element.tag, number_of_attribute(where, element, "rotation", 0.0)
+    if kind == "box":
+        box = rectangle(*numbers("xtl", "ytl", "xbr", "ybr"))
+        x, y, w, h = box.box
+        return rotated(box.box, degrees, (x + w / 2, y + h / 2)) if degrees else box
+    if kind == "mask":
+        return Shape(kind, tuple(numbers("left", "top", "width", "height")))
+    if kind == "ellipse":
+        return ellipse(*numbers("cx", "cy", "rx", "ry"), math.radians(degrees))
+    if kind == "cuboid":
+        corners = [numbers(f"x{end}{side}1", f"y{end}{side}1") for end in "tb" for side in "lr"]
+        return outline(kind, [tuple(corner) for corner in corners])
+    if kind in ("points", "skeleton"):
+        return Shape(kind, None)
+    return outline(kind, _points(where, element.get("points") or ""))
+
+
+def _points(where: str, text: str) -> list[tuple[float, float]]:
+    """Return the points of x,y;x,y;..."""
+    if not re.fullmatch(r"\s*-?[\d.]+,-?[\d.]+(;-?[\d.]+,-?[\d.]+)*;?\s*", text):
+        raise UserError(f"{where}: found points {text[:60]!r}; expected x,y;x,y and so on")
+    try:
+        pairs = [point.split(",") for point in text.strip().strip(";").split(";")]
+        return [(float(x), float(y)) for x, y in pairs]
+    except ValueError as error:
+        raise UserError(f"{where}: found points {text[:60]!r}; expected numbers") from error
+
+
+def _recognizes(head: FileHead) -> bool:
+    return re.match(r"\s*(<\?[^>]*>\s*)?(<!--.*?-->\s*)*<annotations>", head.text, re.DOTALL) is not None
+
+
+CVAT = Format(
+    name="cvat",
+    description="CVAT XML",
+    read=read_cvat,
+    capabilities=OBJECTS,
+    recognizes=_recognizes,
+    files="*.xml",
+    has_classes=True,
+)

@@ -1,0 +1,207 @@
+"""The images and objects of a labelling tool's export while it is read: objects of any class and shape become faces."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data.annotations.attributes import attribute_columns
+from data.annotations.classes import choose_classes
+from data.annotations.format import ReadOptions
+from data.annotations.image_names import names_below
+from data.annotations.json_values import is_attribute, is_number, whole_text
+from data.annotations.problems import LARGEST, check_extent, skip_or_raise
+from data.annotations.record import Annotations, Places, make_annotations
+from data.annotations.shapes import RECTANGLE, Box, Shape
+from data.image_files import ImageFolder, image_size, usual_images
+from utils.errors import UserError
+from utils.wording import counted, printable
+
+NO_CLASS = "(no class)"
+NO_ATTRIBUTES: Mapping[str, float | str] = {}
+Size = tuple[int, int]
+
+
+@dataclass(slots=True)
+class LabelledObject:
+    """An object of an image: its place for error messages, its class, shape and attributes."""
+
+    where: str
+    label: str
+    shape: Shape
+    attributes: Mapping[str, float | str]
+
+
+@dataclass(slots=True)
+class LabelledImage:
+    """An image: its number in the file, its place for error messages, (height, width) if known, and objects.
+
+    Attributes:
+        in_parts: whether the coordinates of the objects are parts of the image's width and height.
+    """
+
+    number: int
+    where: str
+    size: Size | None
+    objects: list[LabelledObject] = field(default_factory=list)
+    in_parts: bool = False
+
+
+class ObjectReader:
+    """Collects the images and objects of a file or folder, and makes records of the faces among them.
+
+    Attributes:
+        notes: sentences, with counts, for the user.
+    """
+
+    def __init__(self, path: Path, options: ReadOptions):
+        self.path, self.options = path, options
+        self.folder = options.images or usual_images(path)
+        self.notes: list[str] = []
+        self._images: dict[str, LabelledImage] = {}
+
+    def image(self, name: str, where: str, size: Size | None = None, in_parts: bool = False) -> LabelledImage:
+        """Return the image of a name, a new one or the one that has been read before.
+
+        Raises:
+            UserError: the name is empty or no text.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise UserError(f"{where}: found no name of an image; expected one")
+        new = LabelledImage(len(self._images), where, size, in_parts=in_parts)
+        image = self._images.setdefault(whole_text(where, name), new)
+        image.size = image.size or size
+        return image
+
+    def add(
+        self,
+        image: LabelledImage,
+        where: str,
+        labels: Sequence[str],
+        shape: Shape,
+        attributes: Mapping[str, object] = NO_ATTRIBUTES,
+    ) -> None:
+        """Add an object.
+
+        Args:
+            labels: its classes; that of faces is preferred.
+            attributes: those whose values are no numbers, booleans or texts are dropped.
+
+        Raises:
+            UserError: a negative width or height, or coordinates beyond LARGEST.
+        """
+        if shape.box is not None:
+            if not (shape.box[2] >= 0 and shape.box[3] >= 0):
+                raise UserError(f"{where}: found {_numbers(shape.box)}; a face's width and height cannot be negative")
+            check_extent(where, shape.box)
+        wanted = (self.options.category or "face").casefold()
+        names = [whole_text(where, str(label)).strip() for label in labels if label is not None]
+        label = next((name for name in names if name.casefold() == wanted), names[0] if names else "")
+        known = ((name, value) for name, value in attributes.items() if is_attribute(value))
+        values = {whole_text(where, name): _value(where, value) for name, value in known}
+        image.objects.append(LabelledObject(where, label or NO_CLASS, shape, values or NO_ATTRIBUTES))
+
+    def set_in_parts(self) -> None:
+        """Say that all coordinates are parts of the images' sizes."""
+        self.notes.append("read as parts of the images' sizes: the coordinates, none of which is above 1")
+        for image in self._images.values():
+            image.in_parts = True
+
+    @contextmanager
+    def skipping(self, image: LabelledImage | None = None) -> Iterator[None]:
+        """Record the problem of a place that cannot be read, and go on after it; raise it where none is recorded."""
+        try:
+            yield
+        except UserError as error:
+            skip_or_raise(error, self.options.problems, None if image is None else image.number)
+
+    def annotations(self) -> Annotations:
+        """Return the records of all images with the objects of the class of faces.
+
+        Raises:
+            UserError: the class of faces is not clear, or the size of an image is needed and not known.
+        """
+        images = list(self._images.values())
+        counts = Counter(each.label for image in images for each in image.objects)
+        chosen = choose_classes(self.path, counts, self.options.category)
+        names, notes = names_below(list(self._images), self.folder)
+        faces, ends = [], []
+        others = Counter()
+        for name, image in zip(names, images, strict=True):
+            own = [each for each in image.objects if each.label in chosen.faces]
+            others.update(each.shape.kind for each in own if each.shape.box is None)
+            own = [each for each in own if each.shape.box is not None]
+            if own and image.in_parts:
+                with self.skipping(image):
+                    image.size = image.size or self._stored_size(name, image)
+                own = _to_pixels(own, image.size) if image.size else []
+            faces += own
+            ends.append(len(own))
+        columns, _ = attribute_columns([each.attributes for each in faces], {})
+        return make_annotations(
+            names,
+            ends,
+            [each.shape.box for each in faces],
+            attributes=columns,
+            sizes=[image.size for image in images],
+            places=Places([image.where for image in images], [each.where for each in faces]),
+            classes=chosen,
+            notes=[*notes, *_shape_notes(faces, others), *self.notes],
+        )
+
+    def _stored_size(self, name: str, image: LabelledImage) -> Size:
+        try:
+            return image_size(self.folder / ImageFolder(self.folder).find(name))
+        except UserError as error:
+            raise UserError(
+                f"{image.where}: its coordinates are parts of the image's size, which the file does not have: {error};"
+                " name the folder of the images with --images"
+            ) from error
+
+
+def _value(where: str, value: object) -> float | str:
+    return whole_text(where, value) if isinstance(value, str) else float(value)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return "x y w h " + " ".join(f"{value:g}" for value in values)
+
+
+def _to_pixels(objects: Sequence[LabelledObject], size: Size) -> list[LabelledObject]:
+    scale = (size[1], size[0], size[1], size[0])
+    for each in objects:
+        box: Box = tuple(part * side for part, side in zip(each.shape.box, scale, strict=True))
+        each.shape = each.shape._replace(box=box)
+    return list(objects)
+
+
+def _shape_notes(faces: Sequence[LabelledObject], others: Mapping[str, int]) -> list[str]:
+    """Return sentences on shapes that are read as the boxes around them, and on those that have no area."""
+    read = Counter(each.shape.kind for each in faces if each.shape.kind != RECTANGLE)
+    found = (("read as the boxes around them", read), ("not read, since they are no boxes or outlines", others))
+    return [
+        f"{words}: {', '.join(counted(number, printable(kind)) for kind, number in kinds.items())}"
+        for words, kinds in found
+        if kinds
+    ]
+
+
+def valid_size(height: object, width: object) -> Size | None:
+    """Return (height, width) of an image as whole numbers, None where they are none; a tool may write 0 or texts."""
+    sides = []
+    for side in (height, width):
+        if isinstance(side, str) and re.fullmatch(r"\d{1,9}(\.0+)?", side.strip()):
+            side = float(side)
+        if not is_number(side) or side != int(side) or not 0 < side < LARGEST:
+            return None
+        sides.append(int(side))
+    return tuple(sides)
+
+
+def text_value(text: str) -> float | str:
+    """Return an attribute's value by its text: 1 or 0 for true and false, a number, or the text."""
+    if text.lower() in ("true", "false"):
+        return float(text.lower() == "true")
+    return float(text) if re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", text) else text
