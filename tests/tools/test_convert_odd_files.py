@@ -1,5 +1,6 @@
 """`python -m tools.convert` on folders of labels and on unusual and malformed files."""
 
+import json
 import os
 import shutil
 
@@ -107,3 +108,32 @@ def test_a_list_converts_only_to_a_list(convert, tmp_path):
 def test_a_readme_is_not_an_annotation(convert, tmp_path):
     (tmp_path / "README.txt").write_text("A few words.\n")
     convert(tmp_path, tmp_path / "out.txt").refuses(tmp_path, "has no label file")
+
+
+def test_unreadable_rows_can_be_left_out(convert, tmp_path):
+    source, out = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text("# a.jpg\n1 2 3 4\n1 2 3\n# b.jpg\n1 2 -3 4\n# c.jpg\n")
+    convert(source, out).refuses("in.txt:3: found '1 2 3'", "2 such places, which --skip_unreadable leaves out")
+    outcome = convert(source, out, "--skip_unreadable")
+    assert outcome.status == 3
+    first, second = outcome.err.splitlines()
+    assert first.startswith(f"skipped: {source}:3: found '1 2 3'") and second.startswith(f"skipped: {source}:5: found")
+    assert "skipped: 2 places that cannot be read\ndropped: 1 image without a remaining face\n" in outcome.out
+    assert out.read_text() == "# a.jpg\n1 2 3 4\n# c.jpg\n"
+    assert convert(out, tmp_path / "again.txt", "--skip_unreadable").status == 0
+
+
+def test_unreadable_records_can_be_left_out_of_a_dataset(convert, tmp_path):
+    for name in "abc":
+        draw_image(tmp_path / "images" / f"{name}.jpg", [])
+    images = [{"id": i, "file_name": f"{name}.jpg"} for i, name in enumerate("abc")] + [{"id": 3}]
+    boxes = [[1, 2, 30, 40], [1, 2, None, 4], [1, 2, 3, 4], [5, 6, 7, 8]]
+    faces = [{"id": i, "image_id": i, "category_id": 1, "bbox": box} for i, box in enumerate(boxes)]
+    content = {"images": images, "annotations": faces, "categories": [{"id": 1, "name": "face"}]}
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    outcome = convert(tmp_path / "in.json", tmp_path / "out", "--split", "train=0.5", "val=0.5", "--skip_unreadable")
+    assert outcome.status == 3
+    assert [line.partition(": found")[0] for line in outcome.err.splitlines() if line.startswith("skipped: ")] == [
+        f"skipped: {tmp_path}/in.json: {record}" for record in ("image id 3", "annotation id 1", "annotation id 3")
+    ]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.jpg")) == ["a.jpg", "c.jpg"]

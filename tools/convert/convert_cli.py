@@ -1,8 +1,11 @@
 """The command line of python -m tools.convert."""
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -15,15 +18,16 @@ from data.annotations import (
     read_annotations,
     write_annotations,
 )
+from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.image_files import has_no_suffix, refuse_among_images, usual_images
 from tools.convert.dataset_folder import LISTS, SPLITS, annotation_name, fit_splits, resolve_images, write_dataset
 from tools.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from tools.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_splits
-from utils.errors import UserError
+from utils.errors import UNREADABLE, UserError
 from utils.files import refuse_existing
 from utils.flags import natural_int
-from utils.wording import counted
+from utils.wording import count_each, counted
 
 DESCRIPTION = """\
 Convert annotations to another format, or images with one annotation to a dataset with splits in the layout that
@@ -36,7 +40,7 @@ EPILOG = """\
   python -m tools.convert laboro.txt data/tvface --images frames --split train=0.8 val=0.1 test=0.1 --by_prefix
   python -m tools.convert WIDER_downloaded data/widerface
 
-Exit status: 0 if everything is written, 2 with the reason if nothing is.
+Exit status: 0 if everything is written, 2 with the reason if nothing is, 3 if --skip_unreadable left something out.
 """
 FOLDERS = [each.name for each in FORMATS.values() if each.is_folder]
 TRAINABLE = [each.name for each in FORMATS.values() if each.capabilities.boxes and not each.is_folder]
@@ -47,7 +51,8 @@ def main() -> None:
     refuse_existing(args.out)
     if is_wider_download(args.source):
         own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
-        _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
+        reason = f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own"
+        _refuse_flags(args, (*own, "skip_unreadable"), reason)
         for images in image_folders(args.source).values():
             refuse_among_images("", args.out, images)
         convert_wider(args)
@@ -55,10 +60,12 @@ def main() -> None:
     refuse_among_images("", args.out, args.images or usual_images(args.source), args.source)
     _refuse_flags(args, ("landmarks",), f"needs WIDER FACE as downloaded, which {args.source} is not")
     if args.split or args.split_list:
-        write_splits(args)
+        skipped = write_splits(args)
     else:
         _refuse_flags(args, ("by_prefix", "seed", "copy"), "needs a dataset with images; make one with --split")
-        write_annotation(args)
+        skipped = write_annotation(args)
+    if skipped:
+        sys.exit(UNREADABLE)
 
 
 def _refuse_flags(args: argparse.Namespace, flags: Sequence[str], reason: str) -> None:
@@ -80,12 +87,13 @@ def convert_wider(args: argparse.Namespace) -> None:
     print(f"\nto train, detect and score:\n{next_commands(args.out, bool(ground_truth))}")
 
 
-def write_splits(args: argparse.Namespace) -> None:
-    """Assign the images to splits, write the dataset and print the next commands."""
+def write_splits(args: argparse.Namespace) -> bool:
+    """Assign the images to splits, write the dataset and print the next commands; return whether rows were skipped."""
     kind, images = args.to or "label", args.images or usual_images(args.source)
-    source = _read(args)
+    source, problems = _read(args)
     resolved = resolve_images(source, images)
-    annotations = _choose(resolved, args)
+    annotations, skipped = without_lost_images(resolved, problems)
+    annotations = _choose(annotations, args)
     if args.split_list:
         _refuse_flags(args, ("by_prefix", "seed"), "needs --split; the lists assign the images")
         lists = {split: Path(path) for split, path in _pairs("--split_list", args.split_list, tuple(LISTS)).items()}
@@ -100,31 +108,70 @@ def write_splits(args: argparse.Namespace) -> None:
             print(f"prefixes of the names: {len(groups):,}, for example {example!r} ({counted(count, 'image')})")
     splits, sentences = fit_splits(annotations, assigned, images, kind)
     write_dataset(args.out, splits, args.copy)
-    sentences = [*source.remarks, *source.unread, *sentences]
+    sentences = [*skipped, *source.remarks, *source.unread, *sentences]
     _report(args.out, {name: split.annotations for name, split in splits.items()}, sentences)
     print(f"\nto check it:\npython -m tools.check {quote(str(args.out))}")
     if "train" in splits and kind in TRAINABLE:
         label = args.out / "train" / annotation_name("train", kind)
         print(f"to train on it:\npython train.py --training_dataset {quote(str(label))}")
+    return bool(problems)
 
 
-def write_annotation(args: argparse.Namespace) -> None:
-    """Write the annotation in another format."""
+def write_annotation(args: argparse.Namespace) -> bool:
+    """Write the annotation in another format; return whether rows were skipped."""
     kind, images = args.to or "label", args.images or usual_images(args.source)
-    source = _read(args)
-    annotations = _choose(resolve_images(source, images) if args.images else source, args)
+    source, problems = _read(args)
+    annotations, skipped = without_lost_images(resolve_images(source, images) if args.images else source, problems)
+    annotations = _choose(annotations, args)
     annotations, sentences = fit_annotations(annotations, kind, images=images)
     if kind != "wider_mat" and any(has_no_suffix(annotation.name) for annotation in annotations):
         sentences.append("names without suffix; training does not find their images; --images FOLDER adds the suffixes")
     write_annotations(annotations, args.out, kind)
-    _report(args.out, {kind: annotations}, [*source.remarks, *source.unread, *sentences])
+    _report(args.out, {kind: annotations}, [*skipped, *source.remarks, *source.unread, *sentences])
+    return bool(problems)
 
 
-def _read(args: argparse.Namespace) -> Annotations:
+def _read(args: argparse.Namespace) -> tuple[Annotations, list[Problem]]:
+    """Return the annotations and, with --skip_unreadable, what is left out of them, which stderr names."""
     kind, path = find_annotations(args.source, getattr(args, "from"))
     if kind == "list" and args.to != "list":
         raise UserError(f"{path}: is a list of names without faces; expected an annotation with boxes")
-    return read_annotations(args.source, getattr(args, "from"), images=args.images, category=args.category)
+    options = {"images": args.images, "category": args.category}
+    read = partial(read_annotations, args.source, getattr(args, "from"), **options)
+    problems: list[Problem] = []
+    if not args.skip_unreadable:
+        try:
+            return read(), []
+        except UserError as error:
+            with suppress(UserError):
+                read(problems=problems)
+            if problems:
+                count = counted(len(problems), "such place")
+                raise UserError(f"{error} ({count}, which --skip_unreadable leaves out)") from error
+            raise
+    annotations = read(problems=problems)
+    for problem in problems:
+        print(f"skipped: {problem.sentence}", file=sys.stderr)
+    return annotations, problems
+
+
+def without_lost_images(
+    annotations: Sequence[Annotation], problems: Sequence[Problem]
+) -> tuple[Sequence[Annotation], list[str]]:
+    """Drop the images that lost all their faces because a row of theirs is among the problems.
+
+    They would become background images.
+
+    Returns:
+        the rest, and sentences that report what was left out.
+    """
+    of_images = {problem.record for problem in problems}
+    kept = [each for index, each in enumerate(annotations) if len(each.boxes) or index not in of_images]
+    sentences = count_each(
+        (len(problems), "place", "skipped: {} that cannot be read"),
+        (len(annotations) - len(kept), "image", "dropped: {} without a remaining face"),
+    )
+    return kept if problems else annotations, sentences
 
 
 def _choose(annotations: Sequence[Annotation], args: argparse.Namespace) -> Sequence[Annotation]:
@@ -188,6 +235,11 @@ def _parse_flags() -> argparse.Namespace:
         "--images", type=Path, metavar="FOLDER",
         help="folder of the images (default: images/ beside the source); names get the suffixes of the files, and YOLO"
         " coordinates are scaled by the sizes",
+    )  # fmt: skip
+    add(
+        "--skip_unreadable", action="store_true",
+        help="leave out rows and records that cannot be read, each named on stderr, instead of stopping at the first;"
+        " an image that loses all its faces is left out, too",
     )  # fmt: skip
     add("--faces_only", action="store_true", help="drop background images, as the published TV Face does")
     split = parser.add_mutually_exclusive_group()
