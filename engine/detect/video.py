@@ -122,8 +122,9 @@ class Video:
                 packet = next(packets, None)
                 if packet is None:
                     return
-                damage.see_packet(packet)
-                frames = packet.decode()
+                joint = damage.see_packet(packet)
+                frames = self._pending() if joint and packet.is_keyframe else []
+                frames += packet.decode()
             except av.error.FFmpegError:  # concerns this packet only
                 damage.see_damage()
                 continue
@@ -131,6 +132,15 @@ class Video:
                 damage.see_frame(frame)
                 shape.see_frame()
                 yield frame
+
+    def _pending(self) -> list[av.VideoFrame]:
+        """Return the frames that the decoder holds back, which a new recording may make it drop."""
+        codec = self.stream.codec_context
+        frames = codec.decode(None)
+        codec.flush_buffers()
+        for frame in frames:
+            frame.time_base = self.stream.time_base
+        return frames
 
     def _notes(self, clock: VideoClock, damage: Damage, interlaced: int, frames: int) -> list[str]:
         """Return sentences on what was interpreted."""
@@ -153,18 +163,18 @@ class Video:
         return notes
 
     def _problem(self, clock: VideoClock, damage: Damage) -> str | None:
-        declared = None if clock.restarts or clock.jumps else self._declared_seconds()
-        duration = damage.end - float((self.stream.start_time or 0) * self.stream.time_base)
-        if declared and duration < declared - max(0.25, 3 / self.rate):
-            return f"{self.path}: ends early, after {duration:.2f} of {declared:.2f} s"
+        end = None if clock.restarts or clock.jumps else self._declared_end()
+        if end and damage.end < end - max(0.25, 3 / self.rate):
+            start = float((self.stream.start_time or 0) * self.stream.time_base)
+            return f"{self.path}: ends early, after {damage.end - start:.2f} of {end - start:.2f} s"
         if damage.broken:
             return f"{self.path}: some frames are broken; they are missing or damaged in the output"
         return None
 
-    def _declared_seconds(self) -> float | None:
-        """Return the duration according to the header, or None."""
+    def _declared_end(self) -> float | None:
+        """Return the timestamp of the end according to the header, or None."""
         if self.stream.duration and self.stream.time_base:
-            return float(self.stream.duration * self.stream.time_base)
+            return float(((self.stream.start_time or 0) + self.stream.duration) * self.stream.time_base)
         try:  # Matroska and WebM: hours:minutes:seconds
             hours, minutes, seconds = self.stream.metadata["DURATION"].split(":")
             return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -37,20 +37,22 @@ class Damage:
     def broken(self) -> bool:
         return self._suspect is not None
 
-    def see_packet(self, packet: av.Packet) -> None:
+    def see_packet(self, packet: av.Packet) -> bool:
+        """Note a packet before it is decoded; return whether another recording begins with it."""
         self._packets += 1
         if packet.pts is not None:
             self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if self._early is not None:
                 self._early.append(float(packet.pts * packet.time_base))
         order = packet.pts if packet.dts is None else packet.dts
-        if order is not None:
-            timestamp = float(order * packet.time_base)
-            if self._before is not None and is_jump(self._before, timestamp, self._restarts):
-                self._see_joint()
-            self._before = timestamp
+        timestamp = None if order is None else float(order * packet.time_base)
+        joint = None not in (self._before, timestamp) and is_jump(self._before, timestamp, self._restarts)
+        self._before = self._before if timestamp is None else timestamp
+        if joint:
+            self._see_joint()
         if packet.is_corrupt and not self._near_joint():  # there, a packet is marked that may be whole
             self._suspect = self._suspect or self._packets
+        return joint
 
     def see_damage(self) -> None:
         """Note that the last packet cannot be decoded, or not without damage."""

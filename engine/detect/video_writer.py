@@ -15,6 +15,7 @@ from utils.errors import UserError
 ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"}
 # The file is written in fragments, readable after a crash, which closing joins.
 CONTAINER_OPTIONS = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+LONGEST_FRAME = 6 * 3600  # seconds; 32 bits hold 6.6 hours of ticks. In a longer pause, the image is repeated.
 SQUARE = Fraction(1)
 BT709 = 1  # ITU-T H.273, tables 2 to 4
 
@@ -67,15 +68,21 @@ class VideoWriter:
         frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        self.last = max(self.last + 1, round(time * self.TICKS))
-        frame.pts, frame.time_base = self.last, Fraction(1, self.TICKS)
-        self._mux(frame)
+        ticks = max(self.last + 1, round(time * self.TICKS))
+        while self.last >= 0 and ticks - self.last > LONGEST_FRAME * self.TICKS:
+            self._append(self.frame, self.last + LONGEST_FRAME * self.TICKS)
+        self._append(frame, ticks)
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""
         if self.last >= 0:
             self._mux(None)
         self.container.close()
+
+    def _append(self, frame: av.VideoFrame, ticks: int) -> None:
+        self.frame, self.last = frame, ticks
+        frame.pts, frame.time_base = ticks, Fraction(1, self.TICKS)
+        self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:
