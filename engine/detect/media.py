@@ -117,7 +117,7 @@ def detect_video(
     if video.problem is not None:
         summary.errors.append(video.problem)
     elif not summary.images:
-        summary.errors.append(f"{source}: has no frame that can be decoded")
+        summary.errors.append(f"{source}: gave no frame")
     return summary
 
 

@@ -101,7 +101,7 @@ class Video:
         self.notes += [
             f"{self.path}: {note}" for note in self._notes(clock, damage, deinterlacer.interlaced, index + 1)
         ]
-        self.problem = self._problem(clock, damage)
+        self.problem = self._problem(clock, damage) if index >= 0 else self._undecodable()
 
     def _timestamp(self, frame: av.VideoFrame | None) -> float | None:
         """Return the timestamp of a frame in seconds, or None."""
@@ -122,9 +122,10 @@ class Video:
                 packet = next(packets, None)
                 if packet is None:
                     return
-                joint = damage.see_packet(packet)
-                frames = self._pending() if joint and packet.is_keyframe else []
-                frames += packet.decode()
+                for frame in self._pending() if damage.see_packet(packet) and packet.is_keyframe else []:
+                    shape.see_frame()
+                    yield frame
+                frames = packet.decode()
             except av.error.FFmpegError:  # concerns this packet only
                 damage.see_damage()
                 continue
@@ -170,6 +171,10 @@ class Video:
         if damage.broken:
             return f"{self.path}: some frames are broken; they are missing or damaged in the output"
         return None
+
+    def _undecodable(self) -> str:
+        codec = self.stream.codec_context.name
+        return f"{self.path}: has no frame that can be decoded ({codec}); it may be encrypted or damaged"
 
     def _declared_end(self) -> float | None:
         """Return the timestamp of the end according to the header, or None."""

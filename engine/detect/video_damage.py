@@ -17,7 +17,7 @@ class Damage:
 
     Attributes:
         broken: whether packets or frames are damaged that are not near a joint.
-        at_joints: whether packets or frames near a joint are damaged.
+        at_joints: whether frames near a joint may be damaged.
         undecoded: number of frames before the first key frame.
         end: timestamp of the end in seconds.
     """
@@ -49,7 +49,7 @@ class Damage:
         joint = None not in (self._before, timestamp) and is_jump(self._before, timestamp, self._restarts)
         self._before = self._before if timestamp is None else timestamp
         if joint:
-            self._see_joint()
+            self._see_joint(packet.is_keyframe)
         if packet.is_corrupt and not self._near_joint():  # there, a packet is marked that may be whole
             self._suspect = self._suspect or self._packets
         return joint
@@ -73,7 +73,8 @@ class Damage:
     def _near_joint(self) -> bool:
         return self._joint is not None and self._packets - self._joint <= NEAR_JOINT
 
-    def _see_joint(self) -> None:
+    def _see_joint(self, at_key_frame: bool) -> None:
         self._joint = self._packets
+        self.at_joints |= not at_key_frame
         if self._suspect is not None and self._packets - self._suspect <= NEAR_JOINT:
             self._suspect = None

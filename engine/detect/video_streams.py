@@ -70,7 +70,7 @@ def choose_stream(container: av.container.InputContainer, path: Path) -> tuple[V
         raise UserError(f"{path}: has no video, only {'sound and ' * bool(container.streams.audio)}a cover image")
     best = max(moving, key=_rank)
     if best.codec_context is None:
-        raise UserError(f"{path}: the codec of its video is not known to FFmpeg")
+        raise UserError(f"{path}: its video is encrypted, or its codec is not known to FFmpeg")
     if not best.height * best.width:
         raise UserError(f"{path}: has no frame that can be decoded")
     others = [_describe(stream) for stream in moving if stream is not best]

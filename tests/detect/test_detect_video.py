@@ -24,21 +24,12 @@ from models import detector as detector_module
 from tests.helpers.detections import DETECT_FLAGS, assert_faces, lines
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import ROOT
+from tests.helpers.videos import moving_images, write_video
 
 
 def make_video(path: Path, frames: int = 20, size=(96, 128), rate=Fraction(30000, 1001), **options) -> list[np.ndarray]:
     """Encode a moving image as H.264 and return its frames as a player sees them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    scene = cv2.resize(rng.integers(0, 255, (12, 40, 3), dtype=np.uint8), (size[1] + 100, size[0]))
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"g": "5"})
-        stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
-        for i in range(frames):
-            left = 4 * i % 100
-            image = np.ascontiguousarray(scene[:, left : left + size[1]])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
-        container.mux(stream.encode(None))
+    write_video(path, moving_images(frames, size), rate=rate, options={"g": "5"}, container_options=options)
     return [image for _, image in Video(path).frames()]
 
 
