@@ -34,6 +34,7 @@ MOST_SUFFIXES = 6  # that a sentence names
 # What labelling tools call the folders of the images, and of the annotations (in lower case).
 IMAGE_FOLDERS = ("images", "JPEGImages", "img")
 LABEL_FOLDERS = ("labels", "annotations", "ann")
+DETECTIONS_SUFFIX = ".jsonl"
 EXIF_ORIENTATION = 0x0112
 
 
@@ -80,7 +81,8 @@ def usual_images(annotation: str | Path) -> Path:
     - The same path with one of them in place of the last of LABEL_FOLDERS: `images/x` for the folder `labels/x`. For a
       file `annotations/any_x.json` it is `images/x`, `images` or `x` beside `annotations`.
     - `images` beside a folder.
-    - `data` beside a file or in a folder, then the folder of the annotations itself, where these have images.
+    - `data` beside a file or in a folder, then the folder of the annotations itself, where these have images. Beside
+      the JSON lines of detect.py are its drawn images, which are not meant.
 
     A cleaned copy without its own images uses those of the original. If none exists, it is `images` beside the
     annotation.
@@ -97,6 +99,8 @@ def usual_images(annotation: str | Path) -> Path:
         return found
     if has_images(own / "data"):
         return own / "data"
+    if absolute.suffix == DETECTIONS_SUFFIX:
+        return beside
     return next((folder for folder in (own, original) if has_images(folder, below=is_folder)), beside)
 
 

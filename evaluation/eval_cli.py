@@ -139,7 +139,7 @@ def _parser(split: Split) -> argparse.ArgumentParser:
         "--name", action="append",
         help="name of the predictions, in the order of -p (default: last part of their path)",
     )  # fmt: skip
-    formats = [each for each in FORMATS.values() if each.capabilities.boxes]
+    formats = [each for each in FORMATS.values() if each.capabilities.boxes and not each.is_prediction]
     parser.add_argument(
         "-g", "--gt", type=Path, default=home / "groundtruths", metavar="PATH",
         help=f"ground truth, a file or its folder: {', '.join(each.description for each in formats)};"

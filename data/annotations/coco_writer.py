@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.record import Annotation, written_boxes
+from data.annotations.record import SCORE, Annotation, written_boxes
 
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
-SCORE = "score"  # of a detection, as COCO's results have it; an attribute of the face
 
 
 def write_coco(path: Path, annotations: Sequence[Annotation]) -> None:

@@ -21,11 +21,13 @@ class ReadOptions:
         images: folder of the images; None: the usual one.
         category: the class of objects that is the face; None: "face", or the only class.
         problems: malformed rows and records are appended here and skipped; None: the first one is an error.
+        ids: COCO JSON with the images that the ids of COCO's results refer to; None: the ids are names.
     """
 
     images: Path | None = None
     category: str | None = None
     problems: list[Problem] | None = None
+    ids: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Format:
         is_folder: whether it is written as a folder.
         recognizes_folder: for a format with a file per image, the name of a file that shows that a folder is in the
             format although no file's content does; None where it is not.
+        is_prediction: whether it holds the output of a detector, which is no ground truth.
         has_classes: whether the user can choose the class of objects that is the face.
         name_in_dataset: what tools.convert calls the annotation of a split; None: as data.splits.LABELS.
         name_problem: what is wrong with an image's name that the format cannot hold; None: nothing.
@@ -135,6 +138,7 @@ class Format:
     file_per_image: bool = False
     is_folder: bool = False
     recognizes_folder: Callable[[Path], str | None] = lambda folder: None
+    is_prediction: bool = False
     has_classes: bool = False
     name_in_dataset: str | None = None
     name_problem: Callable[[str], str | None] = lambda name: None

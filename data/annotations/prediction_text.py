@@ -10,12 +10,19 @@ empty lines are skipped.
 """
 
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.problems import LARGEST
+from data.annotations.folders import label_files
+from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.problems import LARGEST, Problem, skip_or_raise
+from data.annotations.record import SCORE, Annotations, Chosen, Places, make_annotations
+from data.annotations.text_lines import parse_numbers
+from data.image_files import image_key
 from utils.errors import UserError
+from utils.files import read_bytes
+from utils.wording import count_each
 
 
 def parse_text(content: bytes, path: str | Path) -> np.ndarray:
@@ -63,3 +70,71 @@ def _number(text: str) -> float:
     if "_" in text or not isfinite(value):  # Python accepts 1_000
         raise ValueError
     return value
+
+
+def read_texts(path: Path, problems: list[Problem] | None = None) -> Annotations:
+    """Read one file, or all below a folder, as annotations with the attribute `score`.
+
+    An image's name is the path of its file below the folder, without ".txt"; it mostly lacks the image's suffix.
+
+    Args:
+        problems: as for `read_annotations`, for whole files.
+
+    Raises:
+        UserError: no file, or as `parse_text`.
+    """
+    root = path if path.is_dir() else path.parent
+    files = label_files(path, {".txt"}) if path.is_dir() else [path.name]
+    if not files:
+        raise UserError(f"{path}: has no detections (*.txt); name the folder that has them")
+    names, groups, places, wide = [], [], [], 0
+    for file in files:
+        try:
+            content = read_bytes(root / file)
+            groups.append(parse_text(content, root / file))
+        except UserError as error:
+            skip_or_raise(error, problems)
+            continue
+        names.append(file[: -len(".txt")] if file.lower().endswith(".txt") else file)
+        places.append(str(root / file))
+        wide += len(b"".join(content.split(b"\n", 3)[2:3]).split()) > 5
+    counts = [len(group) for group in groups]
+    rows = np.concatenate([*groups, np.empty((0, 5))])
+    return make_annotations(
+        names,
+        counts,
+        np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1),
+        attributes={SCORE: rows[:, 4].copy()},
+        places=Places(places, Chosen(places, np.repeat(np.arange(len(places)), counts))),
+        unread=count_each((wide, "file", "the columns after x y w h score of {}")),
+    )
+
+
+def _recognizes(head: FileHead) -> bool:
+    """Decide by the first row; a file without rows must be called like its image."""
+    lines = head.lines
+    if head.requested in ("wider", "laboro") or len(lines) < 2 or not lines[1].isdecimal() or len(lines[1]) > 9:
+        return False
+    is_named = _base_key(lines[0]) in (_base_key(head.path.stem), head.path.stem)
+    if len(lines) == 2:
+        return is_named and int(lines[1]) == 0
+    row = parse_numbers(lines[2])
+    if row is None or "," in lines[2] or not (len(row) == 5 or (len(row) == 15 and 0 <= row[4] <= 1)):
+        return False
+    return is_named or sum(1 for line in head.all_lines() if line.strip()) == 2 + int(lines[1])
+
+
+def _base_key(name: str) -> str:
+    return image_key(PurePosixPath(name.replace("\\", "/")).name)
+
+
+DETECTION_TEXTS = Format(
+    name="detections_txt",
+    description="a folder of detections, as val_tvface.py writes it",
+    read=lambda path, options: read_texts(path, options.problems),
+    capabilities=Capabilities(attributes={SCORE: 0.0}, suffixes=False),
+    recognizes=_recognizes,
+    file_per_image=True,
+    is_folder=True,
+    is_prediction=True,
+)

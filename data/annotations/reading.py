@@ -6,12 +6,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+
 from data.annotations.folders import label_files
 from data.annotations.format import FileHead, ReadOptions
 from data.annotations.name_list import iterate_list
+from data.annotations.prediction_coco import COCO_RESULTS
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.registry import FORMATS, find_format, recognize_file
+from data.annotations.scores import DRAFT_SCORE, draft_notes, keep_scores, refuse_predictions, refuse_scores
 from data.annotations.text_lines import read_lines
 from data.splits import FIXED
 from utils.errors import UserError
@@ -28,12 +32,15 @@ def read_annotations(
     images: str | Path | None = None,
     category: str | None = None,
     problems: list[Problem] | None = None,
+    predictions: bool = False,
+    min_score: float | None = None,
+    ids: str | Path | None = None,
 ) -> Annotations:
     """Read the ground truth of a set of images.
 
     A folder stands for the one annotation file in it, for the .mat files of a WIDER FACE set, or for the Pascal VOC or
-    YOLO files below it. Lists of names are read only where the folder has nothing else. Lists named `*_list.txt` and
-    cleaned copies, files or folders named `*_fixed`, are skipped.
+    YOLO files below it. Lists of names and a detector's output are read only where the folder has nothing else. Lists
+    named `*_list.txt` and cleaned copies, files or folders named `*_fixed`, are skipped.
 
     Args:
         kind: the name of the format, one of FORMATS; None: recognized by the content.
@@ -42,6 +49,11 @@ def read_annotations(
             the only class.
         problems: where a list is given, malformed rows and records are appended to it and skipped. Otherwise the first
             one is an error.
+        predictions: whether a detector's output is read, too, as draft labels with the attribute `score`. Otherwise it
+            is an error, since it would be trained on or scored with as if it were a ground truth.
+        min_score: drops the faces with a lower score; None: DRAFT_SCORE for a detector's output, and no limit for
+            annotations that have scores.
+        ids: COCO JSON with the images that the ids of COCO's results refer to.
 
     Raises:
         UserError: nothing to read, another format than `kind`, an unknown one, or a malformed row or record.
@@ -51,7 +63,22 @@ def read_annotations(
         raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
     if format_name is None:
         _refuse_unknown(path)
-    return FORMATS[format_name].read(path, ReadOptions(None if images is None else Path(images), category, problems))
+    found = FORMATS[format_name]
+    if found.is_prediction and not predictions:
+        refuse_predictions(path, found.description)
+    if ids is not None and found is not COCO_RESULTS:
+        raise UserError(f"--ids {ids}: {path} is {found.description}, which names its images; omit --ids")
+    images, ids = (None if place is None else Path(place) for place in (images, ids))
+    annotations = found.read(path, ReadOptions(images, category, problems, ids))
+    if not predictions:
+        refuse_scores(path, annotations)
+    if found.is_prediction and min_score is None:
+        min_score = DRAFT_SCORE
+    if min_score is not None:
+        annotations = keep_scores(path, annotations, min_score)
+    if found.is_prediction:
+        annotations.notes = [*annotations.notes, *draft_notes(np.diff(annotations.ends, prepend=0).tolist())]
+    return annotations
 
 
 def has_classes(path: str | Path) -> bool:
@@ -98,7 +125,7 @@ class ImageNames:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         is_list = self.path.is_file() and recognize_file(self.path) == "list"
-        self.names = None if is_list else [annotation.name for annotation in read_annotations(path)]
+        self.names = None if is_list else [each.name for each in read_annotations(path, predictions=True)]
 
     def __iter__(self) -> Iterator[str]:
         return iterate_list(self.path) if self.names is None else iter(self.names)
@@ -135,6 +162,10 @@ class FoundAnnotation:
     def has_boxes(self) -> bool:
         return self.format_name is not None and FORMATS[self.format_name].capabilities.boxes
 
+    @property
+    def is_prediction(self) -> bool:
+        return self.format_name is not None and FORMATS[self.format_name].is_prediction
+
 
 def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     """Return the one annotation in a folder.
@@ -153,6 +184,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
     matching = [each for each in found if kind in (each.format_name, None)]
     matching = [each for each in matching if each.has_boxes] or matching
+    matching = [each for each in matching if not each.is_prediction] or matching
     if len(matching) > 1:
         matching = _choose_files(matching)
     if len(matching) == 1:

@@ -1,11 +1,13 @@
 """The record of an image's faces, and what readers and writers share."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from data.annotations.attributes import have_type
 from data.annotations.classes import Classes
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.wording import counted, printable
@@ -23,6 +25,7 @@ WIDER_VALUES = {
     "occlusion": ("none", "partial", "heavy"),
     "pose": ("typical", "atypical"),
 }
+SCORE = "score"  # the attribute of a face that a detector found
 MOST_WORDS = 12  # listed in a sentence; a file may name thousands
 
 
@@ -179,6 +182,21 @@ class Lines(Sequence[str]):
         return f"{self.path}:{self.numbers[index]}"
 
 
+class Chosen(Sequence[str]):
+    """Some of the places of a sequence, looked up on demand."""
+
+    def __init__(self, places: Sequence[str], indices: np.ndarray):
+        self.places, self.indices = places, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self.places[int(self.indices[index])]
+
+
 @dataclass
 class Places:
     """Where each image and face is in its file, for error messages: `file:line`, or another name by the format."""
@@ -233,10 +251,31 @@ class Annotations(Sequence[Annotation]):
         return _ignored(self._attributes, len(self.boxes))
 
     @property
+    def scores(self) -> np.ndarray | None:
+        """(F,) float64: the scores of a detector, nan for a face without; None where no face has one."""
+        values = self._attributes.get(SCORE)
+        if values is None or not have_type(values, float):
+            return None
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def select(self, mask: np.ndarray, note: str) -> "Annotations":
+        """Return the annotations with the faces of a mask, (F,) bool, and one more note. All images stay."""
+        chosen = copy(self)
+        chosen.ends = np.cumsum(mask, dtype=np.int64)[self.ends - 1] * (self.ends > 0)
+        chosen.boxes, chosen.landmarks = self.boxes[mask], self.landmarks[mask]
+        chosen._attributes = {name: values[mask] for name, values in self._attributes.items()}
+        chosen._subsets = {name: members[mask] for name, members in self._subsets.items()}
+        if self.places is not None:
+            chosen.places = Places(self.places.images, Chosen(self.places.faces, np.flatnonzero(mask)))
+        chosen.notes = [*self.notes, note]
+        return chosen
+
+    @property
     def remarks(self) -> list[str]:
         """Sentences, with counts, that each command that reads the file prints: which objects are faces and which are
         not read, how many faces are ignored, which images are listed twice, and the notes of the reader."""
-        return [*self.classes.remarks, *self.ignored_remark, *_repeated_remark(self.names), *self.notes]
+        repeated = _repeated_remark(self.names)
+        return [*self.classes.remarks, *self.ignored_remark, *self.scores_remark, *repeated, *self.notes]
 
     @property
     def ignored_remark(self) -> list[str]:
@@ -244,6 +283,18 @@ class Annotations(Sequence[Annotation]):
         ignored = int(self.ignored.sum())
         marks = [name for name in IGNORED_ATTRIBUTES if np.any(self._attributes.get(name, 0) == 1)]
         return [describe_ignored(len(self.boxes), ignored, marks)] * (ignored > 0)
+
+    @property
+    def scores_remark(self) -> list[str]:
+        """At most one sentence on how many faces have scores."""
+        scores = np.empty(0) if self.scores is None else self.scores[~np.isnan(self.scores)]
+        if not len(scores):
+            return []
+        share = "all" if len(scores) == len(self.boxes) else f"{len(scores):,} of"
+        return [
+            f"{share} {counted(len(self.boxes), 'face')} have scores, as a detector gives them, from"
+            f" {scores.min():g} to {scores.max():g}"
+        ]
 
     def __getitem__(self, index):
         if isinstance(index, slice):

@@ -14,6 +14,9 @@ from data.annotations.label_text import LABEL
 from data.annotations.labelme import LABELME
 from data.annotations.laboro_text import LABORO
 from data.annotations.name_list import NAME_LIST
+from data.annotations.prediction_coco import COCO_RESULTS
+from data.annotations.prediction_lines import DETECTIONS
+from data.annotations.prediction_text import DETECTION_TEXTS
 from data.annotations.supervisely import SUPERVISELY
 from data.annotations.via_json import VIA
 from data.annotations.voc import VOC
@@ -25,7 +28,8 @@ from utils.errors import UserError
 
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
 EXPORTS = (CSV, CVAT, LABELME, SUPERVISELY, VOTT, VIA, LABEL_STUDIO, CREATEML, FIFTYONE)
-FORMATS = {each.name: each for each in (LABEL, *EXPORTS, COCO, VOC, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)}
+TEXTS = (DETECTION_TEXTS, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)
+FORMATS = {each.name: each for each in (LABEL, DETECTIONS, *EXPORTS, COCO_RESULTS, COCO, VOC, *TEXTS)}
 
 # The names of the formats that can be written; the others are only read.
 WRITABLE = [name for name, each in FORMATS.items() if each.write is not None]
@@ -47,6 +51,8 @@ def find_format(name: str) -> Format:
 
 def recognize_file(path: Path, requested: str | None = None) -> str | None:
     """Return the name of a file's format by its suffix, else by its content; None where it is unknown.
+
+    Where several formats have the suffix, the content decides between them.
 
     Args:
         requested: the format that the user asked for; see FileHead.

@@ -140,8 +140,11 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
         (changed("categories", 1, value={"id": 1, "name": "face"}), "category id 1: is called 'person' and 'face'"),
         (changed("images", value={"7": "a.jpg"}), "has no list of objects 'images'"),
         (changed("annotations", 1, value=5), "has no list of objects 'annotations'"),
-        ([{"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}], "is a list, as COCO results are"),
-        ([], "is a list, as COCO results are"),
+        (
+            [{"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}],
+            "is COCO results, a detector's output",
+        ),
+        ([], "is COCO results, a detector's output"),
         ("3", "has no list of objects"),
         ("[" * 100_000, "is not JSON"),
     ],

@@ -64,7 +64,7 @@ def test_no_prediction_for_any_image_is_an_error_even_if_some_may_be_missing(sma
 def test_swapped_paths_are_told_apart(small, run_script):
     status, out, err = run_script("-p", small / "gt", "-g", small / "pred")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "detections belong to --pred" in err
+    assert "Detections belong to --pred" in err
 
 
 def test_names_cannot_command_the_terminal(small, run_small):

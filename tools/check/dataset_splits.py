@@ -175,7 +175,7 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
         raise UserError(f"{images}: no such folder of images; name it with --images")
     problems = []
     kind, path = find_annotations(path)
-    annotations = read_annotations(path, kind, images=images, category=category, problems=problems)
+    annotations = read_annotations(path, kind, images=images, category=category, problems=problems, predictions=True)
     lists = {}
     if kind != "list":
         # A cleaned copy goes with the cleaned lists.

@@ -20,49 +20,60 @@ from data.annotations import (
 )
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
+from data.annotations.scores import DRAFT_SCORE
 from data.image_files import has_no_suffix, refuse_among_images, usual_images
 from tools.convert.dataset_folder import LISTS, SPLITS, annotation_name, fit_splits, resolve_images, write_dataset
 from tools.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from tools.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_splits
 from utils.errors import UNREADABLE, UserError
 from utils.files import refuse_existing
-from utils.flags import natural_int
+from utils.flags import fraction, natural_int, positive_int
 from utils.wording import count_each, counted
 
 DESCRIPTION = """\
 Convert annotations to another format, or images with one annotation to a dataset with splits in the layout that
 training and evaluation expect. WIDER FACE as downloaded is converted to a dataset as it is. The command reports what
 the target format drops. Existing files are not changed.
+
+A detector's output becomes draft labels to correct: the JSON lines of detect.py, a folder of val_tvface.py, or COCO
+results. Frames of a video are written as images.
 """
 EPILOG = """\
   python -m tools.convert labels.json label.txt
   python -m tools.convert label.txt voc_xml --to voc --images my_images
   python -m tools.convert laboro.txt data/tvface --images frames --split train=0.8 val=0.1 test=0.1 --by_prefix
   python -m tools.convert WIDER_downloaded data/widerface
+  python -m tools.convert detections/film.jsonl drafts --to coco --video film.mp4 --frames 25
 
 Exit status: 0 if everything is written, 2 with the reason if nothing is, 3 if --skip_unreadable left something out.
 """
-FOLDERS = [each.name for each in FORMATS.values() if each.is_folder]
-TRAINABLE = [each.name for each in FORMATS.values() if each.capabilities.boxes and not each.is_folder]
+FOLDERS = [name for name in WRITABLE if FORMATS[name].is_folder]
+TRAINABLE = [name for name in WRITABLE if FORMATS[name].capabilities.boxes and not FORMATS[name].is_folder]
+OF_DATASETS = ("by_prefix", "seed", "copy")
 
 
 def main() -> None:
     args = _parse_flags()
     refuse_existing(args.out)
     if is_wider_download(args.source):
-        own = ("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed")
-        reason = f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own"
-        _refuse_flags(args, (*own, "skip_unreadable"), reason)
+        own = (
+            *("to", "from", "category", "images", "faces_only", "split", "split_list", "by_prefix", "seed"),
+            *("skip_unreadable", "min_score", "ids", "frames", "video"),
+        )
+        _refuse_flags(args, own, f"{args.source} is WIDER FACE as downloaded, which has formats and splits of its own")
         for images in image_folders(args.source).values():
             refuse_among_images("", args.out, images)
         convert_wider(args)
         return
     refuse_among_images("", args.out, args.images or usual_images(args.source), args.source)
     _refuse_flags(args, ("landmarks",), f"needs WIDER FACE as downloaded, which {args.source} is not")
+    if args.frames or args.video:
+        write_frames(args)
+        return
     if args.split or args.split_list:
         skipped = write_splits(args)
     else:
-        _refuse_flags(args, ("by_prefix", "seed", "copy"), "needs a dataset with images; make one with --split")
+        _refuse_flags(args, OF_DATASETS, "needs a dataset with images; make one with --split")
         skipped = write_annotation(args)
     if skipped:
         sys.exit(UNREADABLE)
@@ -131,13 +142,31 @@ def write_annotation(args: argparse.Namespace) -> bool:
     return bool(problems)
 
 
+def write_frames(args: argparse.Namespace) -> None:
+    """Write frames of videos as images with draft labels, and print the next commands."""
+    from tools.convert.video_frames import find_lines, read_video_labels, write_frames_dataset  # needs FFmpeg
+
+    if not (args.frames and args.video):
+        raise UserError("--frames and --video go together: every how many frames of which video become images")
+    own = ("from", "category", "images", "ids", "skip_unreadable", "split", "split_list", *OF_DATASETS)
+    _refuse_flags(args, own, "does nothing for frames of a video; convert the draft again, when it is corrected")
+    kind, min_score = args.to or "label", DRAFT_SCORE if args.min_score is None else args.min_score
+    if not FORMATS[kind].capabilities.boxes:
+        raise UserError(f"--to {kind}: has no faces; choose another format for draft labels")
+    found = find_lines(args.source, args.video)
+    labels = [read_video_labels(*pair, args.frames, min_score, args.faces_only) for pair in found.items()]
+    written = write_frames_dataset(args.out, labels, args.frames, kind)
+    _report(args.out, {kind: written.annotations}, written.remarks)
+    print(f"\nto look at it:\npython -m tools.show {quote(str(args.out / annotation_name('train', kind)))}")
+
+
 def _read(args: argparse.Namespace) -> tuple[Annotations, list[Problem]]:
     """Return the annotations and, with --skip_unreadable, what is left out of them, which stderr names."""
     kind, path = find_annotations(args.source, getattr(args, "from"))
     if kind == "list" and args.to != "list":
         raise UserError(f"{path}: is a list of names without faces; expected an annotation with boxes")
-    options = {"images": args.images, "category": args.category}
-    read = partial(read_annotations, args.source, getattr(args, "from"), **options)
+    options = {"images": args.images, "category": args.category, "min_score": args.min_score, "ids": args.ids}
+    read = partial(read_annotations, args.source, getattr(args, "from"), predictions=True, **options)
     problems: list[Problem] = []
     if not args.skip_unreadable:
         try:
@@ -230,6 +259,22 @@ def _parse_flags() -> argparse.Namespace:
         help=f"format to write, one of {', '.join(WRITABLE)} (default: label); {', '.join(FOLDERS)} are folders",
     )  # fmt: skip
     add("--from", choices=list(FORMATS), metavar="KIND", help="format of the source (default: recognized by content)")
+    add(
+        "--min_score", type=fraction, metavar="SCORE",
+        help="keep the faces with at least this score (default: 0.5 for a detector's output)",
+    )  # fmt: skip
+    add(
+        "--ids", type=Path, metavar="FILE",
+        help="COCO JSON with the images that the ids of COCO results refer to (default: the ids are names)",
+    )  # fmt: skip
+    add(
+        "--video", type=Path, nargs="+", metavar="FILE",
+        help="the video whose detections SOURCE has; several, if SOURCE is the folder of their .jsonl files",
+    )  # fmt: skip
+    add(
+        "--frames", type=positive_int, metavar="EVERY",
+        help="with --video, write every Nth frame that was detected as an image of the dataset OUT, with its faces",
+    )  # fmt: skip
     add("--category", metavar="CLASS", help="object class of faces (default: 'face', or the only class)")
     add(
         "--images", type=Path, metavar="FOLDER",

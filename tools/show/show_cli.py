@@ -78,7 +78,7 @@ def main() -> None:
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:
-        annotations = read_annotations(args.labels, images=args.images, category=args.category)
+        annotations = read_annotations(args.labels, images=args.images, category=args.category, predictions=True)
         print_notes(args.labels, annotations.remarks)
         if len(annotations) == 0:
             raise UserError(f"{args.labels}: has no images; expected labels that name some")

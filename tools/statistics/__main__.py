@@ -36,7 +36,7 @@ def main() -> None:
     images = args.images or usual_images(args.labels)
     if args.out:
         refuse_among_images("--out ", args.out, images, args.labels)
-    annotations = read_annotations(args.labels, images=args.images, category=args.category)
+    annotations = read_annotations(args.labels, images=args.images, category=args.category, predictions=True)
     print_notes(args.labels, annotations.remarks)
     if len(annotations) == 0:
         raise UserError(f"{args.labels}: has no images; expected labels that name some")
