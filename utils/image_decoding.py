@@ -83,14 +83,17 @@ def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
 
 def _decode(path: str | Path, content: bytes, flags: int, page: int) -> DecodedImage:
     pixels, reason = _decode_opencv(path, content, flags, page)
-    if pixels is None or (DEEP.match(content) and pixels.max() <= FOURTEEN_BITS):
+    is_tiff = content.startswith(TIFF)
+    is_dark = pixels is None or (DEEP.match(content) is not None and pixels.max() <= FOURTEEN_BITS)
+    if is_dark or is_tiff:
         orientation = flags & cv2.IMREAD_IGNORE_ORIENTATION
         deep, _ = _decode_opencv(path, content, orientation | cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, page)
-        if deep is not None and deep.dtype != np.uint8:
+        # OpenCV saturates the floating-point numbers of a TIFF, or refuses them.
+        if deep is not None and deep.dtype != np.uint8 and (is_dark or deep.dtype.kind == "f"):
             return _scaled(deep, pixels, flags)
     if pixels is None:
         return _decode_pillow(path, content, flags, page, reason)
-    damage = _damage_of_tiff(content) if content.startswith(TIFF) else None
+    damage = _damage_of_tiff(content) if is_tiff else None
     return DecodedImage(pixels, (ImageNote("damaged", damage),) if damage else ())
 
 

@@ -1,5 +1,6 @@
 """Images of every kind: damaged, deep, animated, of rare formats, and files that are no images."""
 
+import io
 import os
 import sys
 import threading
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from tests.helpers.image_files import damaged_jpeg, frames, saved, scene
 from utils.decoder_messages import catch_damage
@@ -126,9 +127,11 @@ def test_a_deep_image_without_bright_values_is_named(written):
 
 @pytest.mark.parametrize("white", [1, 255, 4095, 65535])
 def test_floating_point_images_are_scaled(written, white):
-    image = scene()
-    found = read_image_with_notes(written("a.tif", cv2.imencode(".tif", (image / 255 * white).astype(np.float32))[1]))
-    assert np.abs(found.pixels.astype(int) - image).max() <= 1
+    image = scene()[..., 0]
+    file = io.BytesIO()
+    Image.fromarray((image / np.float32(image.max()) * white).astype(np.float32)).save(file, "TIFF")
+    found = read_image_with_notes(written("a.tif", file.getvalue()))
+    assert np.abs(found.pixels - (image / image.max() * 255)[..., None]).max() <= 1
     assert f"{white:g} is white" in dict(found.notes)["stretched"]
 
 
@@ -154,9 +157,10 @@ def test_a_page_of_a_tiff_is_read_and_its_thumbnail_is_no_page(written):
         found = read_image_with_notes(path, page=page)
         np.testing.assert_array_equal(found.pixels, scene(page))
         assert found.notes == ()
-    pages = [Image.fromarray(scene(i)) for i in range(2)]
-    pages[1].encoderinfo = {"tiffinfo": {254: 1}}  # a reduced image
-    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with TiffImagePlugin.AppendingTiffWriter(str(path), new=True) as file:
+        Image.fromarray(scene()).save(file, "TIFF")
+        file.newFrame()
+        Image.fromarray(scene()).save(file, "TIFF", tiffinfo={254: 1})  # a reduced image
     assert kinds(path) == {}
 
 
