@@ -10,6 +10,7 @@ Outputs in --save_folder, with the sub-folders and names of the inputs:
     NAME.jpg, NAME.png ...  images with boxes, scores and, if the network was trained with them, landmarks
     detections.jsonl        a line for each image: {"picture", "height", "width", "faces"}
     NAME.mp4, NAME.jsonl    a video without sound, and a line for each frame: {"frame", "time", "faces"}
+    NAME.gif.mp4, .jsonl    the same of an animated image; the pages of a TIFF are images, NAME.tif_page001.tif
 
 A face is {"box": [x1, y1, x2, y2], "score", "landmarks": five [x, y]} in pixels of the upright image: an EXIF rotation
 is applied. Until they are complete, files are called NAME.part.mp4 and NAME.part.jsonl.

@@ -19,7 +19,7 @@ from data.annotations.record import (
     make_annotations,
 )
 from data.annotations.text_lines import format_row, parse_numbers
-from data.image_files import find_images, image_key, image_size, usual_images
+from data.image_files import find_images, image_key, image_size, passed_over, usual_images
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 from utils.wording import count_each
@@ -77,6 +77,7 @@ def read_yolo(
         sizes=sizes,
         places=Places(sources, [place for group in faces.values() for place, _ in group]),
         classes=chosen,
+        notes=[unread] if (unread := passed_over(images)) else [],
         unread=count_each((hidden, "landmark", "visibility 1 of {}")),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from data.dataset import FaceDataset
+from data.image_files import passed_over
 from engine.train.curves import draw_training_curves
 from engine.train.history import gpu_memory, write_log
 from engine.train.progress import EpochBar, format_losses
@@ -189,6 +190,8 @@ def describe_run(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
     text = [f"{name:8} {line}" for name, line in lines.items()]
     sets = {"labels": dataset.annotations, "dev set": dev_set.annotations if dev_set else None}
     remarks = [f"{name:8} {line}" for name, read in sets.items() if read is not None for line in read.remarks]
+    if config.negatives and (unread := passed_over(config.negatives)):
+        remarks.append(f"labels   {unread}")
     return "\n".join([*text[:2], *remarks, *text[2:]])
 
 

@@ -1,9 +1,11 @@
 """Finding images below a folder, and their sizes."""
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
-from data.image_files import files_below, find_images, image_size
+from data.image_files import ImageFolder, files_below, find_images, image_key, image_size, passed_over
 from utils.errors import UserError
 from utils.files import read_image
 
@@ -73,3 +75,29 @@ def test_an_invalid_image_is_named(tmp_path, content):
 def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(UserError, match=r"a\.jpg: cannot be read \(No such file or directory\)"):
         image_size(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a.avif", "a.pgm", "a.tga"])
+def test_a_name_is_matched_without_any_suffix_of_images(tmp_path, name):
+    (tmp_path / name).touch()
+    assert image_key(f"sub/{name}") == "sub/a"
+    assert find_images(tmp_path) == {"a": tmp_path / name}
+    assert ImageFolder(tmp_path).find("a") == name
+
+
+def test_the_size_of_a_format_that_only_opencv_knows_is_read(tmp_path):
+    (tmp_path / "a.pfm").write_bytes(cv2.imencode(".pfm", np.zeros((20, 30), np.float32))[1])
+    assert image_size(tmp_path / "a.pfm") == (20, 30)
+
+
+def test_images_that_are_not_read_are_counted_and_other_files_are_not(tmp_path):
+    names = ["a.heic", "sub/b.CR2", "c.jpg~", "d", ".hidden.heic"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0")
+    for name in ("e.txt", "f.doc", "g.jpg"):
+        (tmp_path / name).write_bytes(b"text")
+    said = passed_over(tmp_path)
+    assert said.startswith(f"{tmp_path}: 4 image files are passed over for the suffix (")
+    assert all(f"1 {suffix}" in said for suffix in (".heic", ".cr2", ".jpg~", "without suffix"))
+    assert passed_over(tmp_path, {".heic", ".cr2", ".jpg~", ""}) is None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.image_files import image_key
+from data.image_files import image_key, passed_over
 from tools.check.copies import Copy
 from tools.check.dataset_splits import DatasetSplit
 from tools.check.image_checks import ImageChecks
@@ -32,6 +32,7 @@ FINDING_KINDS = {
     "missing": FindingKind("labels without an image", True),
     "unreadable": FindingKind("images that cannot be read", True),
     **{kind: FindingKind(f"images that are {words}", False) for kind, words in NOTE_KINDS.items()},
+    "passed over": FindingKind("folders with image files that are not read", False),
     "repeated": FindingKind("images listed more than once", True),
     "unlisted": FindingKind("images that are not listed", False),
     "list": FindingKind("images that are in only one of labels and list", True),
@@ -156,6 +157,8 @@ def _check_lists(split: DatasetSplit) -> Iterator[Found]:
 
 
 def _check_files(split: DatasetSplit, images: ImageChecks, labels: LabelChecks) -> Iterator[Found]:
+    if unread := passed_over(split.images):
+        yield _located("passed over", unread)
     is_listed = labels.listed(len(split.files))
     yield from (_located("unreadable", problem) for file, problem in images.problems.items() if is_listed[file])
     for file, notes in images.notes.items():
