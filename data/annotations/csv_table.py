@@ -29,7 +29,7 @@ SEPARATORS = ",;\t"
 
 # What a column means -> the names that tools give it, in lower case, without blanks and underlines.
 NAMES = {
-    "image": ("filename", "image", "imagename", "imagepath", "imageid", "path", "filepath", "file", "img", "frame"),
+    "image": ("filename", "image", "imagename", "imagepath", "imageid", "nameid", "path", "filepath", "file", "img"),
     "label": ("class", "label", "labelname", "classname", "category"),
     "x1": ("xmin", "x1", "xtl", "left"),
     "y1": ("ymin", "y1", "ytl", "top"),

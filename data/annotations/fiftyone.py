@@ -41,8 +41,8 @@ def _read_samples(reader: ObjectReader, samples: list[dict]) -> None:
             metadata = sample.get("metadata") if isinstance(sample.get("metadata"), dict) else {}
             size = valid_size(metadata.get("height"), metadata.get("width"))
             image = reader.image(sample.get("filepath"), where, size, in_parts=True)
-            label = sample.get(field) or {}
-            key = LISTS.get(label.get("_cls"))
+            label = as_object(where, sample.get(field) or {})
+            key = LISTS.get(str(label.get("_cls")))
             for index, record in enumerate(objects_of(where, label, key) if key else [label] if label else [], start=1):
                 with reader.skipping(image):
                     _add(reader, image, f"{where}: label {index}", record, record.get("label"))
@@ -54,7 +54,7 @@ def _label_field(path: Path, samples: list[dict]) -> str | None:
         name
         for sample in samples
         for name, value in sample.items()
-        if isinstance(value, dict) and value.get("_cls") in KINDS
+        if isinstance(value, dict) and str(value.get("_cls")) in KINDS
     )
     if len(counts) < 2 or GROUND_TRUTH in counts:
         return GROUND_TRUTH if GROUND_TRUTH in counts else next(iter(counts), None)

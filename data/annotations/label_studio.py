@@ -10,7 +10,7 @@ from data.annotations.json_files import OBJECTS, as_object
 from data.annotations.json_values import load_json, number_of, objects_of, points_of
 from data.annotations.objects import LabelledImage, ObjectReader, valid_size
 from data.annotations.record import Annotations
-from data.annotations.shapes import Shape, ellipse, outline, rotated
+from data.annotations.shapes import Shape, ellipse, outline, rotated, rounded
 from utils.errors import UserError
 from utils.wording import count_each
 
@@ -62,7 +62,8 @@ def _add_regions(reader: ObjectReader, where: str, name: object, regions: Sequen
     image = reader.image(name, where, next((size for size in sizes if size), None))
     objects: dict[object, list[dict]] = {}
     for number, region in enumerate(regions):
-        objects.setdefault(region.get("id") if "value" in region else number, []).append(region)
+        identity = region.get("id") if "value" in region else None
+        objects.setdefault(number if identity is None else str(identity), []).append(region)
     for number, parts in enumerate(objects.values(), start=1):
         with reader.skipping(image):
             _add_object(reader, image, f"{where}: region {number}", parts)
@@ -94,14 +95,14 @@ def _shape(where: str, region: dict, value: dict) -> Shape | None:
     height, width = size
     if "points" in value:
         points = points_of(where, value, "points")
-        return outline("polygon", [(x * width / 100, y * height / 100) for x, y in points])
-    turned = number_of(where, value, "rotation") if value.get("rotation") is not None else 0.0
-    x, y = number_of(where, value, "x") * width / 100, number_of(where, value, "y") * height / 100
+        return outline("polygon", [rounded((x * width / 100, y * height / 100)) for x, y in points])
+    degrees = number_of(where, value, "rotation") if value.get("rotation") is not None else 0.0
+    keys = ("x", "y", "radiusX", "radiusY") if "radiusX" in value else ("x", "y", "width", "height")
+    sides = (width, height, width, height)
+    x, y, w, h = rounded([number_of(where, value, key) * side / 100 for key, side in zip(keys, sides, strict=True)])
     if "radiusX" in value:
-        rx, ry = number_of(where, value, "radiusX") * width / 100, number_of(where, value, "radiusY") * height / 100
-        return ellipse(x, y, rx, ry, math.radians(turned))
-    w, h = number_of(where, value, "width") * width / 100, number_of(where, value, "height") * height / 100
-    return rotated((x, y, w, h), turned, (x, y))
+        return ellipse(x, y, w, h, math.radians(degrees))
+    return rotated((x, y, w, h), degrees, (x, y))
 
 
 def _regions(where: str, task: dict, found: Counter) -> list[dict] | None:

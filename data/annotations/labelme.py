@@ -1,6 +1,7 @@
 """LabelMe's JSON for each image, which AnyLabeling and X-AnyLabeling write, too."""
 
 import math
+import os
 from pathlib import Path, PurePosixPath
 
 from data.annotations.format import FileHead, Format, ReadOptions
@@ -59,7 +60,7 @@ def _image_name(file: str, recorded: str, folder: Path) -> str:
     stem, suffix = PurePosixPath(file).with_suffix(""), PurePosixPath(recorded).suffix
     usual = str(stem) if suffix.lower() not in IMAGE_SUFFIXES else f"{stem}{suffix}"
     beside = str(PurePosixPath(file).with_name(recorded)) if recorded else usual
-    return beside if (folder / beside).is_file() and not (folder / usual).is_file() else usual
+    return beside if os.path.isfile(folder / beside) and not os.path.isfile(folder / usual) else usual
 
 
 def recognizes(head: FileHead) -> bool:

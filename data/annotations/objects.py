@@ -14,7 +14,7 @@ from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, whole_text
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
 from data.annotations.record import Annotations, Places, make_annotations
-from data.annotations.shapes import RECTANGLE, Box, Shape
+from data.annotations.shapes import RECTANGLE, Shape, rounded
 from data.image_files import ImageFolder, image_size, usual_images
 from utils.errors import UserError
 from utils.wording import counted, printable
@@ -172,7 +172,7 @@ def _numbers(values: Sequence[float]) -> str:
 def _to_pixels(objects: Sequence[LabelledObject], size: Size) -> list[LabelledObject]:
     scale = (size[1], size[0], size[1], size[0])
     for each in objects:
-        box: Box = tuple(part * side for part, side in zip(each.shape.box, scale, strict=True))
+        box = rounded([part * side for part, side in zip(each.shape.box, scale, strict=True)])
         each.shape = each.shape._replace(box=box)
     return list(objects)
 

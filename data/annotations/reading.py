@@ -9,6 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from data.annotations.folders import label_files
+from data.annotations.foreign import refuse_foreign
 from data.annotations.format import FileHead, ReadOptions
 from data.annotations.name_list import iterate_list
 from data.annotations.prediction_coco import COCO_RESULTS
@@ -17,10 +18,13 @@ from data.annotations.record import Annotations
 from data.annotations.registry import FORMATS, find_format, recognize_file
 from data.annotations.scores import DRAFT_SCORE, draft_notes, keep_scores, refuse_predictions, refuse_scores
 from data.annotations.text_lines import read_lines
+from data.image_files import IMAGE_SUFFIXES
 from data.splits import FIXED
 from utils.errors import UserError
 
 ANNOTATIONS = "annotations"  # in lower case
+MOST_FILES = 20  # of a folder that are asked for a format that is not read
+
 # Text files that may lie beside an annotation and are none.
 NO_ANNOTATIONS = ("*_list.txt", *(name for each in FORMATS.values() for name in each.companions))
 
@@ -104,6 +108,7 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
             annotation = _find_in_folder(path, kind)
             format_name, path = annotation.format_name, annotation.path
     elif path.is_file():
+        refuse_foreign(path)
         format_name = recognize_file(path, kind)
     else:
         raise UserError(f"{path}: no such annotation file or folder")
@@ -177,6 +182,8 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         UserError: there is no annotation in the folder, or more than one.
     """
     found = _list_annotations(folder, kind)
+    if not any(each.has_boxes for each in found):
+        _refuse_foreign_in(folder)
     if not found and (below := _found_below(folder, kind)):
         raise UserError(f"{folder}: found {_shown(below)} in sub-folders; name one of them")
     if not found:
@@ -196,6 +203,13 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
         " --from); detections belong to --pred"
     )
+
+
+def _refuse_foreign_in(folder: Path) -> None:
+    """Raise UserError if a file of a folder without boxes is in a format that is not read."""
+    for file in sorted(folder.iterdir())[:MOST_FILES]:
+        if file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES:
+            refuse_foreign(file)
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 Box = tuple[float, float, float, float]  # x y w h
+DIGITS = 4  # of computed pixels, so that 10 percent of 640 are 64 and not 64.00000000000001
 RECTANGLE = "rectangle"
 
 
@@ -34,7 +35,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, radians: float = 0, kind: 
     """Return an ellipse by its center, half axes and angle."""
     half_width = math.hypot(rx * math.cos(radians), ry * math.sin(radians))
     half_height = math.hypot(rx * math.sin(radians), ry * math.cos(radians))
-    return Shape(kind, (x - half_width, y - half_height, 2 * half_width, 2 * half_height))
+    return Shape(kind, rounded((x - half_width, y - half_height, 2 * half_width, 2 * half_height)))
 
 
 def rotated(box: Box, degrees: float, pivot: tuple[float, float]) -> Shape:
@@ -45,7 +46,12 @@ def rotated(box: Box, degrees: float, pivot: tuple[float, float]) -> Shape:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     corners = [(u - pivot[0], v - pivot[1]) for u in (x, x + w) for v in (y, y + h)]
     points = [(pivot[0] + u * cos - v * sin, pivot[1] + u * sin + v * cos) for u, v in corners]
-    return Shape("rotated rectangle", _around(points))
+    return Shape("rotated rectangle", rounded(_around(points)))
+
+
+def rounded(values: Sequence[float]) -> tuple[float, ...]:
+    """Return computed pixels without the errors of their last digits."""
+    return tuple(round(value, DIGITS) for value in values)
 
 
 def _around(points: Sequence[tuple[float, float]]) -> Box:

@@ -1,0 +1,71 @@
+"""Formats that are recognized in order to say what to export instead."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from data.annotations.format import FileHead
+from utils.errors import UserError
+
+COCO_OR_VOC = "export COCO JSON or Pascal VOC"
+NUMBER = r"-?\d+(\.\d+)?"
+
+
+class ForeignFormat(NamedTuple):
+    """A format that is not read.
+
+    Attributes:
+        description: what messages call it.
+        instead: what to do.
+        recognizes: whether a file's content is in the format.
+        suffixes: of files that are in the format, whatever their content.
+    """
+
+    description: str
+    instead: str
+    recognizes: Callable[[FileHead], bool] = lambda head: False
+    suffixes: tuple[str, ...] = ()
+
+
+def _lines(pattern: str) -> Callable[[FileHead], bool]:
+    """Return a recognizer of files whose first lines all match a pattern."""
+    expression = re.compile(pattern)
+    return lambda head: bool(head.lines) and all(map(expression.fullmatch, head.lines))
+
+
+def _keys(*keys: str, level: int = 0) -> Callable[[FileHead], bool]:
+    return lambda head: {*keys} <= head.keys[level]
+
+
+def _starts(*beginnings: str) -> Callable[[FileHead], bool]:
+    return lambda head: head.text.lstrip().startswith(beginnings)
+
+
+FOREIGN = (
+    ForeignFormat("TFRecord", "export the CSV that TensorFlow's tools make it of", suffixes=(".tfrecord", ".record")),
+    ForeignFormat("a VoTT project", "name the folder with its *-asset.json, or export VoTT JSON", suffixes=(".vott",)),
+    ForeignFormat("KITTI text", COCO_OR_VOC, _lines(rf"[A-Za-z][\w-]* {NUMBER} -?\d+( {NUMBER}){{12,13}}")),
+    ForeignFormat("DOTA text", COCO_OR_VOC, _starts("imagesource:")),
+    ForeignFormat("DOTA text", COCO_OR_VOC, _lines(rf"({NUMBER} ){{8}}[A-Za-z][\w-]* [012]")),
+    ForeignFormat("MOT text", COCO_OR_VOC, _lines(rf"\d+, ?-?\d+(, ?{NUMBER}){{5,8}}")),
+    ForeignFormat("Datumaro JSON", COCO_OR_VOC, _keys("items", "categories")),
+    ForeignFormat("Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("data_row", "projects")),
+    ForeignFormat(
+        "Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("Labeled Data", "Label", level=1)
+    ),
+    ForeignFormat("a SageMaker manifest", "convert it to COCO JSON", _keys("source-ref")),
+    ForeignFormat("Vertex AI's JSON lines", "convert them to COCO JSON", _keys("imageGcsUri")),
+    ForeignFormat("Vertex AI's CSV", "convert it to COCO JSON", _starts("TRAIN,gs:", "TEST,gs:", "UNASSIGNED,gs:")),
+    ForeignFormat("Scalabel or BDD100K JSON", "convert it to COCO JSON", _keys("box2d", level=3)),
+    ForeignFormat("VIA 3's CSV", "save the project as JSON", _starts("# Exported using VGG", "# CSV_HEADER")),
+    ForeignFormat("dlib's XML", "convert it to Pascal VOC", lambda head: re.search(r"<dataset>", head.text) is not None),
+)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise UserError for a file in a format that is not read, with what to do instead."""
+    head = FileHead.read(path)
+    for each in FOREIGN:
+        if path.suffix.lower() in each.suffixes or each.recognizes(head):
+            raise UserError(f"{path}: is {each.description}, which is not read; {each.instead}")
