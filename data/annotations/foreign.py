@@ -59,7 +59,7 @@ FOREIGN = (
     ForeignFormat("Vertex AI's CSV", "convert it to COCO JSON", _starts("TRAIN,gs:", "TEST,gs:", "UNASSIGNED,gs:")),
     ForeignFormat("Scalabel or BDD100K JSON", "convert it to COCO JSON", _keys("box2d", level=3)),
     ForeignFormat("VIA 3's CSV", "save the project as JSON", _starts("# Exported using VGG", "# CSV_HEADER")),
-    ForeignFormat("dlib's XML", "convert it to Pascal VOC", lambda head: re.search(r"<dataset>", head.text) is not None),
+    ForeignFormat("dlib's XML", "convert it to Pascal VOC", lambda head: "<dataset>" in head.text),
 )
 
 

@@ -106,6 +106,8 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
             format_name = kind
         else:
             annotation = _find_in_folder(path, kind)
+            if (path / annotation.example).is_file():
+                refuse_foreign(path / annotation.example)
             format_name, path = annotation.format_name, annotation.path
     elif path.is_file():
         refuse_foreign(path)

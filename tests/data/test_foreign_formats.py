@@ -1,0 +1,47 @@
+"""Formats of other tools that are not read: the message names them, and what to export instead."""
+
+import json
+
+import pytest
+
+from data.annotations import read_annotations
+from tests.helpers.annotations import write_files
+from utils.errors import UserError
+
+KITTI = "Car 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56\n"
+DOTA = "imagesource:GoogleEarth\ngsd:0.146343\n937 913 921 912 923 874 940 875 small-vehicle 0\n"
+DATUMARO = {"dm_format_version": "1.0", "info": {}, "categories": {"label": {"labels": []}}, "items": [{"id": "a"}]}
+LABELBOX = {"data_row": {"id": "cl", "external_id": "a.jpg"}, "media_attributes": {}, "projects": {"p": {"labels": []}}}
+OLD_LABELBOX = [{"ID": "x", "Labeled Data": "https://storage.example/a.jpg", "Label": {"objects": []}}]
+BDD = [{"name": "a.jpg", "labels": [{"category": "person", "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}]}]
+VIA_3_CSV = "# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)\n# CSV_HEADER = a\n"
+DLIB = (
+    "<?xml version='1.0'?>\n<dataset>\n<images><image file='a.jpg'><box top='1' left='2'/></image></images></dataset>"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("000001.txt", KITTI * 3, "is KITTI text, which is not read; export COCO JSON or Pascal VOC"),
+        ("P0001.txt", DOTA, "is DOTA text"),
+        ("P0002.txt", DOTA.split("\n")[2], "is DOTA text"),
+        ("gt.txt", "1,1,794.27,247.59,71.245,174.88,1,1,0.8\n" * 2, "is MOT text"),
+        ("default.json", json.dumps(DATUMARO), "is Datumaro JSON"),
+        ("export.ndjson", (json.dumps(LABELBOX) + "\n") * 2, "is Labelbox JSON"),
+        ("export.json", json.dumps(OLD_LABELBOX), "is Labelbox JSON"),
+        ("bdd100k.json", json.dumps(BDD), "is Scalabel or BDD100K JSON"),
+        ("output.manifest", json.dumps({"source-ref": "s3://b/a.jpg", "faces": {}}), "is a SageMaker manifest"),
+        ("data.csv", "TRAIN,gs://b/a.jpg,face,0.1,0.1,,,0.3,0.3,,\n", "is Vertex AI's CSV"),
+        ("via3.csv", VIA_3_CSV, "is VIA 3's CSV, which is not read; save the project as JSON"),
+        ("faces.xml", DLIB, "is dlib's XML"),
+        ("train.tfrecord", "\0\1\2", "is TFRecord"),
+        ("faces.vott", '{"name": "faces"}', "is a VoTT project, which is not read; name the folder with its *-asset"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named_with_what_to_export_instead(tmp_path, name, content, expected):
+    write_files(tmp_path, {name: content, "images/a.jpg": ""})
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(UserError) as error:
+            read_annotations(path)
+        assert str(error.value).startswith(f"{tmp_path / name}: {expected}")
