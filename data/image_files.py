@@ -200,8 +200,11 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return _decoded_size(path, read_bytes(path), error)
 
 
-def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]:
-    """Return size and orientation by the header of an image file that has been read.
+def read_header(path: str | Path, content: bytes | None = None) -> tuple[tuple[int, int], int]:
+    """Return size and orientation by the header of an image file.
+
+    Args:
+        content: of the file, if it has been read.
 
     Returns:
         (height, width) in stored pixels, and the EXIF orientation from 1 to 8; 1 is upright.
@@ -210,13 +213,13 @@ def read_header(path: str | Path, content: bytes) -> tuple[tuple[int, int], int]
         UserError: the file is not an image.
     """
     try:
-        with _header(path, io.BytesIO(content)) as image:
+        with _header(path, path if content is None else io.BytesIO(content)) as image:
             # For a PNG without EXIF before its pixels, Pillow would decode the pixels to search after them.
             has_exif = image.format != "PNG" or "exif" in image.info
             orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
             return (image.height, image.width), orientation if orientation in range(1, 9) else 1
     except UserError as error:
-        return _decoded_size(path, content, error), 1
+        return _decoded_size(path, read_bytes(path) if content is None else content, error), 1
 
 
 def _decoded_size(path: str | Path, content: bytes, error: UserError) -> tuple[int, int]:

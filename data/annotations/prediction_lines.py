@@ -4,7 +4,8 @@
      "score": 0.99, "landmarks": [[550.1, 371.9], ...]}]}
     {"frame": 25, "time": 1.0, "faces": []}
 
-box is x1 y1 x2 y2 in pixels of the image as people see it, with its EXIF rotation applied.
+box is x1 y1 x2 y2 in pixels of the image as people see it, with its EXIF rotation applied. The
+records have stored pixels.
 """
 
 import json
@@ -21,6 +22,7 @@ import numpy as np
 from data.annotations.format import Capabilities, Format
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_number
+from data.annotations.orientation import to_stored_pixels
 from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import SCORE, Annotations, Lines, Places, make_annotations
 from data.image_files import DETECTIONS_SUFFIX
@@ -72,20 +74,23 @@ def read_detections(path: Path, images: Path | None = None, problems: list[Probl
 
 def to_annotations(path: Path, lines: DetectionLines, images: Path | None = None) -> Annotations:
     """Return the lines of a file as annotations; see `read_detections`."""
-    names, notes = _image_names(path, lines, images)
+    names, notes, folder = _image_names(path, lines, images)
     if lines.is_cut:
         notes.append(
             f"the last line is incomplete, as of a run that was stopped; read: {counted(len(names), 'line')} before it"
         )
     values = np.frombuffer(lines.values).reshape(-1, COLUMNS)
-    landmarks = values[:, 5:].reshape(-1, 5, 2)
+    boxes, landmarks, sizes = values[:, :4], values[:, 5:].reshape(-1, 5, 2), lines.sizes
+    if folder is not None:
+        sizes, boxes, landmarks, turned = to_stored_pixels(folder, names, sizes, lines.counts, boxes, landmarks)
+        notes += turned
     return make_annotations(
         names,
         lines.counts,
-        np.concatenate([values[:, :2], values[:, 2:4] - values[:, :2]], axis=1),
+        np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
         landmarks if (landmarks != -1).any() else None,
         {SCORE: values[:, 4].copy()},
-        sizes=lines.sizes,
+        sizes=sizes,
         identities=lines.sources if all(isinstance(source, int) for source in lines.sources) else None,
         places=Places(Lines(path, lines.numbers), Lines(path, np.repeat(lines.numbers, lines.counts))),
         notes=notes,
@@ -196,10 +201,10 @@ def _is_size(value: object) -> bool:
     return type(value) is int and 0 < value < 1 << 31
 
 
-def _image_names(path: Path, lines: DetectionLines, images: Path | None) -> tuple[list[str], list[str]]:
-    """Return the names of the images and frames, and what to say of them."""
+def _image_names(path: Path, lines: DetectionLines, images: Path | None) -> tuple[list[str], list[str], Path | None]:
+    """Return the names of the images and frames, what to say of them, and the folder of the images."""
     pictures = [source for source in lines.sources if isinstance(source, str)]
-    frames, notes = len(lines.sources) - len(pictures), []
+    frames, notes, folder = len(lines.sources) - len(pictures), [], images
     if images is not None:
         pictures, notes = names_below(pictures, images)
     elif pictures:
@@ -207,16 +212,17 @@ def _image_names(path: Path, lines: DetectionLines, images: Path | None) -> tupl
         notes = [f"the names of the images are their paths below {folder}"]
     if frames:
         notes.append(f"{counted(frames, 'frame')} of a video; tools.convert --frames writes them as images")
-    names = iter(pictures)
-    return [next(names) if isinstance(source, str) else frame_name(path, source) for source in lines.sources], notes
+    rest = iter(pictures)
+    names = [next(rest) if isinstance(source, str) else frame_name(path, source) for source in lines.sources]
+    return names, notes, folder
 
 
-def _below_common_folder(pictures: list[str]) -> tuple[list[str], str]:
+def _below_common_folder(pictures: list[str]) -> tuple[list[str], Path]:
     """Return paths below the folder that all of them have in common, and the folder."""
     # A path with backslashes only may have been written on Windows.
     absolute = [os.path.abspath(path if "/" in path else path.replace("\\", "/")) for path in pictures]
     folder = os.path.commonpath([os.path.dirname(path) for path in absolute])
-    return [os.path.relpath(path, folder).replace(os.sep, "/") for path in absolute], folder
+    return [os.path.relpath(path, folder).replace(os.sep, "/") for path in absolute], Path(folder)
 
 
 DETECTIONS = Format(

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.annotations import read_annotations
 from tests.helpers.annotations import write_files
 from tests.helpers.detections import lines
 from tests.helpers.images import draw_image
+from utils.files import read_image
 
 POINTS = [[12.5, 20.25], [20, 20], [16, 25], [13, 30], [19.75, 30]]
 FACES = [
@@ -101,6 +103,30 @@ def test_images_that_were_moved_are_found_by_the_last_parts_of_their_paths(conve
     flags = ("--images", tmp_path / "images", "--split", "train=1")
     assert convert(tmp_path / "found" / "d.jsonl", tmp_path / "data", *flags).status == 0
     assert [each.name for each in read_annotations(tmp_path / "data" / "train")] == ["x/1.jpg", "y/1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_faces_in_turned_images_are_given_in_stored_pixels(draft, tmp_path, orientation):
+    """detect.py sees the image as people do; in the stored pixels the face and its eye are somewhere else."""
+    stored = np.zeros((96, 128, 3), np.uint8)
+    stored[16:48, 32:80], stored[24:32, 64:72] = 255, 0
+    exif, path = Image.Exif(), tmp_path / "shots" / "a.jpg"
+    exif[0x0112] = orientation
+    path.parent.mkdir()
+    Image.fromarray(stored).save(path, quality=100, exif=exif)
+    shown = read_image(path, upright=True)[:, :, 0]
+    (y1, x1), (y2, x2) = (ends(np.argwhere(shown > 128)) for ends in (lambda a: a.min(0), lambda a: a.max(0) + 1))
+    y, x = np.argwhere(shown[y1:y2, x1:x2] < 128).mean(axis=0) + 0.5
+    eye = [float(x1 + x), float(y1 + y)]
+    other = [float(x1), float(y1)]
+    face = {"box": [*map(float, (x1, y1, x2, y2))], "score": 0.9, "landmarks": [eye, other, other, eye, other]}
+    record = {"picture": str(path), "height": shown.shape[0], "width": shown.shape[1], "faces": [face]}
+    outcome, out = draft(json.dumps(record) + "\n", "--to", "coco")
+    (annotation,) = read_annotations(out, predictions=True)
+    assert (annotation.boxes.tolist(), annotation.size) == ([[32, 16, 80, 48]], (96, 128))
+    eyes = (1, 4) if orientation in (2, 4, 5, 7) else (0, 3)  # the left eye of a mirrored face is the right one
+    assert annotation.landmarks[0][list(eyes)].round().tolist() == [[68, 28]] * 2
+    assert ("turned by their EXIF tag: 1 image" in outcome.out) == (orientation > 1)
 
 
 def test_drawn_images_beside_the_lines_are_not_taken_for_the_originals(convert, show, tmp_path):
