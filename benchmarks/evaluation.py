@@ -81,8 +81,9 @@ def time_stages(predictions: str, ground_truth: str, result: str, started: str) 
     from evaluation import eval_cli as command
 
     times = [float(started), time.time()]
-    images = command.find_split_images(None, Path(ground_truth), DEV)
-    annotations = command.add_image_sizes(command.read_ground_truth(Path(ground_truth), DEV, None, None, None), images)
+    path, annotations = command.read_ground_truth(Path(ground_truth), DEV)
+    images = command.find_split_images(None, path, path, DEV)
+    annotations = command.add_image_sizes(annotations, images)
     times.append(time.time())
     loaded = command.load_predictions(predictions, annotations)
     times.append(time.time())

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.annotations import FORMATS, Annotation, image_key, read_annotations
-from data.annotations.record import Annotations
+from data.annotations import FORMATS, Annotation, image_key
 from data.image_files import find_images, image_size, usual_images
 from data.splits import Split
+from evaluation.ground_truth import read_ground_truth
+from evaluation.prediction_conventions import convention_warnings
 from evaluation.predictions import load_predictions
 from evaluation.protocol import check_iou, evaluate
 from evaluation.result_files import write_result
@@ -34,52 +35,35 @@ def score_split(split: Split) -> None:
     check_iou(args.iou)
     paths = args.pred or [ROOT / split.evaluation_folder / "tvface_txt"]
     names = _model_names(paths, args.name)
-    images = find_split_images(args.images, args.gt, split)
-    annotations = read_ground_truth(args.gt, split, args.gt_format, args.images, args.category)
-    print_notes(args.gt, annotations.remarks)
+    place = args.gt or ROOT / split.evaluation_folder
+    gt_path, annotations = read_ground_truth(place, split, args.gt_format, args.images, args.category)
+    print_notes(gt_path, annotations.remarks)
+    images = find_split_images(args.images, args.gt, gt_path, split)
     ground_truth = add_image_sizes(annotations, images)
     models = [
         score_predictions(name, path, ground_truth, args.iou, args.bootstrap, args.allow_missing)
         for name, path in zip(names, paths, strict=True)
     ]
     if not models[0].result.evaluated.any():
-        print_warning(f"{args.gt}: no face counts, since all are marked to be ignored; AP is undefined")
+        print_warning(f"{gt_path}: no face counts, since all are marked to be ignored; AP is undefined")
     print(format_score_table(models), flush=True)  # before the files, which may fail
-    written = write_result(args.result, models, args.gt, images, annotations.remarks)
+    written = write_result(args.result, models, gt_path, images, annotations.remarks)
     print("\nwritten:", *written, sep="\n  ")
 
 
-def read_ground_truth(
-    path: Path, split: Split, annotation_format: str | None, images: Path | None, category: str | None
-) -> Annotations:
-    """Read the annotations; the error for an empty folder says where to get them.
-
-    Raises:
-        UserError: the folder is empty, the annotations cannot be read, or they have no boxes.
-    """
-    if path.is_dir() and all(file.name == "README.md" or file.name.startswith(".") for file in path.iterdir()):
-        raise UserError(
-            f"{path}: found no ground truth of the {split.name} images; put the label file (.txt) or the WIDER FACE"
-            f" .mat files from {split.ground_truth_url} here, or pass another path with --gt (the drawn sample has"
-            f" its own in {Path(split.images).parent})"
-        )
-    annotations = read_annotations(path, annotation_format, images=images, category=category)
-    if not len(annotations.boxes):
-        why = "; ".join(annotations.remarks) or "expected a ground truth with boxes, not a list of image names"
-        raise UserError(f"{path}: found no faces; {why}")
-    return annotations
-
-
-def find_split_images(images: Path | None, ground_truth: Path, split: Split) -> dict[str, Path]:
+def find_split_images(images: Path | None, place: Path | None, ground_truth: Path, split: Split) -> dict[str, Path]:
     """Return image_key -> file of the images in a folder, or in the default folder if none is given.
 
     The images of the split are used only with its own ground truth: names such as 000001 are not unique.
+
+    Args:
+        images: the folder that the user names.
+        place: the ground truth that the user names; None: the split's own.
+        ground_truth: the file or folder that has been read.
     """
     if images:
         return find_images(images)
-    defaults = [usual_images(ground_truth)]
-    if ground_truth == ROOT / split.evaluation_folder / "groundtruths":
-        defaults.append(ROOT / split.images)
+    defaults = [usual_images(each) for each in (place, ground_truth) if each] + [ROOT / split.images] * (place is None)
     folder = next((folder for folder in defaults if folder.is_dir()), None)
     try:
         return find_images(folder) if folder else {}
@@ -117,6 +101,8 @@ def score_predictions(
         print_warning(f"{path}: has no detections")
     elif len(scores) > 1 and scores.min() == scores.max():
         print_warning(f"{path}: all scores are {scores[0]:g}; the curve is a single point")
+    for sentence in convention_warnings(result, predictions.rows):
+        print_warning(f"{path}: {sentence}")
     return ScoredModel(name, path, predictions.missing, predictions.unknown, result)
 
 
@@ -141,9 +127,10 @@ def _parser(split: Split) -> argparse.ArgumentParser:
     )  # fmt: skip
     formats = [each for each in FORMATS.values() if each.capabilities.boxes and not each.is_prediction]
     parser.add_argument(
-        "-g", "--gt", type=Path, default=home / "groundtruths", metavar="PATH",
+        "-g", "--gt", type=Path, metavar="PATH",
         help=f"ground truth, a file or its folder: {', '.join(each.description for each in formats)};"
-        f" recognized by content (default: {folder}/groundtruths)",
+        f" recognized by content (default: what lies in {folder}/groundtruths/ or another folder beside eval.py, or"
+        " beside eval.py itself)",
     )  # fmt: skip
     parser.add_argument(
         "--gt_format", choices=[each.name for each in formats],

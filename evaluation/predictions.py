@@ -7,15 +7,16 @@ import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from data.annotations import Annotation, image_key
 from data.annotations.prediction_coco import read_results
+from data.annotations.record import written_boxes
 from data.image_files import files_below
-from evaluation.prediction_text import parse_texts
+from evaluation.prediction_text import parse_texts, read_columns
 from utils.errors import UserError
 from utils.files import join_inside
 
@@ -31,11 +32,20 @@ class Predictions:
             without detections.
         unknown: predictions for images that are not in the ground truth, sorted: paths of text files relative to the
             folder, with forward slashes, or image ids of COCO results.
+        files: the keys of the images with a text file -> its path.
     """
 
     detections: dict[str, np.ndarray]
     missing: list[str]
     unknown: list[str]
+    files: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, key: str) -> np.ndarray | None:
+        """Return the (N, C) numbers of an image's rows as in its file: x y w h score and more; None: no rows."""
+        if key in self.files:
+            return read_columns(self.files[key])
+        boxes = self.detections.get(key)
+        return None if boxes is None else np.column_stack([written_boxes(boxes[:, :4]), boxes[:, 4]])
 
 
 def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False) -> Predictions:
@@ -97,7 +107,9 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
             f"warning: {folder}: {len(unknown):,} files were skipped, the ground truth has no images of these names:"
             f" {_examples(unknown)}"
         )
-    return Predictions(dict(zip(found, rows, strict=True)), sorted(missing), unknown)
+    return Predictions(
+        dict(zip(found, rows, strict=True)), sorted(missing), unknown, dict(zip(found, paths, strict=True))
+    )
 
 
 def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:

@@ -183,7 +183,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     Raises:
         UserError: there is no annotation in the folder, or more than one.
     """
-    found = _list_annotations(folder, kind)
+    found = list_annotations(folder, kind)
     if not any(each.has_boxes for each in found):
         _refuse_foreign_in(folder)
     if not found and (below := _found_below(folder, kind)):
@@ -195,7 +195,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     matching = [each for each in matching if each.has_boxes] or matching
     matching = [each for each in matching if not each.is_prediction] or matching
     if len(matching) > 1:
-        matching = _choose_files(matching)
+        matching = choose_files(matching)
     if len(matching) == 1:
         return matching[0]
     shown = _shown([each.example for each in matching or found])
@@ -223,11 +223,11 @@ def _found_below(folder: Path, kind: str | None) -> list[str]:
     folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
     folders = [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
     return [
-        f"{each.name}/{found.example}" for each in folders for found in _list_annotations(each, kind) if found.has_boxes
+        f"{each.name}/{found.example}" for each in folders for found in list_annotations(each, kind) if found.has_boxes
     ]
 
 
-def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
+def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     """Return the annotations in a folder or, if it has none with boxes, in `annotations` in it.
 
     Label files of a format with a file per image are one annotation, whose path is the folder. They are also looked
@@ -245,8 +245,8 @@ def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
 
     for place in (folder, *_label_folders(folder)):
         if not has_boxes():
-            for file in filter(_may_be_annotation, sorted(place.iterdir())):
-                add(recognize_file(file, kind), file, file.relative_to(folder).as_posix())
+            for each in annotation_files(place, kind):
+                add(each.format_name, each.path, each.path.relative_to(folder).as_posix())
     if not has_boxes():
         for name in label_files(folder, {each.suffix for each in per_image.values()}):
             format_name = recognize_file(folder / name)
@@ -259,7 +259,13 @@ def _list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     return list(found.values())
 
 
-def _choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:
+def annotation_files(folder: Path, kind: str | None = None) -> list[FoundAnnotation]:
+    """Return the files in a folder, not below it, that may be annotations."""
+    files = filter(_may_be_annotation, sorted(folder.iterdir()))
+    return [FoundAnnotation(recognize_file(file, kind), file, file.name) for file in files]
+
+
+def choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:
     """Return one annotation for each format that consists of several files, none where they hold something else."""
     chosen = {}
     for each in found:
@@ -279,7 +285,7 @@ def _label_folders(folder: Path) -> list[Path]:
 
 def _may_be_annotation(file: Path) -> bool:
     """Whether the content of a file in a folder should be looked at."""
-    if file.stem.endswith(FIXED) or file.name.upper().startswith("README"):
+    if file.stem.endswith(FIXED) or file.name.upper().startswith("README") or file.name.startswith("."):
         return False
     if any(fnmatch(file.name, pattern) for pattern in NO_ANNOTATIONS):
         return False

@@ -25,21 +25,7 @@ FACES = "wider_face_val.mat"
 SUBSETS = {subset: f"wider_{subset}_val.mat" for subset in ("easy", "medium", "hard")}
 ATTRIBUTE_LISTS = {name: f"{name}_label_list" for name in WIDER_VALUES}
 # Words of a file's name that do not belong to the name of its subset.
-COMMON_WORDS = {
-    "wider",
-    "widerface",
-    "face",
-    "tv",
-    "tvface",
-    "val",
-    "dev",
-    "test",
-    "gt",
-    "list",
-    "ground",
-    "truth",
-    "groundtruth",
-}
+COMMON_WORDS = re.compile(r"(wider|faces?|tv|val|dev|test|gt|list|ground|truth)+", re.IGNORECASE)
 
 
 def read_wider_mat(path: Path) -> Annotations:
@@ -49,7 +35,7 @@ def read_wider_mat(path: Path) -> Annotations:
     events, a cell for each image. The gt_list of a subset holds the 1-based indices of the faces of an image that are
     not ignored, in the same layout. A subset is named after its file. Without any gt_list all faces count, and a single
     box of zeros stands for an image without faces. With one, boxes are read as they are, even those of no or negative
-    size, as for the published figures. The attribute lists, blur_label_list and so on, are read where the file has them.
+    size, as for the published figures. The attribute lists (blur_label_list ...) are read where the file has them.
 
     Raises:
         UserError: a file is not MATLAB's, or has another layout.
@@ -110,7 +96,7 @@ def find_face_list(paths: Sequence[Path]) -> Path | None:
 
 def subset_name(path: Path) -> str:
     """Return the subset of a file with a gt_list: easy for wider_easy_val.mat, all where no word remains."""
-    words = [word for word in re.split(r"[_\W]+", path.stem) if word and word.lower() not in COMMON_WORDS]
+    words = [word for word in re.split(r"[_\W]+", path.stem) if word and not COMMON_WORDS.fullmatch(word)]
     return "_".join(words) or "all"
 
 

@@ -70,7 +70,7 @@ def test_table_and_files(small, run_small):
     content = json.loads((small / "result" / "ap.json").read_text())
     assert {key: content[key] for key in ("version", "ground_truth", "pictures", "iou")} == {
         "version": VERSION,
-        "ground_truth": str(small / "gt"),
+        "ground_truth": str(small / "gt" / "label.txt"),
         "pictures": 3,
         "iou": 0.5,
     }
