@@ -1,4 +1,4 @@
-"""How players turn and mirror a video's frames, and which shape they give to its pixels."""
+"""How players show a video's frames: turned, mirrored, in which colors and with pixels of which shape."""
 
 from collections import deque
 from fractions import Fraction
@@ -8,6 +8,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
+BT709, UNSPECIFIED = 1, 2  # matrix coefficients of ITU-T H.273, table 4
 MOST_UNUSUAL = 10  # width of a pixel divided by its height, or the inverse
 
 
@@ -20,6 +21,8 @@ def upright(frame: av.VideoFrame) -> tuple[np.ndarray, bool]:
     Returns:
         (H, W, 3) uint8 BGR.
     """
+    if frame.colorspace == UNSPECIFIED and not frame.format.is_rgb and (frame.width >= 1280 or frame.height > 576):
+        frame.colorspace = BT709  # as players guess; FFmpeg takes the colors of standard definition
     image = frame.to_ndarray(format="bgr24")
     matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:

@@ -104,14 +104,22 @@ def _is_video(path: Path) -> bool:
 def _sources(files: Mapping[str, Path]) -> list[MediaSource]:
     """Return the images and videos among the files of a folder or pattern, by their names.
 
-    A suffix that other files have, too, is not enough: only if the content is a video.
+    A suffix that other files have, too, is not enough: the content must be a video, or in TypeScript's case no text.
     """
     sources = []
     for name, path in files.items():
         suffix = path.suffix.lower()
         is_image, is_video = suffix in IMAGE_SUFFIXES, suffix in VIDEO_SUFFIXES
-        if suffix in SHARED_SUFFIXES:
+        if suffix == ".ts":
+            is_video = not _is_text(path)
+        elif suffix in SHARED_SUFFIXES:
             is_video = is_video_content(path)
         if is_image or is_video:
             sources.append(MediaSource(name, path, is_image=is_image))
     return sources
+
+
+def _is_text(path: Path) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(1000)
+    return bool(head) and not {0x00, 0xFF} & set(head)

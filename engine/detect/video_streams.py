@@ -15,8 +15,8 @@ VIDEO_SUFFIXES = {
     *(".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm"),
     *(".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv", ".wtv", ".y4m"),
 }
-# Suffixes of recordings that other files have, too, such as TypeScript: in a folder, their content decides.
-SHARED_SUFFIXES = {".dat", ".mod", ".rec", ".str", ".ts", ".vid"}
+# Suffixes of recordings that more often are of other files: in a folder, their content decides.
+SHARED_SUFFIXES = {".dat", ".mod", ".rec", ".str", ".vid"}
 # Formats of FFmpeg that hold images or text.
 NOT_VIDEO = {"apng", "gif", "ico", "image2", "jpegxl_anim", "tty"}
 IMAGE_BRANDS = {"avif", "avis", "heic", "heix", "hevc", "mif1", "msf1"}  # of the container that MP4 is, too

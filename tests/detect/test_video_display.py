@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from engine.detect.sources import find_sources
 from engine.detect.square_pixels import StoredFrame
@@ -141,6 +142,14 @@ def test_a_change_of_the_pixel_shape_keeps_what_is_shown(tmp_path):
     assert fitted.shape == (48, 64, 3) and (fitted[:, 8:56] == 200).all() and not fitted[:, :8].any()
 
 
+@pytest.mark.parametrize("fields", [None, "tff"])
+def test_colors_of_high_definition_are_those_that_players_show(tmp_path, fields):
+    image = np.full((720, 1280, 3), (200, 30, 60), np.uint8)
+    film = write_video(tmp_path / "film.mkv", [image, image], fields=fields, matrix=Colorspace.ITU709)
+    for shown in images_of(film):
+        assert cv2.absdiff(shown, image).max() <= 6
+
+
 def write_streams(path: Path, sizes: list[tuple[int, int]], frames: list[int], default: int | None = None) -> Path:
     with av.open(str(path), "w") as container:
         streams = []
@@ -199,10 +208,11 @@ def test_recordings_are_known_by_their_suffix_or_their_content(detect, tmp_path)
         write_video(folder / name, SMALL, codec, container_format=container_format)
     (folder / "code.ts").write_text("export const one: number = 1;\n" * 2000)
     (folder / "table.dat").write_text("1 2 3\n" * 2000)
+    (folder / "broken.ts").write_bytes(bytes(1000))
     cv2.imwrite(str(folder / "image.jpg"), SMALL[0])
     (folder / "image.jpg").rename(folder / "photo")
     found = {source.name: source.is_image for source in find_sources([str(folder)], [])}
-    assert found == dict.fromkeys(["a.m2t", "b.VOB", "c.mod", "d.ts", "f.h264"], False)
+    assert found == dict.fromkeys(["a.m2t", "b.VOB", "broken.ts", "c.mod", "d.ts", "f.h264"], False)
     named = find_sources([str(folder / name) for name in ("e.unknown", "without", "photo")], [])
     assert [source.is_image for source in named] == [False, False, True]
     assert detect(folder / "without").status == 0

@@ -1,5 +1,6 @@
 """Times of a video's frames: clocks that start anywhere, jump, wrap around, pause or are missing."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_sound_that_begins_earlier_is_named(tmp_path):
             container.mux(video.encode(frame))
     late = Video(tmp_path / "late.mkv")
     assert times_of(late) == pytest.approx(EVEN, abs=2e-3) and late.problem is None
-    assert late.notes == [f"{tmp_path / 'late.mkv'}: its sound begins 0.40 s before its first frame, which is time 0"]
+    assert len(late.notes) == 1
+    assert re.search(r"late\.mkv: its sound begins 0\.4\d s before its first frame, which is time 0$", late.notes[0])
 
 
 def test_a_pause_of_a_day_is_written_with_the_image_repeated(tmp_path):

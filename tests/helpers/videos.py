@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import Colorspace
 
 INTERLACED = {"flags": "+ilme+ildct"}
 
@@ -28,6 +29,7 @@ def write_video(
     rate: Fraction = Fraction(25),
     aspect: Fraction | None = None,
     pixels: str = "yuv420p",
+    matrix: Colorspace | None = None,
     fields: str | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
@@ -39,6 +41,7 @@ def write_video(
         times: seconds of the images; without it, `rate` images a second.
         aspect: width of a pixel divided by its height.
         pixels: pixel format of FFmpeg.
+        matrix: matrix of the colors, which the file does not declare.
         fields: "tff" or "bff" encodes interlaced frames, whose top or bottom field is the first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,8 @@ def write_video(
             stream.codec_context.sample_aspect_ratio = aspect
         packets = []
         for image, time in zip(images, times, strict=True):
-            frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=pixels)
+            frame = av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=pixels, dst_colorspace=matrix)
+            frame.colorspace = 2  # unspecified
             frame = set_fields(frame, fields) if fields else frame
             frame.time_base = stream.codec_context.time_base or 1 / rate
             frame.pts = round(time / frame.time_base)
