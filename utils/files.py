@@ -74,11 +74,14 @@ def read_bytes(path: str | Path, most: int | None = None) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: str | Path, largest: int | None = LARGEST_FILE) -> None:
     """Check that a file from anywhere is safe to read.
 
+    Args:
+        largest: bytes; None: any number, for a file that is not read into memory.
+
     Raises:
-        UserError: there is no such file, it is a pipe or a device, which may never end, or larger than LARGEST_FILE.
+        UserError: there is no such file, it is a pipe or a device, which may never end, or it is too large.
     """
     try:
         found = os.stat(path)
@@ -88,8 +91,8 @@ def check_file(path: str | Path) -> None:
         raise UserError(f"{path}: cannot be read ({os.strerror(errno.EISDIR)})")
     if not stat.S_ISREG(found.st_mode):
         raise UserError(f"{path}: is a pipe or a device; expected a file")
-    if found.st_size > LARGEST_FILE:
-        raise UserError(f"{path}: has {found.st_size:,} bytes; expected at most {LARGEST_FILE:,}")
+    if largest is not None and found.st_size > largest:
+        raise UserError(f"{path}: has {found.st_size:,} bytes; expected at most {largest:,}")
 
 
 def join_inside(root: str | Path, name: str) -> Path:

@@ -30,7 +30,7 @@ from utils.errors import UserError
 from utils.files import read_bytes
 from utils.wording import counted, printable
 
-OF_LINES = {"picture", "frame", "time", "height", "width", "faces"}
+OF_LINES = {"picture", "page", "frame", "time", "height", "width", "faces"}
 OF_FACES = {"box", "score", "landmarks"}
 COLUMNS = 15  # x1 y1 x2 y2, score, five landmarks x y
 
@@ -47,6 +47,7 @@ class DetectionLines:
         numbers: (P,) line in the file.
         values: F times x1 y1 x2 y2, score and five landmarks x y, -1 for a missing one.
         unread: words -> number of lines or faces that have something of this kind.
+        pages: number of lines of further pages of a TIFF, which are left out, since labels refer to the first page.
         is_cut: whether the last line is incomplete, as of a run that was killed.
     """
 
@@ -57,6 +58,7 @@ class DetectionLines:
     numbers: list[int] = field(default_factory=list)
     values: array = field(default_factory=lambda: array("d"))
     unread: Counter = field(default_factory=Counter)
+    pages: int = 0
     is_cut: bool = False
 
 
@@ -75,6 +77,8 @@ def read_detections(path: Path, images: Path | None = None, problems: list[Probl
 def to_annotations(path: Path, lines: DetectionLines, images: Path | None = None) -> Annotations:
     """Return the lines of a file as annotations; see `read_detections`."""
     names, notes, folder = _image_names(path, lines, images)
+    if lines.pages:
+        notes.append(f"{counted(lines.pages, 'further page')} of TIFF files not read; labels refer to the first page")
     if lines.is_cut:
         notes.append(
             f"the last line is incomplete, as of a run that was stopped; read: {counted(len(names), 'line')} before it"
@@ -117,7 +121,9 @@ def parse_lines(path: Path, problems: list[Problem] | None = None) -> DetectionL
             continue
         before = len(parsed.values)
         try:
-            _parse_line(f"{path}:{number}", line, parsed)
+            if not _parse_line(f"{path}:{number}", line, parsed):
+                parsed.pages += 1
+                continue
         except UserError as error:
             del parsed.values[before:]
             if number == len(lines) and not _is_json(line):
@@ -139,8 +145,12 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _parse_line(where: str, line: bytes, parsed: DetectionLines) -> None:
-    """Append the content of a line, of which only `values` may be incomplete after an error."""
+def _parse_line(where: str, line: bytes, parsed: DetectionLines) -> bool:
+    """Append the content of a line, of which only `values` may be incomplete after an error.
+
+    Returns:
+        False for a further page of a TIFF, of which nothing is appended.
+    """
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -154,6 +164,8 @@ def _parse_line(where: str, line: bytes, parsed: DetectionLines) -> None:
         )
     if re.search("[\ud800-\udc7f\udd00-\udfff]", str(source)):  # the others stand for bytes that are not UTF-8
         raise UserError(f"{where}: found half a letter in {printable(str(source))!r}; expected text")
+    if type(page := record.get("page", 1)) is int and page > 1:
+        return False
     for number, face in enumerate(faces, start=1):
         parsed.values.extend(_parse_face(f"{where}: face {number}", face))
         parsed.unread.update((key, "face") for key in face if key not in OF_FACES)
@@ -163,6 +175,7 @@ def _parse_line(where: str, line: bytes, parsed: DetectionLines) -> None:
     parsed.times.append(float(time) if is_number(time) else None)
     parsed.sizes.append((height, width) if _is_size(height) and _is_size(width) else None)
     parsed.counts.append(len(faces))
+    return True
 
 
 def _shown(line: bytes) -> str:

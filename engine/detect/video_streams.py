@@ -8,6 +8,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from utils.errors import UserError
+from utils.files import check_file
 
 VIDEO_SUFFIXES = {
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gxf", ".h264"),
@@ -31,6 +32,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     Raises:
         UserError: it does not exist or is not a video that FFmpeg can read.
     """
+    check_file(path, largest=None)  # FFmpeg would wait for a pipe forever
     try:
         container = av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
     except (av.error.FFmpegError, ValueError) as error:

@@ -95,6 +95,15 @@ def test_what_detect_writes_is_read(convert, detect, tmp_path):
     assert [image["file_name"] for image in content["images"]] == ["0.jpg", "1.jpg"]
 
 
+def test_further_pages_of_a_tiff_are_counted_and_left_out(draft):
+    text = line(picture="a.jpg", faces=FACES) + "".join(line(picture="b.tif", page=n, faces=FACES) for n in (1, 2, 3))
+    outcome, out = draft(text, "--to", "coco", "--min_score", 0)
+    content = json.loads(out.read_text())
+    assert [image["file_name"] for image in content["images"]] == ["a.jpg", "b.tif"]
+    assert len(content["annotations"]) == 2 * len(FACES)
+    assert "2 further pages of TIFF files not read" in outcome.out + outcome.err
+
+
 def test_images_that_were_moved_are_found_by_the_last_parts_of_their_paths(convert, tmp_path):
     for name in ("x/1.jpg", "y/1.jpg", "2.jpg"):
         draw_image(tmp_path / "images" / name, [(10, 15, 20, 20)])
