@@ -65,12 +65,12 @@ def read_csv(path: Path, options: ReadOptions) -> Annotations:
     text = read_text(path)
     first = next((line for line in text.split("\n", 100) if line.strip()), "")
     columns, has_header = _columns(first)
-    rows = _rows(path, text, columns, _separator(first), has_header)
     reader = ObjectReader(path, options)
+    rows = _rows(reader, text, columns, _separator(first), has_header)
     if set(columns) >= VIA_COLUMNS:
         return _read_via(reader, rows)
     if "annotation_id" in columns:
-        return read_tasks(reader, ((where, _task(row)) for where, row in rows))
+        return _read_label_studio(reader, rows)
     meanings = _meanings(columns)
     coordinates = next((each for each in (CORNERS, SIZED) if {"image", *each} <= set(meanings)), None)
     if coordinates is None:
@@ -115,9 +115,14 @@ def _read_via(reader: ObjectReader, rows: Rows) -> Annotations:
     return regions.annotations()
 
 
-def _task(row: Mapping[str, str]) -> dict[str, object]:
-    """Return a row of Label Studio as JSON_MIN has it: the regions are JSON in one of the fields."""
-    return {name: _json(name, cell) if cell.startswith("[{") else cell for name, cell in row.items()}
+def _read_label_studio(reader: ObjectReader, rows: Rows) -> Annotations:
+    """Read rows like the entries of JSON_MIN; the regions are JSON in one of the fields."""
+    tasks = []
+    for where, row in rows:
+        with reader.skipping():
+            cells = {name: _json(where, cell) if cell.startswith("[{") else cell for name, cell in row.items()}
+            tasks.append((where, cells))
+    return read_tasks(reader, tasks)
 
 
 def _json(where: str, text: str) -> object:
@@ -127,7 +132,7 @@ def _json(where: str, text: str) -> object:
         raise UserError(f"{where}: found {text[:60]!r}; expected JSON ({error})") from error
 
 
-def _rows(path: Path, text: str, columns: Sequence[str], separator: str, has_header: bool) -> Rows:
+def _rows(reader: ObjectReader, text: str, columns: Sequence[str], separator: str, has_header: bool) -> Rows:
     """Yield the place and the cells of each row, by the names of their columns."""
     csv.field_size_limit(LONGEST_FIELD)
     rows = csv.reader(io.StringIO(text), delimiter=separator)
@@ -136,12 +141,14 @@ def _rows(path: Path, text: str, columns: Sequence[str], separator: str, has_hea
             if has_header or not any(cells):
                 has_header = has_header and not any(cells)
                 continue
-            where = f"{path}:{rows.line_num}"
-            if len(cells) > len(columns) and any(cells[len(columns) :]):
-                raise UserError(f"{where}: found {len(cells)} columns; expected {len(columns)}")
+            where = f"{reader.path}:{rows.line_num}"
+            if any(cells[len(columns) :]):
+                with reader.skipping():
+                    raise UserError(f"{where}: found {len(cells)} columns; expected {len(columns)}")
+                continue
             yield where, dict(zip(columns, map(str.strip, cells), strict=False))
     except csv.Error as error:
-        raise UserError(f"{path}:{rows.line_num}: is no table that can be read ({error})") from error
+        raise UserError(f"{reader.path}:{rows.line_num}: is no table that can be read ({error})") from error
 
 
 def _separator(line: str) -> str:

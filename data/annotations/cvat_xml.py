@@ -85,7 +85,7 @@ def _shape(where: str, element: Element) -> Shape:
         corners = [numbers(f"x{end}{side}1", f"y{end}{side}1") for end in "tb" for side in "lr"]
         return outline(kind, [tuple(corner) for corner in corners])
     if kind in ("points", "skeleton"):
-        return Shape(kind, None)
+        return Shape("point" if kind == "points" else kind, None)
     return outline(kind, _points(where, element.get("points") or ""))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,7 @@ class ObjectReader:
         self.folder = options.images or usual_images(path)
         self.notes: list[str] = []
         self._images: dict[str, LabelledImage] = {}
+        self._first_problem = len(options.problems or ())
 
     def image(self, name: str, where: str, size: Size | None = None, in_parts: bool = False) -> LabelledImage:
         """Return the image of a name, a new one or the one that has been read before.
@@ -123,16 +124,14 @@ class ObjectReader:
         Raises:
             UserError: the class of faces is not clear, or the size of an image is needed and not known.
         """
-        images = list(self._images.values())
-        counts = Counter(each.label for image in images for each in image.objects)
+        counts = Counter(each.label for image in self._images.values() for each in image.objects)
         chosen = choose_classes(self.path, counts, self.options.category)
+        others = self._drop_shapes_without_area(chosen.faces)
+        images = list(self._images.values())
         names, notes = names_below(list(self._images), self.folder)
         faces, ends = [], []
-        others = Counter()
         for name, image in zip(names, images, strict=True):
             own = [each for each in image.objects if each.label in chosen.faces]
-            others.update(each.shape.kind for each in own if each.shape.box is None)
-            own = [each for each in own if each.shape.box is not None]
             if own and image.in_parts:
                 with self.skipping(image):
                     image.size = image.size or self._stored_size(name, image)
@@ -148,8 +147,34 @@ class ObjectReader:
             sizes=[image.size for image in images],
             places=Places([image.where for image in images], [each.where for each in faces]),
             classes=chosen,
-            notes=[*notes, *_shape_notes(faces, others), *self.notes],
+            notes=[*notes, *_outline_notes(faces), *others, *self.notes],
         )
+
+    def _drop_shapes_without_area(self, classes: Collection[str]) -> list[str]:
+        """Drop the faces that are points or masks, and images that lose all their faces; return sentences on them.
+
+        Such an image would become a background image.
+        """
+        dropped, kept = Counter(), {}
+        for name, image in self._images.items():
+            faces = [each for each in image.objects if each.label in classes]
+            dropped.update(each.shape.kind for each in faces if each.shape.box is None)
+            if not faces or any(each.shape.box is not None for each in faces):
+                kept[name] = image
+            image.objects = [each for each in image.objects if each.shape.box is not None]
+        lost, self._images = len(self._images) - len(kept), kept
+        self._renumber()
+        words = f"not read, since they are no boxes or outlines: {_counted(dropped)}"
+        return [words + (f", and {counted(lost, 'image')} with no other faces" if lost else "")] if dropped else []
+
+    def _renumber(self) -> None:
+        """Number the images anew, also in the problems that have been recorded."""
+        numbers = {image.number: number for number, image in enumerate(self._images.values())}
+        for image in self._images.values():
+            image.number = numbers[image.number]
+        if problems := self.options.problems:
+            own = [each._replace(record=numbers.get(each.record)) for each in problems[self._first_problem :]]
+            problems[self._first_problem :] = own
 
     def _stored_size(self, name: str, image: LabelledImage) -> Size:
         try:
@@ -177,15 +202,14 @@ def _to_pixels(objects: Sequence[LabelledObject], size: Size) -> list[LabelledOb
     return list(objects)
 
 
-def _shape_notes(faces: Sequence[LabelledObject], others: Mapping[str, int]) -> list[str]:
-    """Return sentences on shapes that are read as the boxes around them, and on those that have no area."""
-    read = Counter(each.shape.kind for each in faces if each.shape.kind != RECTANGLE)
-    found = (("read as the boxes around them", read), ("not read, since they are no boxes or outlines", others))
-    return [
-        f"{words}: {', '.join(counted(number, printable(kind)) for kind, number in kinds.items())}"
-        for words, kinds in found
-        if kinds
-    ]
+def _outline_notes(faces: Sequence[LabelledObject]) -> list[str]:
+    """Return a sentence on the shapes that are read as the boxes around them."""
+    kinds = Counter(each.shape.kind for each in faces if each.shape.kind != RECTANGLE)
+    return [f"read as the boxes around them: {_counted(kinds)}"] if kinds else []
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    return ", ".join(counted(number, printable(kind)) for kind, number in kinds.items())
 
 
 def valid_size(height: object, width: object) -> Size | None:
