@@ -327,6 +327,7 @@ def test_detections_are_shown_and_checked(show, script, tmp_path):
     write_files(tmp_path, {"d.jsonl": JSON_LINES})
     outcome, sheet = show(tmp_path / "d.jsonl")
     assert sheet is not None and "a.jpg  (2 faces)" in outcome.out
+    assert "a.jpg  (1 face)" in show(tmp_path / "d.jsonl", "--min_score", 0.9)[0].out
     assert script("tools/check/__main__.py", tmp_path / "d.jsonl").status == 0
     shutil.rmtree(tmp_path / "images" / "more")
     assert "b.jpg" in script("tools/check/__main__.py", tmp_path / "d.jsonl").out

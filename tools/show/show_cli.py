@@ -37,7 +37,7 @@ from utils.box_utils import point_form
 from utils.console import print_notes
 from utils.errors import UNREADABLE, UserError
 from utils.files import write_image
-from utils.flags import image_side, natural_int, positive_int
+from utils.flags import fraction, image_side, natural_int, positive_int
 from utils.wording import counted, printable
 
 DEFAULTS = {
@@ -49,6 +49,7 @@ SHEETS = (IMAGES, NAMES, AUGMENTED)
 GOES_WITH = {
     "images": (IMAGES, NAMES, STATISTICS),
     "category": (IMAGES, NAMES, AUGMENTED, STATISTICS),
+    "min_score": (IMAGES, NAMES, STATISTICS),
     "count": (IMAGES, AUGMENTED),
     "columns": SHEETS,
     "side": SHEETS,
@@ -78,7 +79,9 @@ def main() -> None:
     if mode == AUGMENTED:
         errors = _show_augmented(args)
     else:
-        annotations = read_annotations(args.labels, images=args.images, category=args.category, predictions=True)
+        annotations = read_annotations(
+            args.labels, images=args.images, category=args.category, predictions=True, min_score=args.min_score
+        )
         print_notes(args.labels, annotations.remarks)
         if len(annotations) == 0:
             raise UserError(f"{args.labels}: has no images; expected labels that name some")
@@ -103,6 +106,10 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
     add("labels", type=Path, metavar="LABELS", help="label file or folder, in any format that eval.py reads")
     add("--images", type=Path, metavar="FOLDER", help="folder of the images (default: images/ beside the labels)")
     add("--category", metavar="NAME", help='object class of the faces (default: "face", or the only class)')
+    add(
+        "--min_score", type=fraction, metavar="SCORE",
+        help="only faces with at least this score (default: 0.5 for a detector's output)",
+    )  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="output image, replaced if it exists (default: see above)")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
