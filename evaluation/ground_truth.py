@@ -110,7 +110,7 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 
 def _has_boxes(found: FoundAnnotation, kind: str | None) -> bool:
-    return found.has_boxes and kind in (None, found.format_name)
+    return found.has_boxes and not found.is_prediction and kind in (None, found.format_name)
 
 
 def _choose(

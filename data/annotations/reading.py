@@ -241,7 +241,7 @@ def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
         found.setdefault((format_name, path), FoundAnnotation(format_name, path, example))
 
     def has_boxes() -> bool:
-        return any(each.has_boxes for each in found.values())
+        return any(each.has_boxes and not each.is_prediction for each in found.values())
 
     for place in (folder, *_label_folders(folder)):
         if not has_boxes():

@@ -315,6 +315,21 @@ def test_corrected_labels_with_scores_are_a_ground_truth(script, tmp_path, score
     assert script("val_dataset_evaluate/eval.py", *flags).status == 0
 
 
+def test_detections_beside_a_ground_truth_do_not_hide_it(convert, script, tmp_path):
+    files = {
+        "gt/d.jsonl": JSON_LINES,
+        "gt/found_txt/a.txt": TREE["tree/news/a.txt"],
+        "gt/more/label.txt": "# a.jpg\n1 2 30 40\n",
+    }
+    write_files(tmp_path, files)
+    flags = ("-g", tmp_path / "gt", "-p", tmp_path / "gt" / "found_txt", "--result", tmp_path / "r")
+    assert script("val_dataset_evaluate/eval.py", *flags).status == 0
+    draw_image(tmp_path / "yolo" / "images" / "a.jpg", [])
+    write_files(tmp_path, {"yolo/labels/a.txt": "0 0.5 0.5 0.25 0.5\n", "yolo/d.jsonl": JSON_LINES})
+    outcome = convert(tmp_path / "yolo", tmp_path / "label.txt")
+    assert "1 image (0 background), 1 face" in outcome.out and "score" not in outcome.out
+
+
 def test_a_ground_truth_is_preferred_to_detections_in_its_folder(convert, dataset, tmp_path):
     write_files(dataset.parent, {"d.jsonl": JSON_LINES, "r.json": results("0.jpg")})
     assert convert(dataset.parent, tmp_path / "out.json", "--to", "coco").status == 0
