@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from data.annotations import Annotation, read_annotations
+from data.annotations import Annotation, annotation_images, read_annotations
 from data.annotations.record import Names
 from data.augmentation import augment, clip_faces
-from data.image_files import IMAGE_SUFFIXES, files_below, usual_images
+from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image_with_notes
 from utils.image_notes import ImageNote
@@ -69,7 +69,7 @@ class FaceDataset(Dataset):
         category: str | None = None,
     ):
         self.label_file = existing_labels(label_file, "--training_dataset")
-        self.images = usual_images(self.label_file)
+        self.images = annotation_images(self.label_file)
         self.image_size = image_size
         self.seed = seed
         self.skip_unreadable = skip_unreadable

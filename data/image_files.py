@@ -81,8 +81,8 @@ def usual_images(annotation: str | Path) -> Path:
     - The same path with one of them in place of the last of LABEL_FOLDERS: `images/x` for the folder `labels/x`. For a
       file `annotations/any_x.json` it is `images/x`, `images` or `x` beside `annotations`.
     - `images` beside a folder.
-    - `data` beside a file or in a folder, then the folder of the annotations itself, where these have images. Beside
-      the JSON lines of detect.py are its drawn images, which are not meant.
+    - Where these have images: `data` beside a file or in a folder, `train` beside the file `train.json`, and the folder
+      of the annotations itself. Beside the JSON lines of detect.py are its drawn images, which are not meant.
 
     A cleaned copy without its own images uses those of the original. If none exists, it is `images` beside the
     annotation.
@@ -101,6 +101,9 @@ def usual_images(annotation: str | Path) -> Path:
         return own / "data"
     if absolute.suffix == DETECTIONS_SUFFIX:
         return beside
+    subset = own / (annotation.stem.rpartition("_")[2] or ".")
+    if not is_folder and has_images(subset):
+        return subset
     return next((folder for folder in (own, original) if has_images(folder, below=is_folder)), beside)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.annotations import FORMATS, Annotation, image_key
-from data.image_files import find_images, image_size, usual_images
+from data.annotations import FORMATS, Annotation, annotation_images, image_key
+from data.image_files import find_images, image_size
 from data.splits import Split
 from evaluation.ground_truth import read_ground_truth
 from evaluation.prediction_conventions import convention_warnings
@@ -63,7 +63,8 @@ def find_split_images(images: Path | None, place: Path | None, ground_truth: Pat
     """
     if images:
         return find_images(images)
-    defaults = [usual_images(each) for each in (place, ground_truth) if each] + [ROOT / split.images] * (place is None)
+    defaults = [annotation_images(each) for each in (place, ground_truth) if each]
+    defaults += [ROOT / split.images] * (place is None)
     folder = next((folder for folder in defaults if folder.is_dir()), None)
     try:
         return find_images(folder) if folder else {}

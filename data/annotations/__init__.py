@@ -2,7 +2,7 @@
 
 from data.annotations.capabilities import fit_annotations
 from data.annotations.problems import LARGEST
-from data.annotations.reading import ImageNames, find_annotations, has_classes, read_annotations
+from data.annotations.reading import ImageNames, annotation_images, find_annotations, has_classes, read_annotations
 from data.annotations.record import IGNORED_ATTRIBUTES, WIDER_VALUES, Annotation, value_name
 from data.annotations.registry import FORMATS, WRITABLE
 from data.annotations.writing import write_annotations
@@ -16,6 +16,7 @@ __all__ = [
     "WRITABLE",
     "Annotation",
     "ImageNames",
+    "annotation_images",
     "find_annotations",
     "fit_annotations",
     "has_classes",

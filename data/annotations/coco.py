@@ -11,7 +11,7 @@ import numpy as np
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import Classes, choose_classes
-from data.annotations.coco_boxes import read_box
+from data.annotations.coco_boxes import cvat_rotation, read_box
 from data.annotations.coco_values import (
     Ids,
     Said,
@@ -242,8 +242,9 @@ def _landmarks(where: str, record: dict, said: Said) -> np.ndarray:
 def _attributes(where: str, record: dict, said: Said) -> dict[str, float | str]:
     attributes = {}
     if isinstance(record.get("attributes"), dict):
+        of_box = {"rotation"} if cvat_rotation(record) is not None else set()
         for name, value in record["attributes"].items():
-            if is_attribute(value):
+            if is_attribute(value) and name not in of_box:
                 attributes[whole_text(where, name)] = (
                     whole_text(where, value) if isinstance(value, str) else float(value)
                 )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from data.annotations.coco_values import Said, read_numbers, to_number
-from data.annotations.json_values import shown
+from data.annotations.json_values import is_number, shown
 from data.annotations.problems import check_extent
+from data.annotations.shapes import rotated
 from utils.errors import UserError
 
 OBJECT = ("bbox that is an object, as {{x, y, width, height}}: read for {}", "face")
@@ -38,8 +39,20 @@ def read_box(where: str, record: dict, said: Said) -> list[float]:
         raise UserError(f"{where}: found {shown(record, 'bbox')}; expected four finite numbers, x y w h")
     if box[2] < 0 or box[3] < 0:
         raise UserError(f"{where}: found {shown(record, 'bbox')}; a face's width and height cannot be negative")
+    if degrees := cvat_rotation(record):
+        x, y, w, h = box
+        box = list(rotated((x, y, w, h), degrees, (x + w / 2, y + h / 2)).box)
+        said[ROTATED] += 1
     check_extent(where, box)
     return box
+
+
+def cvat_rotation(record: dict) -> float | None:
+    """Return by how many degrees clockwise a box of CVAT is rotated; None for an annotation that is not of CVAT."""
+    attributes = record.get("attributes")
+    is_of_cvat = isinstance(attributes, dict) and type(attributes.get("occluded")) is bool
+    degrees = attributes.get("rotation") if is_of_cvat else None
+    return degrees % 360 if is_number(degrees) else None
 
 
 def _from_object(bbox: dict, said: Said) -> list[float | None] | None:

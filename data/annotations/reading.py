@@ -1,7 +1,8 @@
 """Find the annotation that a path stands for, and read it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
@@ -18,7 +19,7 @@ from data.annotations.record import Annotations
 from data.annotations.registry import FORMATS, find_format, recognize_file
 from data.annotations.scores import DRAFT_SCORE, draft_notes, keep_scores, refuse_predictions, refuse_scores
 from data.annotations.text_lines import read_lines
-from data.image_files import IMAGE_SUFFIXES
+from data.image_files import IMAGE_SUFFIXES, usual_images
 from data.splits import FIXED
 from utils.errors import UserError
 
@@ -83,6 +84,15 @@ def read_annotations(
     if found.is_prediction:
         annotations.notes = [*annotations.notes, *draft_notes(np.diff(annotations.ends, prepend=0).tolist())]
     return annotations
+
+
+def annotation_images(path: str | Path, kind: str | None = None) -> Path:
+    """Return `usual_images` of what `find_annotations` finds; if there is no such folder, that of the path itself."""
+    with suppress(UserError):  # which reading the annotation reports
+        images = usual_images(find_annotations(path, kind)[1])
+        if images.is_dir():
+            return images
+    return usual_images(path)
 
 
 def has_classes(path: str | Path) -> bool:
@@ -186,8 +196,12 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     found = list_annotations(folder, kind)
     if not any(each.has_boxes for each in found):
         _refuse_foreign_in(folder)
-    if not found and (below := _found_below(folder, kind)):
-        raise UserError(f"{folder}: found {_shown(below)} in sub-folders; name one of them")
+    if not found:
+        found = _found_below(folder, kind)
+        if len(found) > 1:
+            raise UserError(
+                f"{folder}: found {_shown([each.example for each in found])} in sub-folders; name one of them"
+            )
     if not found:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
         raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
@@ -218,12 +232,15 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _found_below(folder: Path, kind: str | None) -> list[str]:
+def _found_below(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
     folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
     folders = [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
     return [
-        f"{each.name}/{found.example}" for each in folders for found in list_annotations(each, kind) if found.has_boxes
+        replace(found, example=f"{each.name}/{found.example}")
+        for each in folders
+        for found in list_annotations(each, kind)
+        if found.has_boxes
     ]
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.annotations import has_classes, read_annotations
+from data.annotations import annotation_images, has_classes, read_annotations
 from data.annotations.record import Annotations
 from data.dataset import existing_labels
-from data.image_files import usual_images
 from engine.detect.image_list import check_image_list, locate_images
 from engine.detect.prediction_writer import rounded_rows
 from evaluation.protocol import evaluate
@@ -56,7 +55,7 @@ class DevSet:
         if not any(len(annotation.boxes) for annotation in annotations):
             why = "; ".join(annotations.remarks) or "the AP of --val_dataset needs boxes"
             raise UserError(f"{label_file}: has no faces; {why}")
-        names, images = [each.name for each in annotations], usual_images(label_file)
+        names, images = [each.name for each in annotations], annotation_images(label_file)
         check_image_list(names, images)
         paths = {listed.key: listed.path for listed in locate_images(names, images)}
         return cls(annotations, paths, skip_unreadable)

@@ -3,17 +3,18 @@
 import os
 import posixpath
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
 
 import numpy as np
 
-from data.annotations import find_annotations, read_annotations
+from data.annotations import annotation_images, find_annotations, read_annotations
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.registry import ANNOTATION_NAMES
-from data.image_files import IMAGE_SUFFIXES, files_below, has_images, images_by_name, usual_images
+from data.image_files import IMAGE_SUFFIXES, LABEL_FOLDERS, files_below, has_images, images_by_name
 from data.splits import FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
@@ -133,13 +134,13 @@ def find_splits(
 def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
     """Return the name, the annotation (file or folder) and the folder of images of each split."""
     if path.is_file():
-        return [(path.resolve().parent.name, path, Path(images or usual_images(path)))]
+        return [(_name_of_file(path.resolve()), path, Path(images or annotation_images(path)))]
     if not path.is_dir():
         raise UserError(f"{path}: no such dataset; name its folder or a label file")
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if _is_split(folder))
-    usual = usual_images(path)
+    usual = annotation_images(path)
     if not folders and usual.is_dir():  # labels/ beside images/, or labels among their images
         is_beside = usual.parent == Path(os.path.abspath(path)).parent
         return [((path.resolve().parent if is_beside else path.resolve()).name, _annotation_in(path), usual)]
@@ -148,12 +149,22 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
             f"{path}: has no images/ and no folder like train/images/; name a label file or its folder, and the images"
             " with --images"
         )
-    return [(folder.name, _annotation_in(folder), usual_images(folder)) for folder in folders]
+    return [(folder.name, _annotation_in(folder), annotation_images(folder)) for folder in folders]
 
 
 def _is_split(folder: Path) -> bool:
-    """Whether a folder has images/, or is called like a split and has images."""
-    return (folder / "images").is_dir() or (rank_of(folder.name) is not None and has_images(folder))
+    """Whether a folder has images/, or is called like a split and has images with their labels among them."""
+    if (folder / "images").is_dir() or rank_of(folder.name) is None or not has_images(folder):
+        return (folder / "images").is_dir()
+    with suppress(UserError):
+        return find_annotations(folder)[0] is not None
+    return False
+
+
+def _name_of_file(path: Path) -> str:
+    """Return the name of a split of an annotation file: that of its folder, or its own in a folder of annotations."""
+    in_labels = path.parent.name.lower() in LABEL_FOLDERS
+    return path.stem.rpartition("_")[2] if in_labels else path.parent.name
 
 
 def _annotation_in(folder: Path) -> Path:

@@ -127,7 +127,7 @@ def _check_records(split: DatasetSplit, labels: LabelChecks) -> Iterator[Found]:
 def _check_classes(split: DatasetSplit, labels: LabelChecks) -> Iterator[Found]:
     """Yield findings where faces may be left out: as objects of another class, or as ignored faces."""
     for name, count in split.annotations.classes.face_like.items():
-        yield "class", str(split.path), f"{counted(count, 'object')} of class '{printable(name)}' are not read"
+        yield "class", str(split.path), f"not read: {counted(count, 'object')} of class '{printable(name)}'"
     if 2 * labels.ignored.sum() > len(labels.ignored):
         (remark,) = split.annotations.ignored_remark
         yield (

@@ -13,6 +13,7 @@ from data.annotations import (
     FORMATS,
     WRITABLE,
     Annotation,
+    annotation_images,
     find_annotations,
     fit_annotations,
     read_annotations,
@@ -21,7 +22,7 @@ from data.annotations import (
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.scores import DRAFT_SCORE
-from data.image_files import has_no_suffix, refuse_among_images, usual_images
+from data.image_files import has_no_suffix, refuse_among_images
 from tools.convert.dataset_folder import LISTS, SPLITS, annotation_name, fit_splits, resolve_images, write_dataset
 from tools.convert.splitting import find_prefixes, split_by_lists, split_by_ratio
 from tools.convert.wider import find_ground_truth, image_folders, is_wider_download, next_commands, wider_splits
@@ -65,7 +66,7 @@ def main() -> None:
             refuse_among_images("", args.out, images)
         convert_wider(args)
         return
-    refuse_among_images("", args.out, args.images or usual_images(args.source), args.source)
+    refuse_among_images("", args.out, args.images or annotation_images(args.source, getattr(args, "from")), args.source)
     _refuse_flags(args, ("landmarks",), f"needs WIDER FACE as downloaded, which {args.source} is not")
     if args.frames or args.video:
         write_frames(args)
@@ -100,7 +101,7 @@ def convert_wider(args: argparse.Namespace) -> None:
 
 def write_splits(args: argparse.Namespace) -> bool:
     """Assign the images to splits, write the dataset and print the next commands; return whether rows were skipped."""
-    kind, images = args.to or "label", args.images or usual_images(args.source)
+    kind, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
     source, problems = _read(args)
     resolved = resolve_images(source, images)
     annotations, skipped = without_lost_images(resolved, problems)
@@ -130,7 +131,7 @@ def write_splits(args: argparse.Namespace) -> bool:
 
 def write_annotation(args: argparse.Namespace) -> bool:
     """Write the annotation in another format; return whether rows were skipped."""
-    kind, images = args.to or "label", args.images or usual_images(args.source)
+    kind, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
     source, problems = _read(args)
     annotations, skipped = without_lost_images(resolve_images(source, images) if args.images else source, problems)
     annotations = _choose(annotations, args)

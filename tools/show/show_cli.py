@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data.annotations import read_annotations
+from data.annotations import annotation_images, read_annotations
 from data.annotations.record import Annotations
 from data.dataset import FaceDataset
-from data.image_files import ImageFolder, refuse_among_images, usual_images
+from data.image_files import ImageFolder, refuse_among_images
 from layers.functions.prior_box import PriorBox
 from layers.matching import MIN_BEST_IOU, POSITIVE_IOU, match_priors, pairwise_iou
 from models.registry import DEFAULT_NETWORK, NETWORKS
@@ -72,7 +72,7 @@ def main() -> None:
     args, mode = _parse_flags()
     if not args.labels.exists():
         raise UserError(f"{args.labels}: no such label file; to draw a small dataset: python -m tools.sample")
-    images = args.images or usual_images(args.labels)
+    images = args.images or annotation_images(args.labels)
     refuse_among_images("--out ", args.out, images, args.labels)
     if args.negatives:
         refuse_among_images("--out ", args.out, args.negatives)

@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.annotations import read_annotations
-from data.image_files import ImageFolder, refuse_among_images, usual_images
+from data.annotations import annotation_images, read_annotations
+from data.image_files import ImageFolder, refuse_among_images
 from models.registry import DEFAULT_NETWORK, NETWORKS
 from tools.statistics.measures import count_line, measure_dataset, quantile_table, quantiles
 from tools.statistics.statistics_plots import SUFFIXES, draw_statistics
@@ -33,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.out and args.out.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {args.out}: its suffix must be one of {', '.join(SUFFIXES)}")
-    images = args.images or usual_images(args.labels)
+    images = args.images or annotation_images(args.labels)
     if args.out:
         refuse_among_images("--out ", args.out, images, args.labels)
     annotations = read_annotations(args.labels, images=args.images, category=args.category, predictions=True)
