@@ -75,7 +75,7 @@ def read_annotations(
         raise UserError(f"--ids {ids}: {path} is {found.description}, which names its images; omit --ids")
     images, ids = (None if place is None else Path(place) for place in (images, ids))
     annotations = found.read(path, ReadOptions(images, category, problems, ids))
-    if not predictions:
+    if not predictions and found.write is not None:  # labelling tools keep scores in formats of their own
         refuse_scores(path, annotations)
     if found.is_prediction and min_score is None:
         min_score = DRAFT_SCORE

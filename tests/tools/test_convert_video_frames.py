@@ -97,6 +97,9 @@ def test_frames_keep_only_faces_and_images_that_are_asked_for(convert, film):
 def test_only_frames_that_were_detected_are_written(convert, film):
     lines = lines_of(range(0, 9, 3))
     (film / "found" / "film.part.jsonl").write_text(lines + lines[:20])
+    flags = ("--video", film / "film.mp4", "--frames", 2)
+    outcome = convert(film / "found" / "film.part.jsonl", film / "every 2", *flags)
+    assert "every 3 frames are detected, so every 6 become images" in outcome.out
     flags = ("--video", film / "film.mp4", "--frames", 1)
     outcome = convert(film / "found" / "film.part.jsonl", film / "out", *flags)
     assert "the last line is incomplete" in outcome.out

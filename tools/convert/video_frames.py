@@ -1,5 +1,6 @@
 """Frames of videos as images, with the detections of detect.py as their labels."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,6 +108,9 @@ def read_video_labels(video: Path, lines: Path, every: int, min_score: float, fa
     ]
     if not chosen:
         raise UserError(f"{lines}: has none of every {every} frames; was detect.py run with another --every?")
+    step = math.gcd(*(source for source in parsed.sources if isinstance(source, int)))
+    if step > 1 and every % step:
+        remarks.append(f"{lines}: every {step} frames are detected, so every {math.lcm(step, every)} become images")
     frames = {number: each.select(each.attributes[SCORE] >= min_score) for number, each in chosen}
     found = sum(len(each.boxes) for _, each in chosen)
     dropped = found - sum(len(each.boxes) for each in frames.values())
