@@ -342,8 +342,8 @@ def test_existing_files_are_not_overwritten(tmp_path, kind):
 def test_no_images_and_no_format_are_errors(tmp_path):
     with pytest.raises(UserError, match="no images are left"):
         write_annotations([], tmp_path / "out", "label")
-    with pytest.raises(UserError, match="'csv': no such annotation format"):
-        write_annotations([faces([1, 2, 4, 6])], tmp_path / "out", "csv")
+    with pytest.raises(UserError, match="'none': no such annotation format"):
+        write_annotations([faces([1, 2, 4, 6])], tmp_path / "out", "none")
     with pytest.raises(UserError, match="no face is left"):
         write_annotations([faces([1, 2, 4, 6], attributes={"invalid": np.ones(1)})], tmp_path / "out", "label")
 
