@@ -110,6 +110,7 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 
 def _has_boxes(found: FoundAnnotation, kind: str | None) -> bool:
+    """Whether it has the boxes of a ground truth, in the format that is asked for."""
     return found.has_boxes and not found.is_prediction and kind in (None, found.format_name)
 
 

@@ -51,8 +51,9 @@ class Predictions:
 def load_predictions(path: str | Path, ground_truth: Sequence[Annotation], allow_missing: bool = False) -> Predictions:
     """Read the predictions for the images of the ground truth, from a folder of text files or COCO results.
 
-    The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. If neither exists, a file with the same base name in
-    another folder is used, provided that the base name is unique among the images and among the unassigned files. An
+    The predictions for a/b.jpg are in a/b.txt or a/b.jpg.txt. If neither exists, the file of which most of the path's
+    end is the same is used, at least the base name, provided that this is unique among the images and among the
+    unassigned files. An
     image_id of COCO results is the identity of an image or, if it is text, its name, assigned by the same rules.
 
     Up to three lines on stderr count and name the images assigned by base name, the images without a file (with
@@ -81,6 +82,8 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
     found, by_base = _assign(folder, names, images)
     missing = [key for key in images if key not in found]
     unknown = sorted(names - set(found.values()))
+    if missing and not names:
+        _refuse_other_files(folder)
     if unknown and missing and not found:
         raise UserError(
             f"{folder}: has predictions for none of the {len(images):,} images (for example {missing[0]!r}), only"
@@ -110,6 +113,16 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
     return Predictions(
         dict(zip(found, rows, strict=True)), sorted(missing), unknown, dict(zip(found, paths, strict=True))
     )
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Raise UserError if a folder without text files has other files."""
+    others = sorted(file.name for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if others:
+        raise UserError(
+            f"{folder}: has no .txt file, only {_examples(others)}; expected a text file for each image; or pass the"
+            " JSON file of COCO results itself with --pred"
+        )
 
 
 def _load_results(path: Path, images: dict[str, Annotation]) -> Predictions:
@@ -148,7 +161,7 @@ def _list_texts(folder: Path, images: Collection[str]) -> set[str]:
 def _assign(
     source: Path, names: Collection[str], images: Collection[str], found: dict[str, int | str] | None = None
 ) -> tuple[dict[str, int | str], list[str]]:
-    """Assign predictions to images by path, then by base name.
+    """Assign predictions to images by path, then by the longest unique end of the path, at last the base name.
 
     Args:
         names: names of the predictions, with or without the suffixes of a text file and an image.
@@ -156,7 +169,7 @@ def _assign(
         found: key -> name of the images that have predictions already.
 
     Returns:
-        key -> name, including `found`, and the names that were assigned by base name.
+        key -> name, including `found`, and the names that were assigned by the end of their path.
     """
     found = dict(found or {})
     others = []
@@ -169,16 +182,20 @@ def _assign(
         else:
             found[key] = name
 
-    same_base = Counter(map(_base_name, images))
-    candidates = defaultdict(list)
-    for name in others:
-        candidates[_key(_base_name(name), same_base)].append(name)
-    by_base = {
-        key: candidates[_base_name(key)][0]
-        for key in images
-        if key not in found and same_base[_base_name(key)] == len(candidates[_base_name(key)]) == 1
-    }
-    return found | by_base, list(by_base.values())
+    by_path_end: dict[str, str] = {}
+    deepest = max((name.count("/") for name in (*others, *images)), default=0) + 1
+    for parts in range(deepest if others else 0, 0, -1):
+        assigned = set(by_path_end.values())
+        same_end = Counter(_path_end(key, parts) for key in images)
+        candidates = defaultdict(list)
+        for name in others:
+            if name not in assigned:
+                candidates[_key(_path_end(name, parts), same_end)].append(name)
+        for key in images:
+            end = _path_end(key, parts)
+            if end and key not in found and key not in by_path_end and same_end[end] == len(candidates[end]) == 1:
+                by_path_end[key] = candidates[end][0]
+    return found | by_path_end, list(by_path_end.values())
 
 
 def _key(name: str, keys: Collection[str]) -> str:
@@ -187,8 +204,9 @@ def _key(name: str, keys: Collection[str]) -> str:
     return stem if stem in keys else image_key(stem)
 
 
-def _base_name(name: str) -> str:
-    return name.rpartition("/")[2]
+def _path_end(name: str, parts: int) -> str:
+    """Return the last parts of a path; an empty text if it has fewer."""
+    return name if name.count("/") == parts - 1 else "/".join(name.split("/")[-parts:]) * (name.count("/") >= parts)
 
 
 def _read_bytes(path: str | Path) -> bytes:

@@ -43,9 +43,16 @@ def read_results(path: str | Path) -> dict[int | str, np.ndarray]:
         try:
             records = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: is not JSON ({error}); expected a list of detections as COCO results") from error
+            of_detect = text.startswith('{"picture"')
+            advice = "; the JSON lines of detect.py are not scored: run val_tvface.py" if of_detect else ""
+            raise UserError(
+                f"{path}: is not JSON ({error}); expected a list of detections as COCO results{advice}"
+            ) from error
         if not isinstance(records, list):
-            raise UserError(f"{path}: found {repr(records)[:80]}; expected a list of detections as COCO results")
+            advice = ", as in its annotations" if isinstance(records, dict) and "annotations" in records else ""
+            raise UserError(
+                f"{path}: found {repr(records)[:80]}; expected a list of detections as COCO results{advice}"
+            )
         rows = _group_by_image(path, records)
     return {image_id: np.array(group, np.float64) for image_id, group in rows.items()}
 

@@ -40,10 +40,12 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not any(lines):
-        raise UserError(f"{path}:1: found an empty file; expected a name, a count and the detections")
+        raise UserError(
+            f"{path}:1: found an empty file; expected a name, a count, 0 if nothing is found, and the detections"
+        )
     count = lines[1].strip() if len(lines) > 1 else ""
     if not count.isdecimal() or len(count) > 18:
-        raise UserError(f"{path}:2: found {count[:80]!r}; expected the number of detections")
+        raise UserError(_describe_start(path, lines, count))
     rows = [_parse_row(line, path, number) for number, line in enumerate(lines[2:], start=3) if line.strip()]
     if int(count) != len(rows):
         raise UserError(
@@ -53,11 +55,30 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 5)
 
 
+def _describe_start(path: str | Path, lines: list[str], count: str) -> str:
+    """Return what is wrong with a file whose second line is no count."""
+    first = lines[0].split()
+    numbers = parse_numbers(" ".join(first)) or parse_numbers(" ".join(first[1:]))
+    if numbers is None or len(numbers) < 5:
+        return f"{path}:2: found {count[:80]!r}; expected the number of detections"
+    looks = ""
+    if len(numbers) < len(first):
+        looks = "; it looks like 'class score x1 y1 x2 y2'"
+    elif len(numbers) > 5 and numbers[0] % 1 == 0 and all(0 <= number <= 1 for number in numbers[1:6]):
+        looks = "; it looks like YOLO's 'class cx cy w h score' in parts of the image"
+    return (
+        f"{path}:1: found {lines[0][:80]!r}, a detection{looks}; expected two lines before the detections, a name and"
+        " their number, and 'x y w h score' in pixels"
+    )
+
+
 def _parse_row(line: str, path: str | Path, number: int) -> tuple[float, float, float, float, float]:
     try:
         x, y, w, h, score = map(_number, line.split(None, 5)[:5])
     except ValueError:
-        raise UserError(f"{path}:{number}: found {line[:80]!r}; expected five numbers, 'x y w h score'") from None
+        raise UserError(
+            f"{path}:{number}: found {line[:80]!r}; expected five numbers, 'x y w h score', separated by blanks"
+        ) from None
     if max(map(abs, (x, y, x + w, y + h, score))) > LARGEST:
         raise UserError(f"{path}:{number}: found {line[:80]!r}; expected numbers up to 1e9")
     if w < 0 or h < 0:

@@ -169,6 +169,14 @@ ROW = "5 5 50 50 0.4"
         ("", ":1", "empty"),
         ("two\n-1\n", ":2", "-1"),
         (b"\xff\xfe\x00", "", "UTF-8"),
+        ("two\n1\n5,5,50,50,0.4\n", ":3", "separated by blanks"),
+        (f"{ROW}\n{ROW}\n", ":1", "expected two lines before the detections"),
+        (
+            "0 0.1 0.2 0.3 0.4 0.9\n0 0.5 0.2 0.3 0.4 0.8\n",
+            ":1",
+            "YOLO's 'class cx cy w h score' in parts of the image",
+        ),
+        ("face 0.9 5 5 50 50\n", ":1", "it looks like 'class score x1 y1 x2 y2'"),
     ],
 )
 def test_malformed_prediction(small, run_small, content, where, found):

@@ -144,6 +144,14 @@ def test_no_ground_truth_says_where_to_put_it(home, run_script, name, only):
     assert DEV.ground_truth_url in err
 
 
+def test_detections_are_no_ground_truth(home):
+    files = {f"model/{name}.txt": text for name, text in DETECTIONS.items()}
+    write_files(home, {"groundtruths/label.txt": LABEL, "old.jsonl": '{"picture": "a.jpg", "faces": []}\n', **files})
+    assert read_ground_truth(home, DEV)[0] == home / "groundtruths" / "label.txt"
+    with pytest.raises(UserError, match="a detector's output; expected a ground truth"):
+        read_ground_truth(home / "model", DEV)
+
+
 def test_a_mark_of_ignored_faces_makes_a_difference(home):
     row = "news/one.jpg\n1\n10 10 40 40 0 0 0 {} 0 0\n"
     write_files(home / "groundtruths", {"a.txt": row.format(0), "b.txt": row.format(1)})

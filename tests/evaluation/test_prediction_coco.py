@@ -109,3 +109,14 @@ def test_no_results(results, content, found):
     path = results(content)
     message = refusal(path, images("a.jpg"))
     assert message.startswith(f"{path}: ") and found in message and "expected a list of detections" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        ({"images": [], "annotations": []}, "as in its annotations"),
+        ('{"picture": "a.jpg", "faces": []}\n{"picture": "b.jpg", "faces": []}\n', "run val_tvface.py"),
+    ],
+)
+def test_other_json_says_what_to_name_instead(results, content, advice):
+    assert refusal(results(content), images("a.jpg")).endswith(advice)

@@ -63,6 +63,26 @@ def test_ambiguous_base_names_are_not_guessed(write, capsys):
     )
 
 
+def test_a_folder_too_many_is_dropped_where_base_names_repeat(write, capsys):
+    folder = write("tvface_txt/x/a.txt", "tvface_txt/y/a.jpg.txt", "tvface_txt/y/b.txt")
+    found = load_predictions(folder, images("x/a.jpg", "y/a.jpg", "b.jpg"))
+    assert scores(found) == {
+        "x/a": score_of("tvface_txt/x/a.txt"),
+        "y/a": score_of("tvface_txt/y/a.jpg.txt"),
+        "b": score_of("tvface_txt/y/b.txt"),
+    }
+    assert "3 of 3 images were assigned" in capsys.readouterr().err
+
+
+def test_a_folder_without_text_files_says_what_it_has(tmp_path):
+    for name in ("a.csv", "b.csv", ".hidden"):
+        (tmp_path / name).write_text("a\n1\n1 2 3 4 0.5\n")
+    message = refusal(tmp_path, images("a.jpg", "b.jpg"))
+    assert message.startswith(
+        f"{tmp_path}: has no .txt file, only 'a.csv', 'b.csv'; expected a text file for each image"
+    )
+
+
 def test_missing_files(write):
     folder = write("a.txt", "zebra.txt")
     message = refusal(folder, images("a.jpg", "x/z.jpg", "y.jpg"))
