@@ -4,7 +4,6 @@ The columns are known by the header, or by the content where there is none.
 """
 
 import csv
-import io
 import json
 import math
 import re
@@ -135,7 +134,7 @@ def _json(where: str, text: str) -> object:
 def _rows(reader: ObjectReader, text: str, columns: Sequence[str], separator: str, has_header: bool) -> Rows:
     """Yield the place and the cells of each row, by the names of their columns."""
     csv.field_size_limit(LONGEST_FIELD)
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    rows = csv.reader(_lines(text), delimiter=separator)
     try:
         for cells in rows:
             if has_header or not any(cells):
@@ -149,6 +148,11 @@ def _rows(reader: ObjectReader, text: str, columns: Sequence[str], separator: st
             yield where, dict(zip(columns, map(str.strip, cells), strict=False))
     except csv.Error as error:
         raise UserError(f"{reader.path}:{rows.line_num}: is no table that can be read ({error})") from error
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text one by one, which takes no memory."""
+    return (match[0] for match in re.finditer(r"[^\n]*\n|[^\n]+", text))
 
 
 def _separator(line: str) -> str:

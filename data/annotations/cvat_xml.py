@@ -8,10 +8,10 @@ from xml.etree.ElementTree import Element
 
 from data.annotations.format import FileHead, Format, ReadOptions
 from data.annotations.json_files import OBJECTS
-from data.annotations.objects import LabelledImage, ObjectReader, text_value, valid_size
+from data.annotations.objects import LabelledImage, ObjectReader, Size, text_value, valid_size
 from data.annotations.record import Annotations
 from data.annotations.shapes import Shape, ellipse, outline, rectangle, rotated
-from data.annotations.xml_values import load_xml, number_of_attribute
+from data.annotations.xml_values import iterate_xml, number_of_attribute
 from utils.errors import UserError
 from utils.wording import count_each
 
@@ -27,32 +27,39 @@ def read_cvat(path: Path, options: ReadOptions) -> Annotations:
     Raises:
         UserError: not XML, or an image or object that is malformed.
     """
-    root, reader = load_xml(path, "annotations"), ObjectReader(path, options)
-    for element in root.iter("image"):
-        with reader.skipping():
-            where = f"{path}: image {element.get('name', '')[:60]!r}"
-            size = valid_size(element.get("height"), element.get("width"))
-            image = reader.image(element.get("name"), where, size)
-            for number, shape in enumerate((each for each in element if each.tag in SHAPES), start=1):
-                with reader.skipping(image):
-                    _add_shape(reader, image, f"{where}: {shape.tag} {number}", shape, shape.get("label"))
-    _read_tracks(reader, root)
+    reader, size, tracks, interpolated = ObjectReader(path, options), None, 0, 0
+    for element in iterate_xml(path, "annotations", ("original_size", "image", "track")):
+        if element.tag == "original_size":  # of a video
+            size = valid_size(element.findtext("height"), element.findtext("width"))
+        elif element.tag == "image":
+            with reader.skipping():
+                _read_image(reader, element)
+        else:
+            tracks += 1
+            interpolated += _read_track(reader, f"{path}: track {tracks}", element, size)
+    reader.notes += count_each((interpolated, "object", "interpolated by CVAT between keyframes: {}"))
     return reader.annotations()
 
 
-def _read_tracks(reader: ObjectReader, root: Element) -> None:
-    """Read the objects of the tracks of a video: a shape for each frame, up to the one in which it leaves the image."""
-    size = valid_size(root.findtext(".//original_size/height"), root.findtext(".//original_size/width"))
+def _read_image(reader: ObjectReader, element: Element) -> None:
+    where = f"{reader.path}: image {element.get('name', '')[:60]!r}"
+    image = reader.image(element.get("name"), where, valid_size(element.get("height"), element.get("width")))
+    for number, shape in enumerate((each for each in element if each.tag in SHAPES), start=1):
+        with reader.skipping(image):
+            _add_shape(reader, image, f"{where}: {shape.tag} {number}", shape, shape.get("label"))
+
+
+def _read_track(reader: ObjectReader, track_place: str, track: Element, size: Size | None) -> int:
+    """Read a track's shapes, one for each frame in which the object is visible; return how many are interpolated."""
     interpolated = 0
-    for number, track in enumerate(root.iter("track"), start=1):
-        for shape in (each for each in track if each.tag in SHAPES and each.get("outside") != "1"):
-            where = f"{reader.path}: track {number}, frame {shape.get('frame', '')[:20]}"
-            with reader.skipping():
-                frame = int(number_of_attribute(where, shape, "frame"))
-                image = reader.image(f"frame_{frame:06}", where, size)
-                _add_shape(reader, image, where, shape, track.get("label"))
-                interpolated += shape.get("keyframe") == "0"
-    reader.notes += count_each((interpolated, "object", "interpolated by CVAT between keyframes: {}"))
+    for shape in (each for each in track if each.tag in SHAPES and each.get("outside") != "1"):
+        where = f"{track_place}, frame {shape.get('frame', '')[:20]}"
+        with reader.skipping():
+            frame = int(number_of_attribute(where, shape, "frame"))
+            image = reader.image(f"frame_{frame:06}", where, size)
+            _add_shape(reader, image, where, shape, track.get("label"))
+            interpolated += shape.get("keyframe") == "0"
+    return interpolated
 
 
 def _add_shape(reader: ObjectReader, image: LabelledImage, where: str, element: Element, label: str | None) -> None:

@@ -1,11 +1,16 @@
 """The images and objects of a labelling tool's export while it is read: objects of any class and shape become faces."""
 
 import re
+import sys
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
@@ -14,7 +19,7 @@ from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, whole_text
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
 from data.annotations.record import Annotations, Places, make_annotations
-from data.annotations.shapes import RECTANGLE, Shape, rounded
+from data.annotations.shapes import DIGITS, RECTANGLE, Shape
 from data.image_files import ImageFolder, image_size, usual_images
 from utils.errors import UserError
 from utils.wording import counted, printable
@@ -24,26 +29,34 @@ NO_ATTRIBUTES: Mapping[str, float | str] = {}
 Size = tuple[int, int]
 
 
-@dataclass(slots=True)
-class LabelledObject:
-    """An object of an image: its place for error messages, its class, shape and attributes."""
+class LabelledObject(NamedTuple):
+    """An object of an image, packed: a file may have millions.
 
-    where: str
+    Attributes:
+        place: where it is in the file, behind the file's path.
+        label: its class.
+        kind: of its shape.
+        row: of its box among those of the reader; None: it has no area.
+        attributes: shared by all objects with the same ones.
+    """
+
+    place: str
     label: str
-    shape: Shape
+    kind: str
+    row: int | None
     attributes: Mapping[str, float | str]
 
 
 @dataclass(slots=True)
 class LabelledImage:
-    """An image: its number in the file, its place for error messages, (height, width) if known, and objects.
+    """An image: its number in the file, its place behind the file's path, (height, width) if known, and objects.
 
     Attributes:
         in_parts: whether the coordinates of the objects are parts of the image's width and height.
     """
 
     number: int
-    where: str
+    place: str
     size: Size | None
     objects: list[LabelledObject] = field(default_factory=list)
     in_parts: bool = False
@@ -61,6 +74,8 @@ class ObjectReader:
         self.folder = options.images or usual_images(path)
         self.notes: list[str] = []
         self._images: dict[str, LabelledImage] = {}
+        self._boxes = array("d")  # x y w h of each object
+        self._attributes: dict[tuple, Mapping[str, float | str]] = {(): {}}
         self._first_problem = len(options.problems or ())
 
     def image(self, name: str, where: str, size: Size | None = None, in_parts: bool = False) -> LabelledImage:
@@ -71,10 +86,15 @@ class ObjectReader:
         """
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"{where}: found no name of an image; expected one")
-        new = LabelledImage(len(self._images), where, size, in_parts=in_parts)
-        image = self._images.setdefault(whole_text(where, name), new)
+        image = self._images.get(name)
+        if image is None:
+            image = LabelledImage(len(self._images), self._place(where), size, in_parts=in_parts)
+            self._images[whole_text(where, name)] = image
         image.size = image.size or size
         return image
+
+    def _place(self, where: str) -> str:
+        return where.removeprefix(str(self.path))
 
     def add(
         self,
@@ -101,8 +121,12 @@ class ObjectReader:
         names = [whole_text(where, str(label)).strip() for label in labels if label is not None]
         label = next((name for name in names if name.casefold() == wanted), names[0] if names else "")
         known = ((name, value) for name, value in attributes.items() if is_attribute(value))
-        values = {whole_text(where, name): _value(where, value) for name, value in known}
-        image.objects.append(LabelledObject(where, label or NO_CLASS, shape, values or NO_ATTRIBUTES))
+        values = tuple((whole_text(where, name), _value(where, value)) for name, value in known)
+        own = self._attributes.setdefault(values, dict(values))
+        row = None if shape.box is None else len(self._boxes) // 4
+        self._boxes.extend(shape.box or ())
+        label = sys.intern(label or NO_CLASS)
+        image.objects.append(LabelledObject(self._place(where), label, sys.intern(shape.kind), row, own))
 
     def set_in_parts(self) -> None:
         """Say that all coordinates are parts of the images' sizes."""
@@ -129,23 +153,25 @@ class ObjectReader:
         others = self._drop_shapes_without_area(chosen.faces)
         images = list(self._images.values())
         names, notes = names_below(list(self._images), self.folder)
-        faces, ends = [], []
+        faces, ends, boxes = [], [], np.array(self._boxes).reshape(-1, 4)
         for name, image in zip(names, images, strict=True):
             own = [each for each in image.objects if each.label in chosen.faces]
             if own and image.in_parts:
                 with self.skipping(image):
                     image.size = image.size or self._stored_size(name, image)
-                own = _to_pixels(own, image.size) if image.size else []
+                own = own if image.size else []
+                rows = [each.row for each in own]
+                boxes[rows] = (boxes[rows] * np.tile((image.size or (0, 0))[::-1], 2)).round(DIGITS)
             faces += own
             ends.append(len(own))
         columns, _ = attribute_columns([each.attributes for each in faces], {})
         return make_annotations(
             names,
             ends,
-            [each.shape.box for each in faces],
+            boxes[[each.row for each in faces]],
             attributes=columns,
             sizes=[image.size for image in images],
-            places=Places([image.where for image in images], [each.where for each in faces]),
+            places=Places(*(_Places(self.path, [each.place for each in group]) for group in (images, faces))),
             classes=chosen,
             notes=[*notes, *_outline_notes(faces), *others, *self.notes],
         )
@@ -158,10 +184,10 @@ class ObjectReader:
         dropped, kept = Counter(), {}
         for name, image in self._images.items():
             faces = [each for each in image.objects if each.label in classes]
-            dropped.update(each.shape.kind for each in faces if each.shape.box is None)
-            if not faces or any(each.shape.box is not None for each in faces):
+            dropped.update(each.kind for each in faces if each.row is None)
+            if not faces or any(each.row is not None for each in faces):
                 kept[name] = image
-            image.objects = [each for each in image.objects if each.shape.box is not None]
+            image.objects = [each for each in image.objects if each.row is not None]
         lost, self._images = len(self._images) - len(kept), kept
         self._renumber()
         words = f"not read, since they are no boxes or outlines: {_counted(dropped)}"
@@ -181,8 +207,8 @@ class ObjectReader:
             return image_size(self.folder / ImageFolder(self.folder).find(name))
         except UserError as error:
             raise UserError(
-                f"{image.where}: its coordinates are parts of the image's size, which the file does not have: {error};"
-                " name the folder of the images with --images"
+                f"{self.path}{image.place}: its coordinates are parts of the image's size, which the file does not have:"
+                f" {error}; name the folder of the images with --images"
             ) from error
 
 
@@ -194,17 +220,24 @@ def _numbers(values: Sequence[float]) -> str:
     return "x y w h " + " ".join(f"{value:g}" for value in values)
 
 
-def _to_pixels(objects: Sequence[LabelledObject], size: Size) -> list[LabelledObject]:
-    scale = (size[1], size[0], size[1], size[0])
-    for each in objects:
-        box = rounded([part * side for part, side in zip(each.shape.box, scale, strict=True)])
-        each.shape = each.shape._replace(box=box)
-    return list(objects)
+class _Places(Sequence[str]):
+    """Places behind the path of their file or folder, put together on demand."""
+
+    def __init__(self, path: Path, ends: Sequence[str]):
+        self.path, self.ends = path, ends
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index):
+        return (
+            [self[i] for i in range(len(self))[index]] if isinstance(index, slice) else f"{self.path}{self.ends[index]}"
+        )
 
 
 def _outline_notes(faces: Sequence[LabelledObject]) -> list[str]:
     """Return a sentence on the shapes that are read as the boxes around them."""
-    kinds = Counter(each.shape.kind for each in faces if each.shape.kind != RECTANGLE)
+    kinds = Counter(each.kind for each in faces if each.kind != RECTANGLE)
     return [f"read as the boxes around them: {_counted(kinds)}"] if kinds else []
 
 

@@ -1,7 +1,9 @@
 """XML files: loading, and numbers of an element. Errors name the place."""
 
+import io
 import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -9,25 +11,29 @@ from utils.errors import UserError
 from utils.files import read_bytes
 
 
-def load_xml(path: Path, tag: str) -> Element:
-    """Return the root of an XML file.
+def iterate_xml(path: Path, root_tag: str, tags: Collection[str]) -> Iterator[Element]:
+    """Yield the elements of some tags of an XML file, one after the other, so that their tree is never in memory.
 
     Entities, which need a document type, can expand a few bytes to gigabytes. Zero bytes are refused because UTF-16
     could hide a document type; in all other encodings of the parser, it has these bytes.
 
     Raises:
-        UserError: it is not XML, has a document type, or another root than <tag>.
+        UserError: it is not XML, has a document type, or another root than <root_tag>.
     """
-    content = read_bytes(path)
+    content, root = read_bytes(path), None
     if b"<!DOCTYPE" in content or b"\0" in content:
         raise UserError(f"{path}: found a document type or UTF-16; expected plain XML in UTF-8")
     try:
-        root = ElementTree.fromstring(content)
+        for event, element in ElementTree.iterparse(io.BytesIO(content), ("start", "end")):
+            if root is None:
+                root = element
+                if root.tag != root_tag:
+                    raise UserError(f"{path}: found <{root.tag[:40]}>; expected <{root_tag}>")
+            if event == "end" and element.tag in tags:
+                yield element
+                root.clear()
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
         raise UserError(f"{path}: is not XML ({error})") from error
-    if root.tag != tag:
-        raise UserError(f"{path}: found <{root.tag[:40]}>; expected <{tag}>")
-    return root
 
 
 def number_of_attribute(where: str, element: Element, name: str, default: float | None = None) -> float:
