@@ -160,7 +160,7 @@ def _read_faces(
     """Return id of an image -> its faces, the objects of the chosen classes."""
     faces = {identity: [] for identity in images}
     indices = {identity: index for index, identity in enumerate(images)}
-    ids = Ids(images, "images")
+    ids = Ids(images, "images", {image.name: identity for identity, image in images.items()})
     for where, record in annotations:
         image = None
         try:

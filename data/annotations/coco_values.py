@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from data.annotations.json_values import is_number, shown, whole_text
@@ -16,6 +16,7 @@ FLAG_TEXTS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 # What a reader says of values that it understood although COCO writes them otherwise: words, and what they count.
 Said = Counter[tuple[str, str]]
 MIXED_IDS = ("ids that are texts in one place and numbers in another: matched in {}", "record")
+BY_NAME = ("image_id that is the name of an image: matched in {}", "record")
 TEXTS = ("numbers that are written as texts: read for {}", "face")
 NO_FLAG = ("iscrowd or ignore that is null: read as 0 for {}", "face")
 
@@ -31,10 +32,11 @@ class Ids:
     Args:
         ids: as `read_id` returns them.
         among: the name of the list, for messages.
+        names: name -> id of the records that may be called by their names.
     """
 
-    def __init__(self, ids: Iterable[int | str], among: str):
-        self.among = among
+    def __init__(self, ids: Iterable[int | str], among: str, names: Mapping[str, int | str] | None = None):
+        self.among, self.names = among, names or {}
         self._ids = set(ids)
         self._by_text: dict[str, int | str | None] = {}
         for identity in self._ids:
@@ -56,6 +58,9 @@ class Ids:
             UserError: there is none, or no such id.
         """
         found = self.find(record.get(key))
+        if found is None and isinstance(record.get(key), str) and record[key] in self.names:
+            said[BY_NAME] += 1
+            return self.names[record[key]]
         if found is None:
             read_id(where, record, key)
             raise UserError(f"{where}: found {shown(record, key)}; expected the id of one of the {self.among}")

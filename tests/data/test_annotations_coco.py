@@ -212,6 +212,7 @@ def read_one(tmp_path, where: str, **values) -> tuple[Annotation, list[str]]:
             "ids that are texts in one place and numbers in another: matched in 1 record",
         ),
         ("annotations", {"image_id": 1.0}, None),
+        ("annotations", {"image_id": "a.jpg"}, "image_id that is the name of an image: matched in 1 record"),
         ("annotations", {"category_id": "01"}, "matched in 1 record"),
         ("annotations", {"category_id": 1.0}, None),
         ("images", {"id": "1"}, "matched in 1 record"),

@@ -121,6 +121,9 @@ def test_unreadable_rows_can_be_left_out(convert, tmp_path):
     assert "skipped: 2 places that cannot be read\ndropped: 1 image without a remaining face\n" in outcome.out
     assert out.read_text() == "# a.jpg\n1 2 3 4\n# c.jpg\n"
     assert convert(out, tmp_path / "again.txt", "--skip_unreadable").status == 0
+    source.write_text("# a.jpg\n1 2 3\n# b.jpg\n")
+    outcome = convert(source, tmp_path / "none.txt", "--skip_unreadable")
+    assert outcome.status == 2 and "no face is left without the 1 place that cannot be read" in outcome.err
 
 
 def test_unreadable_records_can_be_left_out_of_a_dataset(convert, tmp_path):

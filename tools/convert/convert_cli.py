@@ -194,7 +194,12 @@ def without_lost_images(
 
     Returns:
         the rest, and sentences that report what was left out.
+
+    Raises:
+        UserError: no face is left.
     """
+    if problems and not any(len(each.boxes) for each in annotations):
+        raise UserError(f"no face is left without the {counted(len(problems), 'place')} that cannot be read")
     of_images = {problem.record for problem in problems}
     kept = [each for index, each in enumerate(annotations) if len(each.boxes) or index not in of_images]
     sentences = count_each(
