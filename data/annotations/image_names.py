@@ -44,7 +44,8 @@ def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], li
     rest = [name for name in dict.fromkeys(names) if name not in found and name not in searched]
     found |= searched | {name: clean_name(name) for name in rest if _is_relative(name)}
     moved = _without_shared_folders([name for name in rest if not _is_relative(name)], found.values())
-    changed = {name: path for name, path in (searched | moved).items() if path != name}
+    expected = {path: f"{folder.name}/{path}" for path in searched.values()}  # as FiftyOne writes: below the file
+    changed = {name: path for name, path in (searched | moved).items() if name not in (path, expected.get(path))}
     found |= moved
     return [found[name] for name in names], _notes(changed)
 

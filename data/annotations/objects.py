@@ -207,8 +207,8 @@ class ObjectReader:
             return image_size(self.folder / ImageFolder(self.folder).find(name))
         except UserError as error:
             raise UserError(
-                f"{self.path}{image.place}: its coordinates are parts of the image's size, which the file does not have:"
-                f" {error}; name the folder of the images with --images"
+                f"{self.path}{image.place}: its coordinates are parts of the image's size, which the file does not"
+                f" have: {error}; name the folder of the images with --images"
             ) from error
 
 

@@ -161,7 +161,7 @@ def _value_3(attribute: object, key: str, value: object) -> tuple[str, object]:
 
 def _shape_3(where: str, numbers: Sequence[float]) -> Shape:
     if not isinstance(numbers, list) or not all(map(is_number, numbers)):
-        raise UserError(f"{where}: found xy {str(numbers)[:60]}; expected the number of a shape and its coordinates")
+        raise UserError(f"{where}: found xy {repr(numbers)[:60]}; expected the number of a shape and its coordinates")
     kind, *values = numbers
     name = SHAPES_3.get(kind, "other shape")
     expected = {RECTANGLE: 4, "circle": 3, "ellipse": 4}.get(name)
