@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def score_split(split: Split) -> None:
     gt_path, annotations = read_ground_truth(place, split, args.gt_format, args.images, args.category)
     print_notes(gt_path, annotations.remarks)
     images = find_split_images(args.images, args.gt, gt_path, split)
+    images = assign_images(images, [annotation.name for annotation in annotations])
     ground_truth = add_image_sizes(annotations, images)
     models = [
         score_predictions(name, path, ground_truth, args.iou, args.bootstrap, args.allow_missing)
@@ -71,6 +72,25 @@ def find_split_images(images: Path | None, place: Path | None, ground_truth: Pat
     except UserError as error:
         print_warning(f"no images in the report: {error}")
         return {}
+
+
+def assign_images(images: dict[str, Path], names: Sequence[str]) -> dict[str, Path]:
+    """Return the images with the keys of the ground truth, where only the base names are the same and unique."""
+    keys = {image_key(name) for name in names}
+    by_base = _group_by_base_name(images)
+    assigned = dict(images)
+    for base, (key, *others) in _group_by_base_name(keys - images.keys()).items():
+        found = by_base.get(base, [])
+        if not others and len(found) == 1 and found[0] not in keys:
+            assigned[key] = assigned.pop(found[0])
+    return assigned
+
+
+def _group_by_base_name(keys: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        groups.setdefault(key.rpartition("/")[2], []).append(key)
+    return groups
 
 
 def add_image_sizes(ground_truth: Sequence[Annotation], images: dict[str, Path]) -> Sequence[Annotation]:

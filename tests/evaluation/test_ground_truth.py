@@ -11,6 +11,7 @@ from data.splits import DEV
 from evaluation.ground_truth import read_ground_truth
 from tests.helpers.annotations import cells, write_files
 from tests.helpers.evaluation import DETECTIONS
+from tests.helpers.images import draw_image
 from utils.errors import UserError
 
 LABEL = "# news/one.jpg\n10 10 40 40\n100 10 40 40\n# two.jpg\n# three.jpg\n30 30 20 20\n"
@@ -89,6 +90,19 @@ def test_names_with_and_without_folders_are_matched(home, run_script):
     status, out, err = run_script("--result", home / "result")
     assert (status, "66.67" in out, err.count("\n")) == (0, True, 1)
     assert "2 of 3 images were assigned by base name" in err
+
+
+def test_images_are_matched_with_names_in_other_folders(home, run_script, tmp_path):
+    write_files(
+        home / "groundtruths", {"label.txt": LABEL.replace("two.jpg", "tv/two").replace("three.jpg", "c/three")}
+    )
+    for name in ("one", "a/two", "three"):
+        draw_image(tmp_path / "images" / f"{name}.jpg", [(10, 10, 40, 40)], size=(100, 200))
+    status, out, err = run_script("--result", home / "result", "--images", tmp_path / "images")
+    assert (status, "20 to 40 %" in out, "warning" in err) == (0, True, False)
+    (tmp_path / "images" / "b").mkdir()
+    (tmp_path / "images" / "a" / "two.jpg").rename(tmp_path / "images" / "b" / "other.jpg")
+    assert "20 to 40 %" not in run_script("--result", home / "result", "--images", tmp_path / "images")[1]
 
 
 def test_copies_that_agree_are_used_and_named(home):
