@@ -248,8 +248,8 @@ def test_flags_that_do_not_fit_are_refused(convert, frames, flags, parts):
 @pytest.mark.parametrize(
     ("images", "flags", "problem"),
     [
-        ([], ["--split", "train=.5", "val=.5"], "has no images\n"),
-        ([], [], "has no images\n"),
+        ([], ["--split", "train=.5", "val=.5"], "e.json: has no images"),
+        ([], [], "e.json: has no images"),
         (["a.jpg"], ["--split", "train=.5", "val=.5", "--faces_only"], "no images with faces"),
         (["a.jpg"], ["--split", "train=.5", "val=.5"], "gets none of the 1 image; give it a larger share"),
     ],
