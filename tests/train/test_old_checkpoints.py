@@ -4,7 +4,6 @@ Version 0.6.0 wrote checkpoints/mobilenet0.25_v0.6.0_last.ckpt when SIGTERM stop
 two of one epoch. v0.6.0_final.json describes the final weights after version 0.6.0 resumed that checkpoint.
 """
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -58,16 +57,10 @@ def resumed(script, label, tmp_path) -> Path:
 
 def test_a_run_of_version_0_6_0_resumes_to_the_same_weights(resumed):
     state = final_weights(resumed)
-    digest = hashlib.sha256()
-    for key, value in state.items():
-        digest.update(key.encode() + value.numpy().tobytes())
-    same_kernels = EXPECTED["cpu"] == torch.backends.cpu.get_cpu_capability() and EXPECTED["torch"] == torch.__version__
-    if same_kernels:  # other kernels round differently
-        assert digest.hexdigest() == EXPECTED["sha256"]
     means = {key: state[key].double().abs().mean().item() for key in EXPECTED["means"]}
-    assert means == pytest.approx(EXPECTED["means"], rel=1e-3)
+    assert means == pytest.approx(EXPECTED["means"], rel=1e-4)  # processors round differently
     totals = [float(row["total"]) for row in history(resumed)]
-    assert totals == pytest.approx([float(total) for total in EXPECTED["total"]], rel=1e-3)
+    assert totals == pytest.approx([float(total) for total in EXPECTED["total"]], rel=1e-4)
 
 
 def test_an_upgraded_checkpoint_keeps_every_value(tmp_path):
