@@ -45,7 +45,13 @@ def read_tasks(reader: ObjectReader, tasks: Iterable[tuple[str, dict]]) -> Annot
             regions = _regions(where, task, found)
             if regions is not None:
                 _add_regions(reader, where, _image_of(task.get("data", task)), regions)
+                found["turned"] += any(region.get("image_rotation") for region in regions)
     reader.notes += count_each(
+        (
+            found["turned"],
+            "task",
+            "not turned back: the boxes of {} labelled on an image that was turned in Label Studio",
+        ),
         (found["several"], "task", "not read: earlier annotations of {} with several"),
         (found["none"], "task", "not read: {} without an annotation, or with a cancelled one"),
         (found["drafts"], "task", "not read: the predictions or drafts of {} without an annotation"),

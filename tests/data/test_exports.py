@@ -216,6 +216,12 @@ def test_label_studio_shapes_rotation_and_choices(tmp_path):
     assert "no boxes or outlines: 1 brush mask, 1 keypoint" in remarks(annotations)
 
 
+def test_label_studio_images_that_were_turned_are_counted(tmp_path):
+    turned = studio_region("face", FACES[0]) | {"image_rotation": 90}
+    annotations = read(tmp_path, studio(studio_task(1, "a.jpg", studio_annotation(turned))))
+    assert "not turned back: the boxes of 1 task" in remarks(annotations)
+
+
 def test_label_studio_tasks_that_are_not_done_are_no_background_images(tmp_path):
     first, second = studio_region("face", FACES[0]), studio_region("face", FACES[1])
     tasks = [
