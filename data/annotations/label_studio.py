@@ -50,7 +50,7 @@ def read_tasks(reader: ObjectReader, tasks: Iterable[tuple[str, dict]]) -> Annot
         (
             found["turned"],
             "task",
-            "not turned back: the boxes of {} labelled on an image that was turned in Label Studio",
+            "not turned back: the boxes of {} whose image was turned in Label Studio",
         ),
         (found["several"], "task", "not read: earlier annotations of {} with several"),
         (found["none"], "task", "not read: {} without an annotation, or with a cancelled one"),
