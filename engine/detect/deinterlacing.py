@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import av
 
+SMALLEST = 4  # pixels of a side that the filter takes
 # A frame for each frame. Frames that are not flagged as interlaced pass unchanged.
 FILTER, OPTIONS = "bwdif", "mode=send_frame:deint=interlaced"
 
@@ -29,7 +30,7 @@ class Deinterlacer:
         kind = (frame.format.name, frame.width, frame.height, frame.time_base)
         if self._graph is not None and kind != self._kind:
             yield from self.flush()
-        if self._graph is None and not frame.interlaced_frame:
+        if self._graph is None and (not frame.interlaced_frame or min(frame.width, frame.height) < SMALLEST):
             yield frame
             return
         if self._graph is None:

@@ -38,16 +38,17 @@ def upright(frame: av.VideoFrame) -> tuple[np.ndarray, bool]:
 class PixelShape:
     """The width of a video's pixels divided by their height, which a broadcast changes between programs."""
 
-    def __init__(self, stream: VideoStream):
-        self._aspect = pixel_aspect(stream)
-        self._codec = stream.codec_context
-        self._declared: Fraction | None = None
+    def __init__(self):
+        self._aspect, self._declared = Fraction(1), None
+        self._stream: VideoStream | None = None
         self._ahead: deque[Fraction] = deque()
 
-    def see_frame(self) -> None:
+    def see_frame(self, stream: VideoStream) -> None:
         """Note the shape of the frame that was decoded last."""
-        declared = self._codec.sample_aspect_ratio
-        if self._declared is not None and declared != self._declared:
+        declared = stream.codec_context.sample_aspect_ratio
+        if stream is not self._stream:
+            self._stream, self._aspect = stream, pixel_aspect(stream)
+        elif declared != self._declared:
             self._aspect = _valid(declared)
         self._declared = declared
         self._ahead.append(self._aspect)

@@ -1,6 +1,6 @@
 """Video files and cameras, read frame by frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -10,6 +10,7 @@ from time import perf_counter
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 
 from engine.detect.deinterlacing import Deinterlacer
 from engine.detect.display_matrix import PixelShape, pixel_aspect, upright
@@ -20,12 +21,14 @@ from engine.detect.video_streams import (
     clock_restarts,
     frame_rate,
     open_container,
+    open_following,
     sound_start,
 )
 from utils.errors import UserError
 from utils.image_decoding import silence_opencv
 
 SQUARE = Fraction(1)
+TS_PACKET = 188  # bytes of a packet of a transport stream
 SOUND_LEAD = 0.1  # seconds; less is not mentioned
 
 
@@ -88,9 +91,9 @@ class Video:
         reports them at the end. The n-th frame has the same index and time whatever `every` is.
         """
         clock = VideoClock(float(1 / self.rate), clock_restarts(self.container))
-        damage, deinterlacer, shape = Damage(clock.restarts), Deinterlacer(), PixelShape(self.stream)
+        damage, deinterlacer, shape = Damage(clock.restarts), Deinterlacer(), PixelShape()
         index = -1
-        with self.container:
+        try:
             frames = self._deinterlaced(deinterlacer, self._decode(damage, shape))
             for index, (frame, following) in enumerate(pairwise(chain(frames, [None]))):
                 time = clock.next(self._timestamp(frame), self._timestamp(following))
@@ -98,6 +101,8 @@ class Video:
                 if index % self.every == 0:
                     image, turned = upright(frame)
                     yield FrameInfo(str(self.path), index, time, 1 / aspect if turned else aspect), image
+        finally:
+            self.container.close()
         self.notes += [
             f"{self.path}: {note}" for note in self._notes(clock, damage, deinterlacer.interlaced, index + 1)
         ]
@@ -116,23 +121,63 @@ class Video:
 
     def _decode(self, damage: Damage, shape: PixelShape) -> Iterator[av.VideoFrame]:
         """Yield all frames that can be decoded."""
-        packets = self.container.demux(self.stream)
+        packets = self._packets(damage)
         while True:
             try:
-                packet = next(packets, None)
-                if packet is None:
+                packet, joint = next(packets, (None, False))
+                if packet is None and not joint:
                     return
-                for frame in self._pending() if damage.see_packet(packet) and packet.is_keyframe else []:
-                    shape.see_frame()
+                for frame in self._pending() if joint and (packet is None or packet.is_keyframe) else []:
+                    shape.see_frame(self.stream)
                     yield frame
-                frames = packet.decode()
+                frames = [] if packet is None else packet.decode()
             except av.error.FFmpegError:  # concerns this packet only
                 damage.see_damage()
                 continue
             for frame in frames:
                 damage.see_frame(frame)
-                shape.see_frame()
+                shape.see_frame(self.stream)
                 yield frame
+
+    def _packets(self, damage: Damage) -> Iterator[tuple[av.Packet | None, bool]]:
+        """Yield the packets of the stream and of recordings joined to it, and whether another recording begins.
+
+        Instead of a packet, None stands between recordings of different channels.
+        """
+        start = 0
+        while True:
+            end, following = start, None
+            begins: dict[int, int] = {}  # byte at which another stream begins, by the stream's number
+            try:
+                for packet in self.container.demux(self.container.streams.video):
+                    position = None if packet.pos is None else start + packet.pos
+                    if packet.stream is not self.stream:
+                        begins.setdefault(packet.stream.id, position or 0)
+                        continue
+                    joint = damage.see_packet(packet)
+                    if joint and end > start and (following := self._following(end, begins)):
+                        yield None, True
+                        break
+                    yield packet, joint
+                    end = end if position is None else max(end, position)
+            except IndexError:  # of PyAV at the end, if FFmpeg has found a stream in the middle of the file
+                pass
+            if end > start:
+                following = following or self._following(end, begins)
+            if following is None:
+                return
+            self.container.close()
+            self.container, self.stream = following
+            self.stream.thread_type = "AUTO"
+            self.notes.clear()  # its streams were not known to be a recording of their own
+            start = end + TS_PACKET
+
+    def _following(self, end: int, begins: Mapping[int, int]) -> tuple[av.container.InputContainer, VideoStream] | None:
+        """Return the recording of another channel that begins after the packet at a byte of a transport stream."""
+        if self.container.format.name != "mpegts":
+            return None
+        parallel = {number for number, position in begins.items() if position <= end}
+        return open_following(self.path, end + TS_PACKET, {self.stream.id, *parallel})
 
     def _pending(self) -> list[av.VideoFrame]:
         """Return the frames that the decoder holds back, which a new recording may make it drop."""

@@ -1,9 +1,11 @@
 """Which stream of a file is its video, and which files are videos."""
 
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -26,15 +28,16 @@ FASTEST = 480  # frames per second; a higher rate in a header is the resolution 
 PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
-def open_container(path: Path) -> av.container.InputContainer:
-    """Open a video file.
+def open_container(path: Path, start: int = 0) -> InputContainer:
+    """Open a video file, or its part from the byte `start` on.
 
     Raises:
         UserError: it does not exist or is not a video that FFmpeg can read.
     """
     check_file(path, largest=None)  # FFmpeg would wait for a pipe forever
+    name = f"file:{path}"  # without "file:" a name with a colon is read as a protocol
     try:
-        container = av.open(f"file:{path}")  # without "file:" a name with a colon is read as a protocol
+        container = av.open(f"subfile,,start,{start},end,0,,:{name}" if start else name)
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise UserError(f"{path}: is not a video that can be read, or its end is missing ({reason})") from error
@@ -56,7 +59,7 @@ def is_video_content(path: Path) -> bool:
         return not is_image and any(_moves(stream) and _is_known(stream) for stream in container.streams.video)
 
 
-def choose_stream(container: av.container.InputContainer, path: Path) -> tuple[VideoStream, str | None]:
+def choose_stream(container: InputContainer, path: Path) -> tuple[VideoStream, str | None]:
     """Return the video stream that players show, and a note on the others, if there are any.
 
     The order: streams that can be decoded, that are no cover art, that are marked as default, the largest, the first.
@@ -81,19 +84,39 @@ def choose_stream(container: av.container.InputContainer, path: Path) -> tuple[V
     return best, f"has {len(moving)} video streams; used: {_describe(best)}; not used: {', '.join(others)}"
 
 
+def open_following(path: Path, start: int, passed: Collection[int]) -> tuple[InputContainer, VideoStream] | None:
+    """Open the recording that begins at a byte of a transport stream, or return None if there is none.
+
+    Another channel's streams have other numbers, and PyAV has no streams that begin in the middle of a file.
+
+    Args:
+        passed: numbers of the streams that are no continuation.
+    """
+    try:
+        container = open_container(path, start)
+    except UserError:
+        return None
+    streams = [stream for stream in container.streams.video if _moves(stream) and _is_known(stream)]
+    best = max((stream for stream in streams if stream.id not in passed), key=_rank, default=None)
+    if best is None:
+        container.close()
+        return None
+    return container, best
+
+
 def frame_rate(stream: VideoStream) -> Fraction:
     """Return the frames per second that a header declares, or 25 where it declares none that can be."""
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
     return next((rate for rate in rates if rate and 0 < rate <= FASTEST), Fraction(25))
 
 
-def sound_start(container: av.container.InputContainer) -> float | None:
+def sound_start(container: InputContainer) -> float | None:
     """Return the timestamp at which the sound begins, in seconds, or None."""
     starts = (float(s.start_time * s.time_base) for s in container.streams.audio if s.start_time is not None)
     return min(starts, default=None)
 
 
-def clock_restarts(container: av.container.InputContainer) -> bool:
+def clock_restarts(container: InputContainer) -> bool:
     """Whether the timestamps of the format may jump: transport and program streams, for example."""
     return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
@@ -114,7 +137,7 @@ def _rank(stream: VideoStream) -> tuple:
     return True, bool(stream.average_rate), default, stream.height * stream.width, -stream.index
 
 
-def _formats(container: av.container.InputContainer) -> set[str]:
+def _formats(container: InputContainer) -> set[str]:
     return set(container.format.name.split(","))
 
 

@@ -100,6 +100,21 @@ def test_the_written_video_shows_all_frames_of_joined_recordings(detect, tmp_pat
         assert stream.average_rate == 25
 
 
+def test_recordings_of_two_channels_may_be_joined(tmp_path):
+    """Their streams have other numbers, sizes and shapes of pixels."""
+    large = [np.random.default_rng(i).integers(0, 255, (96, 128, 3), dtype=np.uint8) for i in range(10)]
+    first = write_video(tmp_path / "0.ts", large, "mpeg2video", start=2)
+    pids = {"mpegts_start_pid": "400", "mpegts_pmt_start_pid": "4200", "mpegts_service_id": "7"}
+    aspect = Fraction(4, 3)
+    second = write_video(tmp_path / "1.ts", SMALL, start=50, aspect=aspect, container_options=pids)
+    video = Video(join(tmp_path / "joined.ts", first, second, first))
+    frames = list(video.frames())
+    assert [frame.time for frame, _ in frames] == pytest.approx([i / 25 for i in range(30)], abs=2e-3)
+    assert [image.shape[0] for _, image in frames] == [96] * 10 + [48] * 10 + [96] * 10
+    assert [frame.pixel_aspect for frame, _ in frames] == [1] * 10 + [aspect] * 10 + [1] * 10
+    assert len(video.notes) == 1 and "its clock jumps at 0.40, 0.80 s" in video.notes[0] and video.problem is None
+
+
 def test_recordings_that_begin_between_key_frames(tmp_path):
     whole = write_video(tmp_path / "whole.ts", moving_images(40, (48, 64)), "mpeg2video", options={"g": "10"})
     packets = len(content := whole.read_bytes()) // 188
