@@ -3,13 +3,14 @@
 import io
 import os
 import posixpath
+import re
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 
@@ -35,6 +36,9 @@ MOST_SUFFIXES = 6  # that a sentence names
 IMAGE_FOLDERS = ("images", "JPEGImages", "img")
 LABEL_FOLDERS = ("labels", "annotations", "ann")
 DETECTIONS_SUFFIX = ".jsonl"
+SOMETIMES_IMAGES = "data"  # the name of many folders, so that it is only looked for beside labels
+# Folders around label files that may be missing around the images.
+WRAPPERS = re.compile("labels|annotations|data|obj|obj_.*_data|train|valid?|validation|test", re.IGNORECASE)
 EXIF_ORIENTATION = 0x0112
 
 
@@ -93,12 +97,12 @@ def usual_images(annotation: str | Path) -> Path:
     original = absolute.parent / absolute.name.removesuffix(FIXED) if is_folder else absolute.parent
     own = annotation if is_folder else annotation.parent
     places = [folder / name for folder in (own, original) for name in IMAGE_FOLDERS]
-    places += _in_place_of_labels(original) if is_folder else _beside_labels(absolute)
+    places += [Path(*parts) for parts in _in_place_of_labels(original.parts)] if is_folder else _beside_labels(absolute)
     beside = (absolute if is_folder else annotation).parent / IMAGE_FOLDERS[0]
     if found := next((place for place in (*places, beside) if place.is_dir()), None):
         return found
-    if has_images(own / "data"):
-        return own / "data"
+    if has_images(own / SOMETIMES_IMAGES):
+        return own / SOMETIMES_IMAGES
     if absolute.suffix == DETECTIONS_SUFFIX:
         return beside
     subset = own / (annotation.stem.rpartition("_")[2] or ".")
@@ -107,11 +111,32 @@ def usual_images(annotation: str | Path) -> Path:
     return next((folder for folder in (own, original) if has_images(folder, below=is_folder)), beside)
 
 
-def _in_place_of_labels(folder: Path) -> list[Path]:
-    """Return the path of a folder of annotations with a folder of images in place of its last folder of labels."""
-    parts = folder.parts
+def _in_place_of_labels(parts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the parts of a path with a folder of images in place of its last folder of labels."""
     last = next((i for i in reversed(range(len(parts))) if parts[i].lower() in LABEL_FOLDERS), None)
-    return [] if last is None else [Path(*parts[:last], name, *parts[last + 1 :]) for name in IMAGE_FOLDERS]
+    names = (*IMAGE_FOLDERS, SOMETIMES_IMAGES)
+    return [] if last is None else [(*parts[:last], name, *parts[last + 1 :]) for name in names]
+
+
+def keys_of_image(key: str) -> list[str]:
+    """Return the keys that an image may have whose label file has this one, the likeliest first.
+
+    These are the same key; the key with a folder of images in place of the folder of labels; and the key without the
+    folders that tools wrap their labels in.
+    """
+    parts = key.split("/")
+    found = [key, *("/".join((*folder, parts[-1])) for folder in _in_place_of_labels(parts[:-1]))]
+    for start in range(1, len(parts)):
+        if not WRAPPERS.fullmatch(parts[start - 1]):
+            break
+        found.append("/".join(parts[start:]))
+    return found
+
+
+def label_folder(folder: Path) -> Path:
+    """Return the folder of the labels in a dataset's folder: the first of LABEL_FOLDERS in it, else itself."""
+    names = {each.name.lower(): each for each in sorted(folder.iterdir()) if each.is_dir()}
+    return next((names[name] for name in LABEL_FOLDERS if name in names), folder)
 
 
 def _beside_labels(file: Path) -> list[Path]:
@@ -203,26 +228,42 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return _decoded_size(path, read_bytes(path), error)
 
 
-def read_header(path: str | Path, content: bytes | None = None) -> tuple[tuple[int, int], int]:
-    """Return size and orientation by the header of an image file.
+class ImageHeader(NamedTuple):
+    """What the header of an image file says.
+
+    Attributes:
+        size: (height, width) in stored pixels.
+        orientation: the EXIF orientation from 1 to 8; 1 is upright.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(height, width) of the image as viewers and labelling tools show it."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def read_header(path: str | Path, content: bytes | None = None) -> ImageHeader:
+    """Return the size and the orientation by the header of an image file.
 
     Args:
         content: of the file, if it has been read.
 
-    Returns:
-        (height, width) in stored pixels, and the EXIF orientation from 1 to 8; 1 is upright.
-
     Raises:
-        UserError: the file is not an image.
+        UserError: the file cannot be read or is not an image.
     """
+    if content is None:
+        check_file(path)
     try:
         with _header(path, path if content is None else io.BytesIO(content)) as image:
             # For a PNG without EXIF before its pixels, Pillow would decode the pixels to search after them.
             has_exif = image.format != "PNG" or "exif" in image.info
             orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
-            return (image.height, image.width), orientation if orientation in range(1, 9) else 1
+            return ImageHeader((image.height, image.width), orientation if orientation in range(1, 9) else 1)
     except UserError as error:
-        return _decoded_size(path, read_bytes(path) if content is None else content, error), 1
+        return ImageHeader(_decoded_size(path, read_bytes(path) if content is None else content, error), 1)
 
 
 def _decoded_size(path: str | Path, content: bytes, error: UserError) -> tuple[int, int]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from data.annotations.attributes import have_type, is_known
 from data.annotations.format import Capabilities, Format
+from data.annotations.orientation import to_shown
 from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, clean_name, describe_ignored
 from data.annotations.registry import WRITABLE, find_format
-from data.image_files import image_key, image_size
+from data.image_files import ImageHeader, image_key, read_header
 from utils.errors import UserError
 from utils.files import join_inside, path_inside
 from utils.wording import counted, printable
@@ -40,7 +41,7 @@ def fit_annotations(
     _check_names([annotation.name for annotation in fitted], target)
     sentences = []
     if capabilities.sizes:
-        fitted = [_with_size(annotation, images, target) for annotation in fitted]
+        fitted = _with_sizes(fitted, images, target, sentences)
     if capabilities.boxes:
         fitted = _drop_faces(fitted, capabilities, sentences)
         if target.clip is not None:
@@ -74,18 +75,40 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
-def _with_size(annotation: Annotation, images: str | Path | None, target: Format) -> Annotation:
-    if annotation.size:
-        return annotation
-    path = join_inside(images, annotation.name) if images is not None else None
-    if path is not None and os.path.isfile(path):
-        return replace(annotation, size=image_size(path))
-    if target.capabilities.needs_sizes:
-        raise UserError(
-            f"{path or repr(annotation.name)}: no such image, and {target.description} need its size; name the folder"
-            " of the images with --images"
-        )
-    return annotation
+def _with_sizes(
+    annotations: Sequence[Annotation], images: str | Path | None, target: Format, sentences: list[str]
+) -> list[Annotation]:
+    """Give the annotations the sizes of their images, and turn boxes to the image as it is shown.
+
+    Labelling tools apply an EXIF rotation, and readers take sizes and fractions for those of the image as it is shown.
+    """
+    fitted, turned = [], 0
+    for annotation in annotations:
+        header = _header(annotation, images)
+        if header is None and annotation.size is None and target.capabilities.needs_sizes:
+            path = images and join_inside(images, annotation.name)
+            raise UserError(
+                f"{path or repr(annotation.name)}: no such image, and {target.description} need its size; name the"
+                " folder of the images with --images"
+            )
+        turned += header is not None and header.orientation > 1
+        fitted.append(to_shown(annotation, header) if header else annotation)
+    _say(sentences, turned, "{} with an EXIF rotation: written for the image as it is shown", "image")
+    return fitted
+
+
+def _header(annotation: Annotation, images: str | Path | None) -> ImageHeader | None:
+    """Return the header of an image; None where it is missing, or the annotation has another size."""
+    path = None if images is None else join_inside(images, annotation.name)
+    if path is None or not os.path.isfile(path):
+        return None
+    try:
+        header = read_header(path)
+    except UserError:
+        if annotation.size is None:
+            raise
+        return None
+    return header if annotation.size in (None, header.size) else None
 
 
 def _drop_faces(annotations: list[Annotation], held: Capabilities, sentences: list[str]) -> list[Annotation]:

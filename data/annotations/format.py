@@ -123,6 +123,7 @@ class Format:
         has_classes: whether the user can choose the class of objects that is the face.
         name_in_dataset: what tools.convert calls the annotation of a split; None: as data.splits.LABELS.
         name_problem: what is wrong with an image's name that the format cannot hold; None: nothing.
+        reads_images: whether the reader opens the images itself, and knows how they are stored.
         clip: clips the boxes that the format cannot hold otherwise; None: it can hold all boxes.
     """
 
@@ -142,6 +143,7 @@ class Format:
     has_classes: bool = False
     name_in_dataset: str | None = None
     name_problem: Callable[[str], str | None] = lambda name: None
+    reads_images: bool = False
     clip: Callable[[Annotation], Annotation] | None = None
 
     @property

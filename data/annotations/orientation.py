@@ -1,77 +1,151 @@
-"""Boxes and landmarks in images as people see them, with their EXIF rotation, as places in the stored pixels."""
+"""Boxes on images with an EXIF rotation: from the image as it is shown to the pixels that are stored, and back.
 
-import os
+The records hold stored pixels, which training and evaluation read. Labelling tools show images upright, so a fraction,
+or a box beside a recorded size, usually refers to the image as it is shown.
+"""
+
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from data.image_files import read_header
+from data.annotations.record import Annotation, Annotations
+from data.image_files import ImageFolder, ImageHeader, read_header
 from utils.errors import UserError
-from utils.wording import counted
+from utils.wording import counted, printable
 
-FLIPS_X, FLIPS_Y, MIRRORS = (2, 3, 7, 8), (3, 4, 6, 7), (2, 4, 5, 7)  # EXIF orientations; from 5 on, x and y change
-SWAPPED = [1, 0, 2, 4, 3]  # the landmarks of a mirrored face
-Size = tuple[int, int]
+# EXIF orientation -> whether x and y are exchanged on the way from shown to stored pixels, and whether x, then y, are
+# counted from the other side afterwards.
+TO_STORED = {
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+BACK = {6: 8, 8: 6}  # the orientation that leads back; the others are their own
+MIRRORED = (2, 4, 5, 7)
+SWAPPED_LANDMARKS = [1, 0, 2, 4, 3]  # left and right are those in the image
 
 
-def to_stored_pixels(
-    folder: Path,
-    names: Sequence[str],
-    sizes: Sequence[Size | None],
-    counts: Sequence[int],
-    boxes: np.ndarray,
-    landmarks: np.ndarray,
-) -> tuple[list[Size | None], np.ndarray, np.ndarray, list[str]]:
-    """Return sizes, boxes and landmarks in stored pixels, and a sentence on the images that are turned.
+def to_stored(annotation: Annotation, header: ImageHeader) -> Annotation:
+    """Turn boxes and landmarks on the image as it is shown to its stored pixels."""
+    return _turn(annotation, header.orientation, header.size)
 
-    An image is left alone where its file is missing, is not turned, or has another size than recorded.
+
+def to_shown(annotation: Annotation, header: ImageHeader) -> Annotation:
+    """Turn boxes and landmarks in stored pixels to the image as it is shown."""
+    return _turn(annotation, BACK.get(header.orientation, header.orientation), header.shown_size)
+
+
+def _turn(annotation: Annotation, orientation: int, size: tuple[int, int]) -> Annotation:
+    """Turn an annotation as TO_STORED says, to an image of (height, width)."""
+    exchanged, *far = TO_STORED[orientation]
+    points = np.concatenate([annotation.boxes.reshape(-1, 2, 2), annotation.landmarks], axis=1)
+    if exchanged:
+        points = points[..., ::-1]
+    points = np.where(far, np.array(size[::-1]) - points, points)
+    missing = (annotation.landmarks == -1).all(axis=2, keepdims=True)
+    corners, landmarks = points[:, :2].copy(), np.where(missing, -1.0, points[:, 2:])
+    for axis in np.flatnonzero(far):
+        corners[..., axis] = corners[:, ::-1, axis]
+    if orientation in MIRRORED:
+        landmarks = landmarks[:, SWAPPED_LANDMARKS]
+    return replace(annotation, boxes=corners.reshape(-1, 4), landmarks=landmarks, size=size)
+
+
+def read_headers(annotations: Annotations, images: Path) -> list[ImageHeader | None]:
+    """Return the header of each image with a recorded size; None for an image that is missing or cannot be read."""
+    if annotations.sizes is None or not images.is_dir():
+        return [None] * len(annotations)
+    folder, headers = ImageFolder(images), []
+    for name, size in zip(annotations.names, annotations.sizes, strict=True):
+        try:
+            headers.append(read_header(images / folder.find(name)) if size else None)
+        except UserError:  # who needs the image reports it
+            headers.append(None)
+    return headers
+
+
+def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | None]) -> Annotations:
+    """Turn the boxes on images with an EXIF rotation to stored pixels, where they refer to the image as it is shown.
+
+    They do where the recorded size is that of the image as it is shown. Where it is that of the stored image, they
+    stay. Where the two sizes are equal, as after half a turn, the file's other images decide; if there are none, or
+    they do not agree, boxes refer to the image as it is shown. The notes of the result say, with counts, what was
+    turned, and which sizes contradict their images in another way.
 
     Args:
-        folder: of the images.
-        names: (P,) paths of the images below it.
-        sizes: (P,) (height, width) of the images as shown.
-        counts: (P,) numbers of faces, F in total.
-        boxes: (F, 4) x1 y1 x2 y2; landmarks: (F, 5, 2), -1 for a missing one.
+        headers: (P,) of the images; None: unknown.
     """
-    sizes, boxes, landmarks = list(sizes), boxes.copy(), landmarks.copy()
-    ends, turned = np.cumsum(counts, dtype=np.int64), []
-    for index, (name, size, end) in enumerate(zip(names, sizes, ends, strict=True)):
-        found = _stored(folder, name) if size is not None else None
-        if found is None:
+    rotated, stored, shown, wrong = [], 0, 0, []
+    for index, header in enumerate(headers):
+        size = annotations.sizes[index] if header else None
+        if size is None:
             continue
-        stored, orientation = found
-        if orientation == 1 or size != (stored[::-1] if orientation >= 5 else stored):
-            continue
-        faces = slice(int(end) - counts[index], int(end))
-        corners = _stored_points(boxes[faces].reshape(-1, 2, 2), stored, orientation)
-        boxes[faces] = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        points = landmarks[faces][:, SWAPPED] if orientation in MIRRORS else landmarks[faces]
-        landmarks[faces] = np.where(points == -1, -1.0, _stored_points(points, stored, orientation))
-        sizes[index] = stored
-        turned.append(name)
-    if not turned:
-        return sizes, boxes, landmarks, []
-    note = (
-        f"turned by their EXIF tag: {counted(len(turned), 'image')}, as {turned[0]!r}; their faces are given in stored"
-        " pixels, as a training reads them. Remove the turn from the files before a labelling tool shows them turned"
-    )
-    return sizes, boxes, landmarks, [note]
+        if size not in (header.size, header.shown_size):
+            wrong.append(index)
+        elif header.orientation > 1:
+            rotated.append(index)
+            if header.size != header.shown_size:
+                stored, shown = stored + (size == header.size), shown + (size == header.shown_size)
+    all_stored = stored > 0 and shown == 0
+    turned = [i for i in rotated if not _is_stored(annotations.sizes[i], headers[i], all_stored)]
+    notes = [*_rotation_notes(annotations, turned, len(rotated)), *_size_notes(annotations, wrong, headers)]
+    if not notes:
+        return annotations
+    result = copy(annotations)
+    result.notes = [*annotations.notes, *notes]
+    if turned:
+        _turn_all(result, turned, headers)
+    return result
 
 
-def _stored(folder: Path, name: str) -> tuple[Size, int] | None:
-    """Return (height, width) in stored pixels and the EXIF orientation of an image; None if it cannot be read."""
-    path = os.path.join(folder, name)
-    try:
-        return read_header(path) if os.path.isfile(path) else None
-    except UserError:
-        return None
+def _is_stored(size: tuple[int, int], header: ImageHeader, all_stored: bool) -> bool:
+    return all_stored if header.size == header.shown_size else size == header.size
 
 
-def _stored_points(points: np.ndarray, stored: Size, orientation: int) -> np.ndarray:
-    """Return (..., 2) points x y of the shown image in the stored one."""
-    x, y = np.moveaxis(points[..., ::-1] if orientation >= 5 else points, -1, 0)
-    height, width = stored
-    x = width - x if orientation in FLIPS_X else x
-    y = height - y if orientation in FLIPS_Y else y
-    return np.stack([x, y], axis=-1)
+def _turn_all(annotations: Annotations, turned: Sequence[int], headers: Sequence[ImageHeader | None]) -> None:
+    """Give the annotations new arrays, in which the faces of some images are turned to stored pixels."""
+    boxes, landmarks, sizes = annotations.boxes.copy(), annotations.landmarks, list(annotations.sizes)
+    has_landmarks = (landmarks != -1).any()
+    landmarks = landmarks.copy() if has_landmarks else landmarks
+    for index in turned:
+        own = to_stored(annotations[index], headers[index])
+        faces = slice(annotations.ends[index] - len(own.boxes), annotations.ends[index])
+        boxes[faces], sizes[index] = own.boxes, own.size
+        if has_landmarks:
+            landmarks[faces] = own.landmarks
+    annotations.boxes, annotations.landmarks, annotations.sizes = boxes, landmarks, sizes
+
+
+def _rotation_notes(annotations: Annotations, turned: Sequence[int], rotated: int) -> list[str]:
+    notes = []
+    if turned:
+        faces, example = sum(len(annotations[index].boxes) for index in turned), annotations.names[turned[0]]
+        notes.append(
+            f"{counted(len(turned), 'image')} with an EXIF rotation ({printable(example)}): the annotation is taken for"
+            f" that of the image as it is shown; the boxes of {counted(faces, 'face')} are turned to the stored pixels,"
+            " which training and scoring read"
+        )
+    if rotated > len(turned):
+        notes.append(
+            f"{counted(rotated - len(turned), 'image')} with an EXIF rotation: the annotation has the size of the"
+            " stored image, so its boxes are not turned"
+        )
+    return notes
+
+
+def _size_notes(annotations: Annotations, wrong: Sequence[int], headers: Sequence[ImageHeader | None]) -> list[str]:
+    if not wrong:
+        return []
+    (height, width), (own_height, own_width) = annotations.sizes[wrong[0]], headers[wrong[0]].size
+    return [
+        f"{counted(len(wrong), 'image')} of another size than the annotation says, so the boxes may be wrong:"
+        f" {printable(annotations.names[wrong[0]])} has {own_width} x {own_height} pixels, not {width} x {height}"
+    ]

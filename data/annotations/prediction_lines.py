@@ -22,7 +22,7 @@ import numpy as np
 from data.annotations.format import Capabilities, Format
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_number
-from data.annotations.orientation import to_stored_pixels
+from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import SCORE, Annotations, Lines, Places, make_annotations
 from data.image_files import DETECTIONS_SUFFIX
@@ -84,22 +84,20 @@ def to_annotations(path: Path, lines: DetectionLines, images: Path | None = None
             f"the last line is incomplete, as of a run that was stopped; read: {counted(len(names), 'line')} before it"
         )
     values = np.frombuffer(lines.values).reshape(-1, COLUMNS)
-    boxes, landmarks, sizes = values[:, :4], values[:, 5:].reshape(-1, 5, 2), lines.sizes
-    if folder is not None:
-        sizes, boxes, landmarks, turned = to_stored_pixels(folder, names, sizes, lines.counts, boxes, landmarks)
-        notes += turned
-    return make_annotations(
+    landmarks = values[:, 5:].reshape(-1, 5, 2)
+    annotations = make_annotations(
         names,
         lines.counts,
-        np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+        np.concatenate([values[:, :2], values[:, 2:4] - values[:, :2]], axis=1),
         landmarks if (landmarks != -1).any() else None,
         {SCORE: values[:, 4].copy()},
-        sizes=sizes,
+        sizes=lines.sizes,
         identities=lines.sources if all(isinstance(source, int) for source in lines.sources) else None,
         places=Places(Lines(path, lines.numbers), Lines(path, np.repeat(lines.numbers, lines.counts))),
         notes=notes,
         unread=[f"{printable(key)} of {counted(count, noun)}" for (key, noun), count in lines.unread.items()],
     )
+    return annotations if folder is None else in_stored_pixels(annotations, read_headers(annotations, folder))
 
 
 def frame_name(path: Path, frame: int) -> str:
@@ -246,4 +244,5 @@ DETECTIONS = Format(
     recognizes=lambda head: re.match(r'\s*\{\s*"(picture|frame)"\s*:', head.text) is not None,
     files=f"*{DETECTIONS_SUFFIX}",
     is_prediction=True,
+    reads_images=True,
 )

@@ -13,6 +13,7 @@ from data.annotations.folders import label_files
 from data.annotations.foreign import refuse_foreign
 from data.annotations.format import FileHead, ReadOptions
 from data.annotations.name_list import iterate_list
+from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.prediction_coco import COCO_RESULTS
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
@@ -46,6 +47,9 @@ def read_annotations(
     A folder stands for the one annotation file in it, for the .mat files of a WIDER FACE set, or for the Pascal VOC or
     YOLO files below it. Lists of names and a detector's output are read only where the folder has nothing else. Lists
     named `*_list.txt` and cleaned copies, files or folders named `*_fixed`, are skipped.
+
+    Boxes are in stored pixels, as `read_image` returns them. Where the annotation has the sizes of its images, and the
+    images are there, boxes on the image as it is shown are turned; see `in_stored_pixels`.
 
     Args:
         kind: the name of the format, one of FORMATS; None: recognized by the content.
@@ -83,7 +87,9 @@ def read_annotations(
         annotations = keep_scores(path, annotations, min_score)
     if found.is_prediction:
         annotations.notes = [*annotations.notes, *draft_notes(np.diff(annotations.ends, prepend=0).tolist())]
-    return annotations
+    if found.reads_images:
+        return annotations
+    return in_stored_pixels(annotations, read_headers(annotations, images or usual_images(path)))
 
 
 def annotation_images(path: str | Path, kind: str | None = None) -> Path:

@@ -215,6 +215,7 @@ class Annotations(Sequence[Annotation]):
         ends: (P,) int64, where each image's faces end among all faces.
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
+        sizes: (P,) (height, width) of the images; None: the file has none.
         places: where the images and faces are in the file; None: not read from a file.
         classes: the object classes of the file.
         notes: sentences of the reader, with counts, on how it understood the file.
@@ -238,7 +239,7 @@ class Annotations(Sequence[Annotation]):
     ):
         self.classes, self.notes = classes, notes
         self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
-        self._attributes, self._subsets, self._sizes, self._identities = attributes, subsets, sizes, identities
+        self._attributes, self._subsets, self.sizes, self._identities = attributes, subsets, sizes, identities
         more = [f"{len(unread) - MOST_WORDS} more"] * (len(unread) > MOST_WORDS)
         self.unread = [f"dropped: {', '.join([*unread[:MOST_WORDS], *more])}"] if unread else []
 
@@ -307,7 +308,7 @@ class Annotations(Sequence[Annotation]):
             landmarks=self.landmarks[faces],
             attributes={key: values[faces] for key, values in self._attributes.items()},
             subsets={key: values[faces] for key, values in self._subsets.items()},
-            size=self._sizes[index] if self._sizes else None,
+            size=self.sizes[index] if self.sizes else None,
             identity=self._identities[index] if self._identities else None,
         )
 

@@ -1,18 +1,20 @@
 """Pascal VOC: an XML file for each image."""
 
-import math
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, Format
-from data.annotations.problems import LARGEST, Problem, check_extent, skip_or_raise
+from data.annotations.problems import LARGEST, Problem, skip_or_raise
 from data.annotations.record import (
     Annotation,
     Annotations,
@@ -20,63 +22,121 @@ from data.annotations.record import (
     make_annotations,
     written_number,
 )
-from data.image_files import IMAGE_SUFFIXES, image_key
+from data.annotations.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
+from data.image_files import IMAGE_SUFFIXES, ImageFolder, image_key, keys_of_image, label_folder, usual_images
 from utils.errors import UserError
-from utils.files import join_inside, read_bytes
+from utils.files import join_inside, read_bytes, read_text
+from utils.wording import count_each, counted, printable
 
-# Attribute -> its value where an object lacks it.
-DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
+LABEL_MAP, VOTT_MAP = "labelmap.txt", "pascal_label_map.pbtxt"
+COLORS = "colors.txt"  # Supervisely's label map, which says nothing of the boxes
+LISTED_CLASS = re.compile(r"\s+(-1|0|1)$")  # behind the name in a list of one class: whether the image has it
 
 
-def read_voc(path: Path, category: str | None = None, problems: list[Problem] | None = None) -> Annotations:
-    """Read one file, or all below a folder; `problems` as for `read_annotations`.
+class _Record(NamedTuple):
+    """A file, or an image that only a list names: its place for error messages, and what the file says of the image."""
+
+    place: str
+    name: str
+    size: tuple[int, int] | None
+    objects: list[VocObject]
+
+
+def read_voc(
+    path: Path, category: str | None = None, problems: list[Problem] | None = None, images: Path | None = None
+) -> Annotations:
+    """Read one file, or all below a folder or below `Annotations` in it; `problems` as for `read_annotations`.
 
     An image's name is the path of its XML file below the folder, with the suffix of <filename>. The rest of <filename>
-    is often outdated, from before the image was moved or renamed.
+    is often outdated, from before the image was moved or renamed, and is used only if there is no image of the file's
+    own name but one of this name. Names in `ImageSets/Main` without a file are background images.
 
     The format's corners are the box's first and last pixels. They become x1 y1 x2 y2 unchanged, since scoring counts
-    pixels inclusively. The format counts pixels from 1, but many tools write it from 0, so nothing is subtracted.
+    pixels inclusively. The format counts pixels from 1, but many tools write it from 0, so nothing is subtracted. Of a
+    rotated box or a polygon, the box around it is read.
+
+    Args:
+        images: folder of the images; None: that of `usual_images`. Images are not read, and may be missing.
 
     Raises:
         UserError: no file, or a file, named with the object, that is not XML or not Pascal VOC.
     """
-    root = path if path.is_dir() else path.parent
-    files = label_files(path, {".xml"}) if path.is_dir() else [path.name]
+    images = images or usual_images(path)
+    folder = label_folder(path) if path.is_dir() else path.parent
+    files = label_files(folder, {".xml"}) if path.is_dir() else [path.name]
     if not files:
         raise UserError(f"{path}: has no Pascal VOC files (*.xml); name the folder that has them")
-    names, sizes, places, objects = [], [], [], []
+    records = []
     for file in files:
         try:
-            tree = _load(root / file)
+            root = _load(folder / file)
         except UserError as error:
             skip_or_raise(error, problems)
             continue
-        names.append(_name(file, tree))
-        sizes.append(_size(tree))
-        places.append(str(root / file))
-        objects.append(_objects(root / file, tree, problems, len(objects)))
-    chosen = choose_classes(path, Counter(name for group in objects for _, name, _ in group), category)
+        objects = read_objects(folder / file, root, problems, len(records))
+        records.append(_Record(str(folder / file), _name(file, root, images), _size(root), objects))
+    listed = _only_listed(path, records, images)
+    records += listed
+    counts = Counter(dict.fromkeys(_label_map(path), 0))
+    counts.update(each.name for record in records for each in record.objects)
+    chosen = choose_classes(path, counts, category)
 
-    counts, faces = [], []
-    for number, group in enumerate(objects):
+    faces, own = [], []
+    for number, record in enumerate(records):
         before = len(faces)
-        for where, name, element in group:
+        for each in record.objects:
             try:
-                if name in chosen.faces:
-                    faces.append((where, _box(where, element), _attributes(where, element)))
+                if each.name in chosen.faces:
+                    faces.append(read_face(each))
             except UserError as error:
                 skip_or_raise(error, problems, number)
-        counts.append(len(faces) - before)
-    columns, _ = attribute_columns([attributes for _, _, attributes in faces], DEFAULTS)
+        own.append(len(faces) - before)
+    columns, _ = attribute_columns([face.attributes for face in faces], DEFAULTS)
+    shapes, unread = Counter(face.shape for face in faces), Counter(key for face in faces for key in face.unread)
     return make_annotations(
-        names,
-        counts,
-        [box for _, box, _ in faces],
+        [record.name for record in records],
+        own,
+        [face.box for face in faces],
         attributes=columns,
-        sizes=sizes,
-        places=Places(places, [where for where, _, _ in faces]),
+        sizes=[record.size for record in records],
+        places=Places([record.place for record in records], [face.where for face in faces]),
         classes=chosen,
+        notes=[
+            *count_each((shapes["rotated"], "face", "{} with a rotated box: the box around it is read")),
+            *count_each((shapes["polygon"], "face", "{} with a polygon: the box around it is read")),
+            *count_each((len(listed), "image", "{} in ImageSets without an XML file: read as background")),
+        ],
+        unread=[f"{printable(key)} of {counted(count, 'face')}" for key, count in unread.items()],
     )
+
+
+def _label_map(path: Path) -> list[str]:
+    """Return the classes of CVAT's labelmap.txt, or VoTT's label map, in a folder or beside `Annotations`."""
+    for folder in (path, path.parent):
+        if (folder / LABEL_MAP).is_file():
+            lines = (line.strip() for line in read_text(folder / LABEL_MAP).split("\n"))
+            names = [line.partition(":")[0].strip() for line in lines if line and not line.startswith("#")]
+            return [name for name in names if name and name != "background"]
+        if (folder / VOTT_MAP).is_file():
+            return re.findall(r"name:\s*['\"]([^'\"]+)", read_text(folder / VOTT_MAP))
+    return []
+
+
+def _only_listed(path: Path, records: Sequence[_Record], images: Path) -> list[_Record]:
+    """Return the images that lists in ImageSets/Main name, and that have no file but are there."""
+    lists = next((each for folder in (path, path.parent) if (each := folder / "ImageSets" / "Main").is_dir()), None)
+    if lists is None or not path.is_dir() or not images.is_dir():
+        return []
+    folder, known, found = ImageFolder(images), {image_key(record.name) for record in records}, []
+    for file in sorted(lists.glob("*.txt")):
+        for number, line in enumerate(read_text(file).split("\n"), start=1):
+            name = LISTED_CLASS.sub("", line.strip())
+            key = image_key(name)
+            if name and key not in known:
+                known.add(key)
+                with suppress(UserError):  # a list may name images that were not exported
+                    found.append(_Record(f"{file}:{number}", folder.find(name), None, []))
+    return found
 
 
 def _load(path: Path) -> Element:
@@ -94,67 +154,32 @@ def _load(path: Path) -> Element:
     return root
 
 
-def _name(file: str, root: Element) -> str:
-    name = PurePosixPath(file).with_suffix("")
-    suffix = PurePosixPath(_text(root, "filename")).suffix
+def _name(file: str, root: Element, images: Path) -> str:
+    """Return the name of a file's image, which is the first of the possible ones that there is."""
+    usual, written = _own_name(file, root), _written_name(root)
+    keys = keys_of_image(usual) + ([str(PurePosixPath(file).with_name(written))] if written else [])
+    return next((key for key in keys if os.path.isfile(images / key)), usual)
+
+
+def _own_name(file: str, root: Element) -> str:
+    """Return the path of a file with the suffix of the <filename> in it."""
+    name, suffix = PurePosixPath(file).with_suffix(""), PurePosixPath(_written_name(root)).suffix
     is_whole = name.suffix.lower() in IMAGE_SUFFIXES or suffix.lower() not in IMAGE_SUFFIXES
     return str(name) if is_whole else f"{name}{suffix}"
 
 
+def _written_name(root: Element) -> str:
+    """Return <filename> without the folders that it may have on another computer."""
+    return PurePosixPath(text_of(root, "filename").replace("\\", "/")).name
+
+
 def _size(root: Element) -> tuple[int, int] | None:
     try:
-        height, width = int(_text(root, "size/height")), int(_text(root, "size/width"))
+        height, width = int(text_of(root, "size/height")), int(text_of(root, "size/width"))
     except ValueError:
         return None
     # Some tools write 0.
     return (height, width) if 0 < min(height, width) <= max(height, width) < LARGEST else None
-
-
-def _objects(path: Path, root: Element, problems: list[Problem] | None, record: int) -> list[tuple[str, str, Element]]:
-    """Return each object of a record as its name for error messages, its class and its element."""
-    objects = []
-    for number, element in enumerate(root.findall("object"), start=1):
-        name = _text(element, "name")
-        if name:
-            objects.append((f"{path}: object {number} ({name[:40]})", name, element))
-        else:
-            error = UserError(f"{path}: object {number}: has no <name>; expected the class of the object")
-            skip_or_raise(error, problems, record)
-    return objects
-
-
-def _box(where: str, element: Element) -> list[float]:
-    x1, y1, x2, y2 = (_number(where, element, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax"))
-    if x2 < x1 or y2 < y1:
-        raise UserError(
-            f"{where}: found xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}; a maximum cannot be below its minimum"
-        )
-    box = [x1, y1, x2 - x1, y2 - y1]
-    check_extent(where, box)
-    return box
-
-
-def _attributes(where: str, element: Element) -> dict[str, float | str]:
-    attributes = {}
-    for name, default in DEFAULTS.items():
-        if _text(element, name):
-            attributes[name] = _text(element, name) if isinstance(default, str) else _number(where, element, name)
-    return attributes
-
-
-def _number(where: str, element: Element, tag: str) -> float:
-    text = _text(element, tag)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(f"{where}: found {text[:40]!r} for <{tag.rpartition('/')[2]}>; expected a number")
-    return value
-
-
-def _text(element: Element, tag: str) -> str:
-    return " ".join((element.findtext(tag) or "").split())
 
 
 def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
@@ -187,7 +212,7 @@ def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:
             box = SubElement(face, "bndbox")
             for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
                 _add(box, tag, written_number(value))
-        if _name(file, root) != annotation.name:
+        if _own_name(file, root) != annotation.name:
             raise UserError(f"{annotation.name!r}: Pascal VOC cannot hold this name; rename the image")
         path = join_inside(folder, file)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,11 +227,12 @@ def _add(parent: Element, tag: str, text: str) -> None:
 VOC = Format(
     name="voc",
     description="Pascal VOC XML",
-    read=lambda path, options: read_voc(path, options.category, options.problems),
+    read=lambda path, options: read_voc(path, options.category, options.problems, options.images),
     write=write_voc,
     capabilities=Capabilities(attributes=DEFAULTS, ignore_attributes=("difficult",), sizes=True),
     recognizes=lambda head: re.match(r"\s*<[?!\w]", head.text) is not None,
     files="*.xml",
+    companions=(LABEL_MAP, COLORS),
     file_per_image=True,
     is_folder=True,
     has_classes=True,

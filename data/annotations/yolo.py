@@ -1,8 +1,7 @@
 """YOLO: a text file for each image, a row for each object. Coordinates are fractions of the image's size."""
 
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +10,7 @@ import numpy as np
 from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.orientation import in_stored_pixels
 from data.annotations.problems import Problem, skip_or_raise
 from data.annotations.record import (
     Annotation,
@@ -19,24 +19,45 @@ from data.annotations.record import (
     make_annotations,
 )
 from data.annotations.text_lines import format_row, parse_numbers
-from data.image_files import find_images, image_key, image_size, passed_over, usual_images
+from data.annotations.yolo_names import CLASSES, NOTES, ClassNames, read_class_names
+from data.annotations.yolo_rows import (
+    FARTHEST_CORNER,
+    PIXEL,
+    Faces,
+    Row,
+    choose_kinds,
+    read_faces,
+    read_rows,
+    row_problem,
+)
+from data.image_files import (
+    IMAGE_SUFFIXES,
+    ImageHeader,
+    find_images,
+    image_key,
+    keys_of_image,
+    passed_over,
+    read_header,
+    usual_images,
+)
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 from utils.wording import count_each
 
-CLASSES = "classes.txt"
-FARTHEST = 1e4  # of a landmark, as a fraction of the image's size; less than LARGEST pixels in any image
-TOLERANCE = 0.001  # coordinates are rounded when they are written
+SEVERAL = 3  # lines of a text file by which a list of images is known
 
 
 def read_yolo(
     folder: Path, images: Path | None = None, category: str | None = None, problems: list[Problem] | None = None
 ) -> Annotations:
-    """Read the label files below a folder, or `labels` in it, for the images at the same paths below their own.
+    """Read the label files below a folder, or `labels` in it, for the images that `keys_of_image` finds.
 
-    A row is `class cx cy w h`, which five landmarks `x y visibility` may follow. `classes.txt` names the classes. It
-    lies in the folder, or in a folder above up to the one that has `labels`. Without it, the numbers of the classes are
-    their names. An image without a label file has no faces.
+    The layouts of rows are those of `choose_kinds`; of an outline, the box around it is read. `read_class_names` says
+    where the names of the classes come from. Without names, the numbers of the classes are their names. An image
+    without a label file has no faces.
+
+    Fractions are parts of the image as labelling tools show it: with its EXIF rotation. The boxes are turned to stored
+    pixels.
 
     Args:
         images: folder of the images; their sizes are needed to compute pixels; None: that of `usual_images`.
@@ -44,141 +65,131 @@ def read_yolo(
 
     Raises:
         UserError: a malformed row, named by file and line, a label file without an image, an image that cannot be
-            read, or no such folders.
+            read, names that contradict each other, or no such folders.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is a single file; YOLO labels are named by the folder that holds them")
     images = images or usual_images(folder)
     if (folder / "labels").is_dir():  # the folder of a dataset with images/ and labels/
         folder = folder / "labels"
-    labels, files, classes = _find_labels(folder), find_images(images), _read_classes(folder)
-    indices = {key: index for index, key in enumerate(files)}
-    rows = {key: [] for key in files}
-    for key, path in labels.items():
-        if key in files:
-            rows[key] = _read_rows(path, classes, problems, indices[key])
-        else:
-            message = f"{path}: found no image {key!r} below {images}; name the folder of the images with --images"
-            skip_or_raise(UserError(message), problems)
-    faces, chosen = _select_faces(folder, rows, classes, category)
-    sizes = _read_sizes(files, problems)
-    faces = {key: group if size else [] for (key, group), size in zip(faces.items(), sizes, strict=True)}
+    names, files = read_class_names(folder), find_images(images)
+    labels = _match_labels(folder, files, images, problems)
+    rows = [read_rows(labels[key], names, problems, index) if key in labels else [] for index, key in enumerate(files)]
+    kinds = choose_kinds((row for group in rows for row in group), names.keypoints)
+    rows = [_valid_rows(group, kinds, problems, index) for index, group in enumerate(rows)]
+    chosen = _choose_classes(folder, rows, names, category)
+    headers = _read_headers(files, problems)
+    # The rows of an unreadable image are no faces, since their place in pixels is not known.
+    faces = [
+        [row for row in group if row.name in chosen.faces] if header else []
+        for group, header in zip(rows, headers, strict=True)
+    ]
 
-    counts = [len(group) for group in faces.values()]
+    counts = [len(group) for group in faces]
+    sizes = [header.shown_size if header else None for header in headers]
     scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
-    face_rows = [row for group in faces.values() for _, row in group]
-    boxes, landmarks, hidden = _to_pixels(face_rows, scale)
+    found = read_faces([row for group in faces for row in group], kinds)
+    boxes, landmarks = _to_pixels(found, scale)
     sources = [str(labels.get(key, path)) for key, path in files.items()]
-    return make_annotations(
+    annotations = make_annotations(
         [path.relative_to(images).as_posix() for path in files.values()],
         counts,
         boxes,
         landmarks,
         sizes=sizes,
-        places=Places(sources, [place for group in faces.values() for place, _ in group]),
+        places=Places(sources, [row.place for group in faces for row in group]),
         classes=chosen,
-        notes=[unread] if (unread := passed_over(images)) else [],
-        unread=count_each((hidden, "landmark", "visibility 1 of {}")),
+        notes=[
+            *count_each((found.outlines, "face", "{} with an outline or a rotated box: the box around it is read")),
+            *([unread] if (unread := passed_over(images)) else []),
+        ],
+        unread=count_each(
+            (found.hidden, "landmark", "visibility 1 of {}"),
+            (found.keypoints, "face", "keypoints other than five of {}"),
+            (found.tracks, "face", "the track (sixth column) of {}"),
+        ),
     )
+    return in_stored_pixels(annotations, headers)
 
 
-def _select_faces(
-    folder: Path, rows: dict[str, list[tuple[str, list[float]]]], classes: dict[int, str], category: str | None
-) -> tuple[dict[str, list[tuple[str, list[float]]]], Classes]:
-    """Return the rows of faces, and the classes; without names of the classes, their numbers are the names."""
-    used = Counter(int(row[0]) for group in rows.values() for _, row in group)
-    classes = classes or {number: str(number) for number in sorted(used)}
-    counts = Counter()
-    for number, name in classes.items():
-        counts[name] += used[number]
-    chosen = choose_classes(folder, counts, category)
-    faces = {number for number, name in classes.items() if name in chosen.faces}
-    return {key: [(place, row) for place, row in group if row[0] in faces] for key, group in rows.items()}, chosen
-
-
-def _read_sizes(files: dict[str, Path], problems: list[Problem] | None) -> list[tuple[int, int] | None]:
-    """Return (height, width) of each image; None for an unreadable one, which is among the problems."""
-    sizes = []
-    for path in files.values():
+def _match_labels(
+    folder: Path, files: Mapping[str, Path], images: Path, problems: list[Problem] | None
+) -> dict[str, Path]:
+    """Return key of an image -> its label file."""
+    labels = {}
+    for name in _label_files(folder):
+        path, keys = folder / name, keys_of_image(name[:-4])
+        key = next((key for key in keys if key in files), None)
         try:
-            sizes.append(image_size(path))
+            if key in labels:
+                raise UserError(
+                    f"{path}: is for the image {key!r}, as is {labels[key]}; expected one label file for each"
+                )
+            if key is not None:
+                labels[key] = path
+            elif not _is_image_list(path):
+                raise UserError(
+                    f"{path}: found no image {keys[0]!r} below {images}; name the folder of the images with --images"
+                )
         except UserError as error:
             skip_or_raise(error, problems)
-            sizes.append(None)
-    return sizes
+    return labels
 
 
-def _to_pixels(rows: list[list[float]], scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return boxes (F, 2, 2) x y w h and landmarks (F, 5, 2) in pixels, and the number of hidden landmarks.
-
-    Args:
-        rows: F rows of a label file.
-        scale: (F, 2), width and height of each face's image.
-    """
-    boxes = np.array([row[1:5] for row in rows]).reshape(-1, 2, 2) * scale[:, None]
-    boxes[:, 0] -= boxes[:, 1] / 2
-    points = np.array([row[5:] or [0.0] * 15 for row in rows]).reshape(-1, 5, 3)
-    landmarks = np.where(points[:, :, 2:] == 0, -1.0, points[:, :, :2] * scale[:, None])
-    return boxes, landmarks, int((points[:, :, 2] == 1).sum())
-
-
-def _find_labels(folder: Path) -> dict[str, Path]:
-    """Return path below the folder without its suffix -> label file."""
-    files = [name for name in label_files(folder, {".txt"}) if PurePosixPath(name).name != CLASSES]
-    if not files:
+def _label_files(folder: Path) -> list[str]:
+    """Return the paths below the folder of the files that may have labels."""
+    names = [name for name in label_files(folder, {".txt"}) if _may_have_labels(PurePosixPath(name).name)]
+    if not names:
         raise UserError(f"{folder}: has no YOLO labels (*.txt); name the folder that has them")
-    return {name[:-4]: folder / name for name in files}
+    return names
 
 
-def _read_classes(folder: Path) -> dict[int, str]:
-    """Return number -> name of the classes from the nearest classes.txt; empty where there is none."""
-    folder = Path(os.path.abspath(folder))
-    above = folder.parents[: folder.parts[::-1].index("labels") + 1] if "labels" in folder.parts else []
-    for place in (folder, *above):
-        if (place / CLASSES).is_file():
-            names = read_text(place / CLASSES).strip().split("\n")
-            return dict(enumerate(name.strip() for name in names))
-    return {}
+def _may_have_labels(name: str) -> bool:
+    return name != CLASSES and not name.upper().startswith("README")
 
 
-def _read_rows(
-    path: Path, classes: dict[int, str], problems: list[Problem] | None, record: int
-) -> list[tuple[str, list[float]]]:
-    """Return the place and the numbers of each row of a record."""
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line.strip():
-            row = parse_numbers(line)
-            problem = _problem(row, classes)
-            if problem:
-                skip_or_raise(UserError(f"{path}:{number}: found {line.strip()[:80]!r}; {problem}"), problems, record)
-            else:
-                rows.append((f"{path}:{number}", row))
-    return rows
+def _is_image_list(path: Path) -> bool:
+    """Whether a text file is a list of images, as train.txt is in exports for Darknet and Ultralytics."""
+    lines = [line.strip() for line in read_text(path).split("\n") if line.strip()][:SEVERAL]
+    return bool(lines) and all(PurePosixPath(line).suffix.lower() in IMAGE_SUFFIXES for line in lines)
 
 
-def _problem(row: list[float] | None, classes: dict[int, str]) -> str | None:
-    """Return what is wrong with a row, None where it is valid."""
-    if row is not None and len(row) == 6:
-        return "six columns are a prediction with its confidence; expected the ground truth, 'class cx cy w h'"
-    if row is not None and len(row) > 6 and len(row) != 20:
-        return (
-            "expected a box, 'class cx cy w h', alone or with five landmarks 'x y visibility' (20 columns); outlines"
-            " and other keypoints are not read"
-        )
-    if row is None or len(row) not in (5, 20):
-        return "expected 'class cx cy w h'"
-    if row[0] < 0 or row[0] != int(row[0]):
-        return "the class must be a whole number"
-    if classes and row[0] not in classes:
-        return f"{CLASSES} names the classes 0 to {len(classes) - 1}"
-    if row[3] < 0 or row[4] < 0:
-        return "a face's width and height cannot be negative"
-    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in row[1:5]):
-        return "expected parts of the image, from 0 to 1"
-    if not all(abs(value) <= FARTHEST for value in row[5:]):
-        return "landmarks are parts of the image, too"
-    return None
+def _valid_rows(rows: Sequence[Row], kinds: Mapping, problems: list[Problem] | None, record: int) -> list[Row]:
+    valid = []
+    for row in rows:
+        if problem := row_problem(row, kinds[len(row.values)]):
+            shown = " ".join([row.name, *(f"{value:g}" for value in row.values)])
+            skip_or_raise(UserError(f"{row.place}: found {shown[:80]!r}; {problem}"), problems, record)
+        else:
+            valid.append(row)
+    return valid
+
+
+def _choose_classes(folder: Path, rows: Sequence[Sequence[Row]], names: ClassNames, category: str | None) -> Classes:
+    counts = Counter(dict.fromkeys(names.names.values(), 0))
+    counts.update(row.name for group in rows for row in group)
+    return choose_classes(folder, counts, category)
+
+
+def _read_headers(files: Mapping[str, Path], problems: list[Problem] | None) -> list[ImageHeader | None]:
+    """Return the header of each image; None for an unreadable one, which is among the problems."""
+    headers = []
+    for path in files.values():
+        try:
+            headers.append(read_header(path))
+        except UserError as error:
+            skip_or_raise(error, problems)
+            headers.append(None)
+    return headers
+
+
+def _to_pixels(faces: Faces, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes (F, 4) x y w h and landmarks (F, 5, 2) in pixels of images with (F, 2) width and height."""
+    boxes = faces.boxes.reshape(-1, 2, 2) * scale[:, None]
+    boxes[:, 0] -= boxes[:, 1] / 2
+    landmarks = faces.landmarks * scale[:, None]
+    missing = (np.isnan(landmarks) | (np.abs(landmarks + 1) < PIXEL)).all(axis=2, keepdims=True)
+    return boxes.reshape(-1, 4), np.where(missing, -1.0, landmarks)
 
 
 def write_yolo(folder: Path, annotations: Sequence[Annotation]) -> None:
@@ -222,10 +233,17 @@ def _parts(annotation: Annotation) -> np.ndarray:
 
 
 def _recognizes(head: FileHead) -> bool:
-    numbers = parse_numbers(head.lines[0]) if head.lines else None
-    if numbers is None or len(numbers) < 5 or numbers[0] not in range(10_000):
+    words = head.lines[0].replace(",", " ").split() if head.lines else []
+    start = next((index for index, word in enumerate(words) if not word.isalpha()), len(words))
+    numbers = parse_numbers(" ".join(words[start:]))
+    if numbers and start == 0:  # the class is a number, or a name of one or more words
+        number, *numbers = numbers
+        if number not in range(10_000):
+            return False
+    if not numbers or len(numbers) < 4:
         return False
-    return all(-0.01 <= value <= 1.01 for value in numbers[1:5])
+    in_pixels = len(numbers) == 4 and min(numbers) > 1  # which the reader explains
+    return in_pixels or max(map(abs, numbers[:4])) <= (1.01 if len(numbers) == 4 else FARTHEST_CORNER)
 
 
 def _recognizes_folder(folder: Path) -> str | None:
@@ -249,11 +267,12 @@ YOLO = Format(
     write=write_yolo,
     capabilities=Capabilities(landmarks=True, sizes=True, needs_sizes=True),
     recognizes=_recognizes,
-    companions=(CLASSES,),
+    companions=(CLASSES, NOTES),
     file_per_image=True,
     is_folder=True,
     recognizes_folder=_recognizes_folder,
     has_classes=True,
+    reads_images=True,
     name_in_dataset="labels",
     name_problem=_name_problem,
     clip=inside_image,

@@ -108,7 +108,7 @@ def test_the_face_is_the_only_class_or_the_named_one(tmp_path, one):
     (tmp_path / "labels" / "classes.txt").write_text("person\nhead\n")
     with pytest.raises(UserError, match=r"has the classes person \(1\), head \(2\); "):
         one(rows)
-    with pytest.raises(UserError, match=r"a\.txt:1: .*classes\.txt names the classes 0 to 1"):
+    with pytest.raises(UserError, match=r"a\.txt:1: .*classes\.txt names the classes 0, 1, but not 2"):
         one("2 0.5 0.5 1 1\n")
 
 
@@ -120,16 +120,16 @@ def test_rounding_beyond_the_edge_is_accepted(one):
     ("row", "expected"),
     [
         ("0 0.5 0.5 0.1", "expected 'class cx cy w h'"),
-        ("face 0.5 0.5 0.1 0.1", "expected 'class cx cy w h'"),
+        ("face 0.5 0.5 0.1 ?", "expected 'class cx cy w h'"),
         ("0 0.5 0.5 0.1 nan", "expected 'class cx cy w h'"),
         ("0 0.5 0.5 0.1 0.1 0.9", "six columns are a prediction with its confidence; expected the ground truth"),
-        ("0 0.1 0.1 0.9 0.1 0.9 0.9", "outlines and other keypoints are not read"),
-        ("0 " + "0.5 " * 14, "outlines and other keypoints are not read"),
+        ("0 " + "0.5 " * 9, "10 columns are in no known layout"),
+        ("0 10 10 90 10 90 90", "are these pixels?"),
         ("0.5 0.5 0.5 0.1 0.1", "the class must be a whole number"),
         ("-1 0.5 0.5 0.1 0.1", "the class must be a whole number"),
         ("0 0.5 0.5 -0.1 0.1", "a face's width and height cannot be negative"),
         ("0 0.5 0.5 0.1 1.002", "expected parts of the image, from 0 to 1"),
-        ("0 320 240 50 60", "expected parts of the image, from 0 to 1"),
+        ("0 320 240 50 60", "expected parts of the image, from 0 to 1; are these pixels?"),
         ("0 0.5 -0.1 0.1 0.1", "expected parts of the image, from 0 to 1"),
     ],
 )

@@ -55,7 +55,7 @@ def test_all_voc_and_yolo_files_are_read(script, tmp_path):
     (tmp_path / "yolo" / "images" / "b.jpg").write_bytes(b"")
     report, _ = check(script, tmp_path / "yolo")
     found = [one["where"] for one in report["findings"] if one["kind"] == "row"]
-    assert [f"{labels}/a.txt:2", f"{labels}/a.txt:3", f"{labels}/c.txt"] == found[:3]
+    assert {f"{labels}/a.txt:2", f"{labels}/a.txt:3", f"{labels}/c.txt"} <= set(found)
     assert [one["kind"] for one in report["findings"] if "b.jpg" in one["where"]].count("unreadable") == 1
 
 

@@ -134,7 +134,7 @@ def test_faces_in_turned_images_are_given_in_stored_pixels(draft, tmp_path, orie
     assert (annotation.boxes.tolist(), annotation.size) == ([[32, 16, 80, 48]], (96, 128))
     eyes = (1, 4) if orientation in (2, 4, 5, 7) else (0, 3)  # the left eye of a mirrored face is the right one
     assert annotation.landmarks[0][list(eyes)].round().tolist() == [[68, 28]] * 2
-    assert ("turned by their EXIF tag: 1 image" in outcome.out) == (orientation > 1)
+    assert ("1 image with an EXIF rotation (a.jpg): " in outcome.out) == (orientation > 1)
 
 
 def test_drawn_images_beside_the_lines_are_not_taken_for_the_originals(convert, show, tmp_path):

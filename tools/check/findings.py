@@ -167,9 +167,12 @@ def _check_files(split: DatasetSplit, images: ImageChecks, labels: LabelChecks) 
         cannot_be_read = file in images.problems
         advice = ", and cannot be read" if cannot_be_read else "; if it has no face, list it without rows"
         yield "unlisted", str(split.paths[file]), f"is not in {split.path}{advice}"
+    sizes = split.annotations.sizes or ()
+    sized = {file for file, size in zip(split.file_of.tolist(), sizes, strict=False) if size}
     for file in np.flatnonzero(images.orientations > 1).tolist():
-        message = f"EXIF orientation {images.orientations[file]}; were its boxes drawn on the rotated image?"
-        yield "rotated", str(split.paths[file]), message
+        if file not in sized:  # a recorded size tells, and the boxes have been turned
+            message = f"EXIF orientation {images.orientations[file]}; were its boxes drawn on the rotated image?"
+            yield "rotated", str(split.paths[file]), message
 
 
 def _check_sizes(split: DatasetSplit, images: ImageChecks, labels: LabelChecks) -> Iterator[Found]:
