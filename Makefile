@@ -1,5 +1,7 @@
 # make demo   environment, extension, a small labelled sample, training in both phases, detection, scores, images
 # make test   environment, extension, style, the whole test suite
+# make test_oldest   the test suite with the oldest versions that requirements.txt allows, in an environment of its own
+# make fuzz   five minutes (MINUTES=60: an hour) of changed and malicious files for every reader
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -8,7 +10,10 @@ TRAIN := --network mobile0.25 --training_dataset $(DEMO)/tvface/train/label.txt 
 	--image_size 256 --batch_size 8 --val_dataset $(DEMO)/tvface/val/tvval_label.txt
 DETECT := --trained_model $(DEMO)/weights/mobilenet0.25_Final.pth --save_image
 
-.PHONY: setup test demo clean
+OLDEST := .venv_oldest
+MINUTES ?= 5
+
+.PHONY: setup test test_oldest fuzz demo clean
 
 setup: .venv/installed
 	$(PY) setup.py --quiet build_ext --inplace
@@ -26,6 +31,20 @@ test: setup
 	$(PY) -m ruff format --check .
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
+# Its extension replaces that of .venv, which works with both.
+test_oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python setup.py --quiet build_ext --inplace --force
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n 2 --dist loadfile
+
+$(OLDEST)/installed: requirements.txt
+	$(PYTHON) -m venv $(OLDEST)
+	sed -E 's/(>=|~=)/==/' requirements.txt > $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -r $(OLDEST)/requirements.txt
+	@touch $@
+
+fuzz: setup
+	$(PY) -m tests.fuzz --minutes $(MINUTES)
+
 # The demo writes below demo/ only: sample, weights, detections, and results.
 demo: setup
 	$(PY) -m tools.sample --out $(DEMO)/tvface
@@ -39,4 +58,4 @@ demo: setup
 	@echo "drawn detections:      " $(DEMO)/val_txt_drawn/val_0000[0-3].jpg
 
 clean:
-	rm -rf .venv build $(DEMO) evaluation/*.c evaluation/*.so utils/*.c utils/*.so
+	rm -rf .venv $(OLDEST) build $(DEMO) evaluation/*.c evaluation/*.so utils/*.c utils/*.so

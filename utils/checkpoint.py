@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +28,20 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
     if not named or not content or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
+    for key, value in content.items():
+        if not _holds_its_values(value):
+            raise UserError(
+                f"{path}: {key[:80]!r} is a sparse, quantized, expanded or empty tensor; expected a dense one with all"
+                " its values"
+            )
     return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def _holds_its_values(tensor: Tensor) -> bool:
+    """Whether a tensor is dense and has a stored number for each element: a view can repeat one number endlessly."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def read_checkpoint(path: str | Path) -> object:
@@ -36,6 +50,7 @@ def read_checkpoint(path: str | Path) -> object:
     Raises:
         UserError: the file is missing, truncated, or holds other objects.
     """
+    _refuse_packed(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -50,6 +65,24 @@ def read_checkpoint(path: str | Path) -> object:
         raise UserError(
             f"{path}: is truncated or not a PyTorch checkpoint ({reason}); download it again, or name another file"
         ) from error
+
+
+def _refuse_packed(path: str | Path) -> None:
+    """Raise UserError for a zip file whose members are larger than itself.
+
+    PyTorch stores members uncompressed, but also reads compressed ones, in which zeros take a thousandth of the memory.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        size = os.path.getsize(path)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # torch.load explains it, and reads its older format, which is no zip file
+    if unpacked > size:
+        raise UserError(
+            f"{path}: has {size:,} bytes that unpack to {unpacked:,}; expected a file as torch.save writes it, which is"
+            " not compressed"
+        )
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path, name: str = "this network") -> None:

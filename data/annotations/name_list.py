@@ -1,10 +1,13 @@
 """A list of image names, one a line, without boxes."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.record import Annotation, Annotations, Lines, Places, clean_name, make_annotations
+from data.annotations.record import Annotation, Annotations, Lines, Names, Places, clean_name, make_annotations
 from data.annotations.text_lines import EMPTY, hash_problem, parse_numbers, write_lines
 from utils.errors import UserError
 from utils.files import read_bytes, text_encoding
@@ -12,9 +15,15 @@ from utils.files import read_bytes, text_encoding
 
 def read_list(path: Path) -> Annotations:
     """Read a list of names: images without boxes."""
-    numbered = list(_numbered_names(path))
-    places = Places(Lines(path, [number for number, _ in numbered]), [])
-    return make_annotations([name for _, name in numbered], [0] * len(numbered), [], places=places)
+    numbers = array("i")
+
+    def names() -> Iterator[str]:
+        for number, name in _numbered_names(path):
+            numbers.append(number)
+            yield name
+
+    packed = Names.pack(names())
+    return make_annotations(packed, np.zeros(len(packed), np.int8), [], places=Places(Lines(path, numbers), []))
 
 
 def iterate_list(path: Path) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from utils.errors import UserError
 
+MOST_PROBLEMS = 100_000  # that are listed; a sentence for each takes more memory than the file
 LARGEST = 1e9  # a larger coordinate is a mistake, and its square would not be exact
 
 
@@ -23,6 +24,8 @@ def skip_or_raise(error: UserError, problems: list[Problem] | None, record: int 
     """
     if problems is None:
         raise error
+    if len(problems) == MOST_PROBLEMS:
+        raise UserError(f"{error}; {MOST_PROBLEMS:,} places before it are wrong, too: is the file in another format?")
     problems.append(Problem(str(error), record))
 
 

@@ -1,5 +1,6 @@
 """The record of an image's faces, and what readers and writers share."""
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -145,16 +146,18 @@ class Names(Sequence[str]):
         starts, ends: (P,) where each name begins and ends in the text.
     """
 
-    def __init__(self, text: bytes, starts: np.ndarray, ends: np.ndarray):
+    def __init__(self, text: bytes | bytearray, starts: np.ndarray, ends: np.ndarray):
         self.text = np.frombuffer(text, np.uint8)  # forked processes share it: no reference counts are written
         self.starts = starts
         self.ends = ends
 
     @classmethod
     def pack(cls, names: Iterable[str]) -> "Names":
-        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
-        ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
-        return cls(b"".join(encoded), np.concatenate([[0], ends[:-1]]).astype(np.int64), ends)
+        text, ends = bytearray(), array("q", [0])
+        for name in names:
+            text += name.encode("utf-8", "surrogateescape")
+            ends.append(len(text))
+        return cls(text, np.frombuffer(ends, np.int64)[:-1], np.frombuffer(ends, np.int64)[1:])
 
     def __len__(self) -> int:
         return len(self.ends)

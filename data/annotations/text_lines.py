@@ -18,10 +18,10 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         UserError: the file cannot be read, or has nothing but blanks.
     """
-    lines = [line.strip() for line in read_text(path).split("\n")]
-    if not any(lines):
+    text = read_text(path)
+    if not text or text.isspace():
         raise UserError(f"{path}: {EMPTY}")
-    return lines
+    return [line.strip() for line in text.split("\n")]
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

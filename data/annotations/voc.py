@@ -23,9 +23,10 @@ from data.annotations.record import (
     written_number,
 )
 from data.annotations.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
+from data.annotations.xml_values import load_xml
 from data.image_files import IMAGE_SUFFIXES, ImageFolder, image_key, keys_of_image, label_folder, usual_images
 from utils.errors import UserError
-from utils.files import join_inside, read_bytes, read_text
+from utils.files import join_inside, read_text
 from utils.wording import count_each, counted, printable
 
 LABEL_MAP, VOTT_MAP = "labelmap.txt", "pascal_label_map.pbtxt"
@@ -69,7 +70,7 @@ def read_voc(
     records = []
     for file in files:
         try:
-            root = _load(folder / file)
+            root = load_xml(folder / file, "annotation")
         except UserError as error:
             skip_or_raise(error, problems)
             continue
@@ -137,21 +138,6 @@ def _only_listed(path: Path, records: Sequence[_Record], images: Path) -> list[_
                 with suppress(UserError):  # a list may name images that were not exported
                     found.append(_Record(f"{file}:{number}", folder.find(name), None, []))
     return found
-
-
-def _load(path: Path) -> Element:
-    content = read_bytes(path)
-    # Entities, which need a document type, can expand a few bytes to gigabytes. Zero bytes are refused because UTF-16
-    # could hide a document type; in all other encodings of the parser, it has these bytes.
-    if b"<!DOCTYPE" in content or b"\0" in content:
-        raise UserError(f"{path}: found a document type or UTF-16; expected plain XML in UTF-8")
-    try:
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
-        raise UserError(f"{path}: is not XML ({error})") from error
-    if root.tag != "annotation":
-        raise UserError(f"{path}: found <{root.tag[:40]}>; expected <annotation>, the root of a Pascal VOC file")
-    return root
 
 
 def _name(file: str, root: Element, images: Path) -> str:

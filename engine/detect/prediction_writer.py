@@ -78,7 +78,7 @@ def record_settings(folder: Path, settings: Mapping[str, object], resume: bool) 
     try:
         old = json.loads(read_text(file))
         differences = [f"{key} {old[key]}, not {value}" for key, value in settings.items() if old[key] != value]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(
             f"{file}: not a record of detection settings; omit --resume to detect all images again"
         ) from error

@@ -1,0 +1,92 @@
+"""The fuzz run itself works, and what it has found stays mended."""
+
+import io
+import json
+import zipfile
+
+import hypothesis
+import pytest
+import torch
+
+from data.annotations import problems as problems_module
+from data.annotations import read_annotations
+from engine.detect.prediction_writer import SETTINGS_FILE, record_settings
+from models.weights import load_network
+from tests.fuzz.campaign import write_files
+from tests.fuzz.mutations import changed_files
+from tests.fuzz.readers import READERS
+from tests.fuzz.seeds import torch_bytes
+from tests.fuzz.worker import run_reader
+from utils.errors import UserError
+
+SLOW = ("checkpoint", "weights", "video")  # a fuzz run reads them, too
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name not in SLOW])
+def test_a_reader_reads_or_refuses_its_seeds_and_a_changed_one(tmp_path, name):
+    seeds = READERS[name].seeds()
+    kinds = []
+    for number, files in enumerate(seeds[:3]):
+        write_files(tmp_path / str(number), files)
+        outcome = run_reader(READERS[name], tmp_path / str(number))
+        assert not outcome.is_finding, outcome.text
+        kinds.append(outcome.kind)
+    assert "read" in kinds or name == "yolo"
+
+    @hypothesis.settings(max_examples=3, database=None, deadline=None, derandomize=True)
+    @hypothesis.given(changed_files(seeds[-1]))
+    def check(files):
+        folder = tmp_path / f"changed{len(list(tmp_path.iterdir()))}"
+        write_files(folder, files)
+        outcome = run_reader(READERS[name], folder)
+        assert not outcome.is_finding, outcome.text
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(1).expand(10**12),
+        torch.zeros(1).to_sparse(),
+        torch.zeros(4, device="meta"),
+    ],
+    ids=["expanded", "sparse", "empty"],
+)
+def test_weights_without_a_stored_number_for_each_element_are_refused(tmp_path, tensor):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(torch_bytes({"body.a": tensor}))
+    with pytest.raises(UserError, match=r"weights.pth: .*body.a"):
+        load_network(path)
+
+
+def test_compressed_weights_are_refused_before_they_unpack(tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(io.BytesIO(torch_bytes({"a": torch.zeros(1 << 20)}))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    with pytest.raises(UserError, match=r"weights.pth: has .* bytes that unpack to 4,"):
+        load_network(path)
+
+
+def test_a_nested_record_of_settings_is_refused(tmp_path):
+    (tmp_path / SETTINGS_FILE).write_text("[" * 100_000)
+    with pytest.raises(UserError, match="not a record of detection settings"):
+        record_settings(tmp_path, {"version": "1"}, resume=True)
+
+
+def test_elements_without_end_inside_each_other_are_refused(tmp_path):
+    (tmp_path / "a.xml").write_text("<annotation>" + "<a>" * 200 + "</a>" * 200 + "</annotation>")
+    with pytest.raises(UserError, match=r"a.xml: is not XML \(has more than 100 elements inside each other\)"):
+        read_annotations(tmp_path / "a.xml")
+
+
+def test_the_list_of_problems_of_a_file_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(problems_module, "MOST_PROBLEMS", 3)
+    annotations = [{"id": i} for i in range(5)]
+    content = {"images": [], "annotations": annotations, "categories": [{"id": 1, "name": "face"}]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="3 places before it are wrong, too: is the file in another format"):
+        read_annotations(tmp_path / "a.json", problems=[])
