@@ -11,6 +11,7 @@ from utils.errors import UserError
 from utils.files import read_bytes
 
 DEEPEST = 100
+CHUNK = 1 << 16  # bytes
 
 
 class _ShallowBuilder(ElementTree.TreeBuilder):
@@ -39,7 +40,10 @@ def load_xml(path: Path, root_tag: str) -> Element:
     """
     content = _read_plain_xml(path)
     try:
-        root = ElementTree.fromstring(content, ElementTree.XMLParser(target=_ShallowBuilder()))
+        parser = ElementTree.XMLParser(target=_ShallowBuilder())
+        for start in range(0, len(content), CHUNK):  # after an error, the parser goes on to the end of what it is given
+            parser.feed(content[start : start + CHUNK])
+        root = parser.close()
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
         raise UserError(f"{path}: is not XML ({error})") from error
     if root.tag != root_tag:
