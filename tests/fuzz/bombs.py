@@ -237,9 +237,9 @@ def _predictions() -> list[Seed]:
 
 def _annotations(name: str) -> Callable[[], list[Seed]]:
     file = "annotation" + FORMATS[name].suffix
-    special = {"voc": _xmls, "yolo": _yolos, "wider_mat": _mats}
-    kinds = {".txt": _texts, ".json": _jsons, ".csv": _texts}
-    make = special.get(name) or (kinds[FORMATS[name].suffix](file) if FORMATS[name].suffix in kinds else _xmls)
+    special = {"voc": _xmls, "cvat": _xmls, "yolo": _yolos, "wider_mat": _mats}
+    kinds = {".json": _jsons}
+    make = special.get(name) or kinds.get(FORMATS[name].suffix, _texts)(file)
     count = 500 if FORMATS[name].file_per_image else 30_000
     return lambda: [*_written(name, count), *make()]
 

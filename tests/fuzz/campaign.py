@@ -17,8 +17,8 @@ from tests.fuzz.readers import READERS
 from tests.fuzz.seeds import Seed
 from tests.fuzz.worker import Outcome, Worker, run_reader
 
-ROUND_SECONDS = 20.0  # of one reader, before the next has its turn
-SHRINK_SECONDS = 20.0
+ROUND_SECONDS = 8.0  # of one reader, before the next has its turn
+SHRINK_SECONDS = 10.0
 
 
 class _Enough(BaseException):
