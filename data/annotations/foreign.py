@@ -1,7 +1,7 @@
 """Formats that are recognized in order to say what to export instead."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,9 +42,24 @@ def _starts(*beginnings: str) -> Callable[[FileHead], bool]:
     return lambda head: head.text.lstrip().startswith(beginnings)
 
 
+def _is_fddb(lines: Sequence[str]) -> bool:
+    """Whether lines begin with a name, a count, and a face: half axes, angle, center, and 1."""
+    ellipse = rf"{NUMBER} {NUMBER} {NUMBER} {NUMBER} {NUMBER}  ?1"
+    return len(lines) > 2 and lines[1].isdecimal() and bool(re.fullmatch(ellipse, lines[2]))
+
+
 FOREIGN = (
     ForeignFormat("TFRecord", "export the CSV that TensorFlow's tools make it of", suffixes=(".tfrecord", ".record")),
     ForeignFormat("a VoTT project", "name the folder with its *-asset.json, or export VoTT JSON", suffixes=(".vott",)),
+    ForeignFormat(
+        "the YAML of a YOLO dataset", "name the folder of its labels, as labels/train", suffixes=(".yaml", ".yml")
+    ),
+    ForeignFormat("FDDB's ellipses", COCO_OR_VOC, lambda head: _is_fddb(head.lines)),
+    ForeignFormat(
+        "keras-yolo3's text",
+        "write it as a CSV table with a row 'path,x1,y1,x2,y2,class' for each object",
+        lambda head: any(re.search(r"\.\w+ (\d+,){4}\d+( |$)", line) for line in head.lines),
+    ),
     ForeignFormat("KITTI text", COCO_OR_VOC, _lines(rf"[A-Za-z][\w-]* {NUMBER} -?\d+( {NUMBER}){{12,13}}")),
     ForeignFormat("DOTA text", COCO_OR_VOC, _starts("imagesource:")),
     ForeignFormat("DOTA text", COCO_OR_VOC, _lines(rf"({NUMBER} ){{8}}[A-Za-z][\w-]* [012]")),

@@ -20,7 +20,7 @@ from data.annotations.json_values import is_attribute, is_number, whole_text
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
 from data.annotations.record import Annotations, Places, make_annotations
 from data.annotations.shapes import DIGITS, RECTANGLE, Shape
-from data.image_files import ImageFolder, image_size, usual_images
+from data.image_files import ImageFolder, read_header, usual_images
 from utils.errors import UserError
 from utils.wording import counted, printable
 
@@ -158,7 +158,7 @@ class ObjectReader:
             own = [each for each in image.objects if each.label in chosen.faces]
             if own and image.in_parts:
                 with self.skipping(image):
-                    image.size = image.size or self._stored_size(name, image)
+                    image.size = image.size or self._shown_size(name, image)
                 own = own if image.size else []
                 rows = [each.row for each in own]
                 boxes[rows] = (boxes[rows] * np.tile((image.size or (0, 0))[::-1], 2)).round(DIGITS)
@@ -202,9 +202,9 @@ class ObjectReader:
             own = [each._replace(record=numbers.get(each.record)) for each in problems[self._first_problem :]]
             problems[self._first_problem :] = own
 
-    def _stored_size(self, name: str, image: LabelledImage) -> Size:
+    def _shown_size(self, name: str, image: LabelledImage) -> Size:
         try:
-            return image_size(self.folder / ImageFolder(self.folder).find(name))
+            return read_header(self.folder / ImageFolder(self.folder).find(name)).shown_size
         except UserError as error:
             raise UserError(
                 f"{self.path}{image.place}: its coordinates are parts of the image's size, which the file does not"

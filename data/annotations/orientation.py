@@ -60,13 +60,13 @@ def _turn(annotation: Annotation, orientation: int, size: tuple[int, int]) -> An
 
 
 def read_headers(annotations: Annotations, images: Path) -> list[ImageHeader | None]:
-    """Return the header of each image with a recorded size; None for an image that is missing or cannot be read."""
+    """Return the header of each image; None for one that is missing or cannot be read, and in formats without sizes."""
     if annotations.sizes is None or not images.is_dir():
         return [None] * len(annotations)
     folder, headers = ImageFolder(images), []
-    for name, size in zip(annotations.names, annotations.sizes, strict=True):
+    for name in annotations.names:
         try:
-            headers.append(read_header(images / folder.find(name)) if size else None)
+            headers.append(read_header(images / folder.find(name)))
         except UserError:  # who needs the image reports it
             headers.append(None)
     return headers
@@ -76,23 +76,23 @@ def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | N
     """Turn the boxes on images with an EXIF rotation to stored pixels, where they refer to the image as it is shown.
 
     They do where the recorded size is that of the image as it is shown. Where it is that of the stored image, they
-    stay. Where the two sizes are equal, as after half a turn, the file's other images decide; if there are none, or
-    they do not agree, boxes refer to the image as it is shown. The notes of the result say, with counts, what was
-    turned, and which sizes contradict their images in another way.
+    stay. Where the two sizes are equal, as after half a turn, or none is recorded, the file's other images decide; if
+    there are none, or they do not agree, boxes refer to the image as it is shown. The notes of the result say, with
+    counts, what was turned, and which sizes contradict their images in another way.
 
     Args:
         headers: (P,) of the images; None: unknown.
     """
     rotated, stored, shown, wrong = [], 0, 0, []
     for index, header in enumerate(headers):
-        size = annotations.sizes[index] if header else None
-        if size is None:
+        if header is None:
             continue
-        if size not in (header.size, header.shown_size):
+        size = annotations.sizes[index]
+        if size not in (None, header.size, header.shown_size):
             wrong.append(index)
         elif header.orientation > 1:
             rotated.append(index)
-            if header.size != header.shown_size:
+            if size and header.size != header.shown_size:
                 stored, shown = stored + (size == header.size), shown + (size == header.shown_size)
     all_stored = stored > 0 and shown == 0
     turned = [i for i in rotated if not _is_stored(annotations.sizes[i], headers[i], all_stored)]
@@ -106,8 +106,8 @@ def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | N
     return result
 
 
-def _is_stored(size: tuple[int, int], header: ImageHeader, all_stored: bool) -> bool:
-    return all_stored if header.size == header.shown_size else size == header.size
+def _is_stored(size: tuple[int, int] | None, header: ImageHeader, all_stored: bool) -> bool:
+    return all_stored if size is None or header.size == header.shown_size else size == header.size
 
 
 def _turn_all(annotations: Annotations, turned: Sequence[int], headers: Sequence[ImageHeader | None]) -> None:

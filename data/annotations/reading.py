@@ -12,6 +12,7 @@ import numpy as np
 from data.annotations.folders import label_files
 from data.annotations.foreign import refuse_foreign
 from data.annotations.format import FileHead, ReadOptions
+from data.annotations.fractions import in_pixels
 from data.annotations.name_list import iterate_list
 from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.prediction_coco import COCO_RESULTS
@@ -49,7 +50,8 @@ def read_annotations(
     named `*_list.txt` and cleaned copies, files or folders named `*_fixed`, are skipped.
 
     Boxes are in stored pixels, as `read_image` returns them. Where the annotation has the sizes of its images, and the
-    images are there, boxes on the image as it is shown are turned; see `in_stored_pixels`.
+    images are there, boxes on the image as it is shown are turned; see `in_stored_pixels`. Parts of an image's size
+    become pixels; see `in_pixels`.
 
     Args:
         kind: the name of the format, one of FORMATS; None: recognized by the content.
@@ -89,7 +91,9 @@ def read_annotations(
         annotations.notes = [*annotations.notes, *draft_notes(np.diff(annotations.ends, prepend=0).tolist())]
     if found.reads_images:
         return annotations
-    return in_stored_pixels(annotations, read_headers(annotations, images or usual_images(path)))
+    folder = images or usual_images(path)
+    annotations = in_pixels(annotations, folder)
+    return in_stored_pixels(annotations, read_headers(annotations, folder))
 
 
 def annotation_images(path: str | Path, kind: str | None = None) -> Path:

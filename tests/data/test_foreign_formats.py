@@ -35,6 +35,8 @@ DLIB = (
         ("data.csv", "TRAIN,gs://b/a.jpg,face,0.1,0.1,,,0.3,0.3,,\n", "is Vertex AI's CSV"),
         ("via3.csv", VIA_3_CSV, "is VIA 3's CSV, which is not read; save the project as JSON"),
         ("faces.xml", DLIB, "is dlib's XML"),
+        ("FDDB-fold-01.txt", "big/img_1\n1\n30.5 25.2 1.57 65.0 60.0  1\n", "is FDDB's ellipses, which is not read"),
+        ("train.txt", "images/c.jpg\nimages/a.jpg 1,2,3,4,0 5,6,7,8,0\n", "is keras-yolo3's text"),
         ("train.tfrecord", "\0\1\2", "is TFRecord"),
         ("faces.vott", '{"name": "faces"}', "is a VoTT project, which is not read; name the folder with its *-asset"),
     ],
@@ -45,3 +47,9 @@ def test_a_format_that_is_not_read_is_named_with_what_to_export_instead(tmp_path
         with pytest.raises(UserError) as error:
             read_annotations(path)
         assert str(error.value).startswith(f"{tmp_path / name}: {expected}")
+
+
+def test_the_yaml_of_a_yolo_dataset_names_its_labels_instead(tmp_path):
+    write_files(tmp_path, {"data.yaml": "path: /home/me/faces\ntrain: images/train\nnames: [face]\n"})
+    with pytest.raises(UserError, match=r"is the YAML of a YOLO dataset.*name the folder of its labels"):
+        read_annotations(tmp_path / "data.yaml")
