@@ -55,11 +55,14 @@ def read_ground_truth(
 def find_ground_truths(place: Path, split: Split, kind: str | None = None) -> list[FoundAnnotation]:
     """Return the annotations with boxes in a folder and below it.
 
+    Of a folder other than the split's evaluation folder, those below are not looked at where it has its own.
+
     Raises:
         UserError: .mat files beside each other have different faces.
     """
     if not _is_home(place, split):
-        return _without_repeats(_annotations_below(place, kind))
+        own = [each for each in list_annotations(place, kind) if _has_boxes(each, kind)]
+        return _without_repeats(choose_files(own) if own else _annotations_below(place, kind))
     beside = [each for each in annotation_files(place, kind) if _has_boxes(each, kind)]
     beside = [each for each in beside if not FORMATS[each.format_name].file_per_image]
     folders = [folder for folder in _sub_folders(place) if not folder.name.endswith(("_txt", "result"))]
