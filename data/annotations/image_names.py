@@ -5,11 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from data.annotations.record import clean_name
-from data.image_files import IMAGE_SUFFIXES, files_below
+from data.image_files import IMAGE_SUFFIXES, files_below, image_key
 from utils.wording import counted, printable
 
 URL = re.compile(r"file:|[A-Za-z][\w.+-]+:[/\\]")
@@ -21,7 +21,8 @@ def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], li
     """Return the images' paths below their folder, by the names in an annotation.
 
     A name is taken as it is if it is relative and there is such a file, or no file fits. Otherwise, it stands for the
-    file below the folder that has the same name and the most equal folders before it, if there is only one. Of paths of
+    file below the folder that has the same name, or the same one but for a suffix that the annotation does not write,
+    and the most equal folders before it, if there is only one. Of paths of
     another computer that fit no file, the folders that all of them share are dropped. No result leads outside the
     folder.
 
@@ -44,8 +45,12 @@ def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], li
     rest = [name for name in dict.fromkeys(names) if name not in found and name not in searched]
     found |= searched | {name: clean_name(name) for name in rest if _is_relative(name)}
     moved = _without_shared_folders([name for name in rest if not _is_relative(name)], found.values())
-    expected = {path: f"{folder.name}/{path}" for path in searched.values()}  # as FiftyOne writes: below the file
-    changed = {name: path for name, path in (searched | moved).items() if name not in (path, expected.get(path))}
+    # Not said: a name that FiftyOne writes, from the file's folder on, and one that only lacks its suffix.
+    changed = {
+        name: path
+        for name, path in (searched | moved).items()
+        if name not in (path, image_key(path)) and (name in moved or name != f"{folder.name}/{path}")
+    }
     found |= moved
     return [found[name] for name in names], _notes(changed)
 
@@ -66,11 +71,12 @@ def split_path(name: str) -> list[str]:
 
 
 def _files_by_name(folder: Path) -> dict[str, list[list[str]]]:
-    """Return the name of each image file below a folder -> the parts of all paths with this name."""
+    """Return the name of each image file below a folder, with and without suffix -> the parts of all its paths."""
     files: dict[str, list[list[str]]] = {}
     for path in files_below(folder, IMAGE_SUFFIXES) if folder.is_dir() else ():
         parts = path.split("/")
-        files.setdefault(parts[-1], []).append(parts)
+        for name in (parts[-1], PurePosixPath(parts[-1]).stem):
+            files.setdefault(name, []).append(parts)
     return files
 
 

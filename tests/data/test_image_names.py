@@ -67,3 +67,8 @@ def test_without_the_images_the_shared_folders_of_other_computers_are_dropped(tm
 def test_the_images_of_an_annotation_are_where_tools_put_them(tmp_path, files, annotation, expected):
     write_files(tmp_path, dict.fromkeys(files, ""))
     assert usual_images(tmp_path / annotation) == tmp_path / expected
+
+
+def test_names_without_suffix_get_those_of_the_only_files_that_fit(tmp_path):
+    write_files(tmp_path, dict.fromkeys(["images/0a1b.jpg", "images/two.jpg", "images/two.png"], ""))
+    assert names_below(["0a1b", "two", "three"], tmp_path / "images") == (["0a1b.jpg", "two", "three"], [])
