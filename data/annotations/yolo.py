@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from data.annotations.classes import Classes, choose_classes
-from data.annotations.folders import label_files, path_problem
+from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.orientation import in_stored_pixels
 from data.annotations.problems import Problem, skip_or_raise
@@ -91,8 +91,9 @@ def read_yolo(
     found = read_faces([row for group in faces for row in group], kinds)
     boxes, landmarks = _to_pixels(found, scale)
     sources = [str(labels.get(key, path)) for key, path in files.items()]
+    paths = [path.relative_to(images).as_posix() for path in files.values()]
     annotations = make_annotations(
-        [path.relative_to(images).as_posix() for path in files.values()],
+        paths,
         counts,
         boxes,
         landmarks,
@@ -100,6 +101,7 @@ def read_yolo(
         places=Places(sources, [row.place for group in faces for row in group]),
         classes=chosen,
         notes=[
+            *joined_splits(paths),
             *count_each((found.outlines, "face", "{} with an outline or a rotated box: the box around it is read")),
             *([unread] if (unread := passed_over(images)) else []),
         ],

@@ -211,3 +211,13 @@ def test_two_label_files_of_one_image_are_both_named(tmp_path):
 def test_the_check_says_what_is_not_read_of_an_export(tmp_path, script):
     outcome = script("tools/check/__main__.py", make(tmp_path, EXPORTS["Roboflow YOLO"]), "--num_workers", 1)
     assert "not read: 1 object of other classes: 1 'person'" in outcome.out + outcome.err
+
+
+def test_splits_that_are_read_as_one_set_are_said(tmp_path):
+    for split in ("train", "val"):
+        write_files(tmp_path, {f"labels/{split}/a.txt": ROW, "classes.txt": "person\nface\n"})
+        (tmp_path / "images" / split).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "images" / split / "a.png"), np.zeros((100, 200, 3), np.uint8))
+    note = "read as one set: the images of train (1), val (1)"
+    assert any(each.startswith(note) for each in read_annotations(tmp_path).remarks)
+    assert not any(note in each for each in read_annotations(tmp_path / "labels" / "train").remarks)
