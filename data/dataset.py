@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, annotation_images, read_annotations
-from data.annotations.record import Names
+from data.annotations.places import Names
 from data.augmentation import augment, clip_faces
 from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError

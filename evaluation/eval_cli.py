@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations import FORMATS, Annotation, annotation_images, image_key
-from data.image_files import find_images, image_size
+from data.image_files import find_images
+from data.image_header import image_size
 from data.splits import Split
 from evaluation.ground_truth import read_ground_truth
 from evaluation.prediction_conventions import convention_warnings

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import FORMATS, Annotation, image_key, read_annotations
-from data.annotations.reading import FoundAnnotation, annotation_files, choose_files, list_annotations
+from data.annotations.finding import FoundAnnotation, annotation_files, choose_files, list_annotations
 from data.annotations.record import Annotations
 from data.image_files import IMAGE_FOLDERS
 from data.splits import Split

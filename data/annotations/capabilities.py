@@ -10,9 +10,11 @@ import numpy as np
 from data.annotations.attributes import have_type, is_known
 from data.annotations.format import Capabilities, Format
 from data.annotations.orientation import to_shown
-from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, clean_name, describe_ignored
+from data.annotations.places import clean_name
+from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, describe_ignored
 from data.annotations.registry import WRITABLE, find_format
-from data.image_files import ImageHeader, image_key, read_header
+from data.image_files import image_key
+from data.image_header import ImageHeader, read_header
 from utils.errors import UserError
 from utils.files import join_inside, path_inside
 from utils.wording import counted, printable

@@ -26,8 +26,9 @@ from data.annotations.coco_writer import write_coco
 from data.annotations.format import Capabilities, Format, ReadOptions
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, load_json, shown, whole_text
+from data.annotations.places import Places
 from data.annotations.problems import Problem, check_landmarks, skip_or_raise
-from data.annotations.record import SCORE, Annotations, Places, make_annotations
+from data.annotations.record import SCORE, Annotations, make_annotations
 from data.image_files import usual_images
 from utils.errors import UserError
 from utils.wording import count_each, counted, printable

@@ -7,7 +7,8 @@ import numpy as np
 
 from data.annotations.record import Annotations
 from data.annotations.shapes import DIGITS
-from data.image_files import ImageFolder, read_header
+from data.image_files import ImageFolder
+from data.image_header import read_header
 from utils.errors import UserError
 from utils.wording import counted
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from data.annotations.record import clean_name
+from data.annotations.places import clean_name
 from data.image_files import IMAGE_SUFFIXES, files_below, image_key
 from utils.wording import counted, printable
 

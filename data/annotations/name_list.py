@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.record import Annotation, Annotations, Lines, Names, Places, clean_name, make_annotations
+from data.annotations.places import Lines, Names, Places, clean_name
+from data.annotations.record import Annotation, Annotations, make_annotations
 from data.annotations.text_lines import EMPTY, hash_problem, parse_numbers, write_lines
 from utils.errors import UserError
 from utils.files import read_bytes, text_encoding

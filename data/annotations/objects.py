@@ -17,10 +17,12 @@ from data.annotations.classes import choose_classes
 from data.annotations.format import ReadOptions
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, whole_text
+from data.annotations.places import Places
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
-from data.annotations.record import Annotations, Places, make_annotations
+from data.annotations.record import Annotations, make_annotations
 from data.annotations.shapes import DIGITS, RECTANGLE, Shape
-from data.image_files import ImageFolder, read_header, usual_images
+from data.image_files import ImageFolder, usual_images
+from data.image_header import read_header
 from utils.errors import UserError
 from utils.wording import counted, printable
 

@@ -4,7 +4,7 @@ The records hold stored pixels, which training and evaluation read. Labelling to
 or a box beside a recorded size, usually refers to the image as it is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.record import Annotation, Annotations
-from data.image_files import ImageFolder, ImageHeader, read_header
+from data.image_files import ImageFolder
+from data.image_header import ImageHeader, read_header
+from utils.console import progress_bar
 from utils.errors import UserError
 from utils.wording import counted, printable
 
@@ -63,13 +65,19 @@ def read_headers(annotations: Annotations, images: Path) -> list[ImageHeader | N
     """Return the header of each image; None for one that is missing or cannot be read, and in formats without sizes."""
     if annotations.sizes is None or not images.is_dir():
         return [None] * len(annotations)
-    folder, headers = ImageFolder(images), []
-    for name in annotations.names:
+    folder, headers, known = ImageFolder(images), [], {}
+    for name in header_bar(annotations.names):
         try:
-            headers.append(read_header(images / folder.find(name)))
+            header = read_header(images / folder.find(name))
+            headers.append(known.setdefault(header, header))  # most images have the same
         except UserError:  # who needs the image reports it
             headers.append(None)
     return headers
+
+
+def header_bar(images: Collection) -> Iterable:
+    """Return the images with a progress bar, which appears after a while: a million headers take minutes."""
+    return progress_bar(iterable=images, desc="image sizes", unit="image", delay=2, leave=False, disable=None)
 
 
 def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | None]) -> Annotations:

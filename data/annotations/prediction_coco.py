@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.format import Capabilities, Format
+from data.annotations.places import Chosen, Places
 from data.annotations.problems import LARGEST
-from data.annotations.record import SCORE, Annotations, Chosen, Places, make_annotations
+from data.annotations.record import SCORE, Annotations, make_annotations
 from data.image_files import IMAGE_SUFFIXES, files_below, image_key
 from utils.errors import UserError
 from utils.files import read_text

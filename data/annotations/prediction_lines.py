@@ -23,8 +23,9 @@ from data.annotations.format import Capabilities, Format
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_number
 from data.annotations.orientation import in_stored_pixels, read_headers
+from data.annotations.places import Lines, Places
 from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise
-from data.annotations.record import SCORE, Annotations, Lines, Places, make_annotations
+from data.annotations.record import SCORE, Annotations, make_annotations
 from data.image_files import DETECTIONS_SUFFIX
 from utils.errors import UserError
 from utils.files import read_bytes

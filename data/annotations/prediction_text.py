@@ -16,8 +16,9 @@ import numpy as np
 
 from data.annotations.folders import label_files
 from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.places import Chosen, Places
 from data.annotations.problems import LARGEST, Problem, skip_or_raise
-from data.annotations.record import SCORE, Annotations, Chosen, Places, make_annotations
+from data.annotations.record import SCORE, Annotations, make_annotations
 from data.annotations.text_lines import parse_numbers
 from data.image_files import image_key
 from utils.errors import UserError

@@ -1,35 +1,25 @@
-"""Find the annotation that a path stands for, and read it."""
+"""Read the annotation that a path stands for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from data.annotations.folders import label_files
-from data.annotations.foreign import refuse_foreign
-from data.annotations.format import FileHead, ReadOptions
+from data.annotations.finding import find_annotations
+from data.annotations.format import Format, ReadOptions
 from data.annotations.fractions import in_pixels
 from data.annotations.name_list import iterate_list
 from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.prediction_coco import COCO_RESULTS
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
-from data.annotations.registry import FORMATS, find_format, recognize_file
+from data.annotations.registry import FORMATS, recognize_file
 from data.annotations.scores import DRAFT_SCORE, draft_notes, keep_scores, refuse_predictions, refuse_scores
 from data.annotations.text_lines import read_lines
-from data.image_files import IMAGE_SUFFIXES, usual_images
-from data.splits import FIXED
+from data.image_files import usual_images
 from utils.errors import UserError
-
-ANNOTATIONS = "annotations"  # in lower case
-MOST_FILES = 20  # of a folder that are asked for a format that is not read
-
-# Text files that may lie beside an annotation and are none.
-NO_ANNOTATIONS = ("*_list.txt", *(name for each in FORMATS.values() for name in each.companions))
 
 
 def read_annotations(
@@ -55,9 +45,9 @@ def read_annotations(
 
     Args:
         kind: the name of the format, one of FORMATS; None: recognized by the content.
-        images: folder of the images, which YOLO labels need; None: see `read_yolo`.
-        category: the class of objects that is the face, in COCO, Pascal VOC and YOLO; None: "face" in any case, else
-            the only class.
+        images: folder of the images; None: that of `usual_images`.
+        category: the class of objects that is the face, in formats with classes; None: "face" in any case, else the
+            only class.
         problems: where a list is given, malformed rows and records are appended to it and skipped. Otherwise the first
             one is an error.
         predictions: whether a detector's output is read, too, as draft labels with the attribute `score`. Otherwise it
@@ -69,18 +59,8 @@ def read_annotations(
     Raises:
         UserError: nothing to read, another format than `kind`, an unknown one, or a malformed row or record.
     """
-    format_name, path = find_annotations(path, kind)
-    if category is not None and (format_name is None or not FORMATS[format_name].has_classes):
-        raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
-    if format_name is None:
-        _refuse_unknown(path)
-    found = FORMATS[format_name]
-    if found.is_prediction and not predictions:
-        refuse_predictions(path, found.description)
-    if ids is not None and found is not COCO_RESULTS:
-        raise UserError(f"--ids {ids}: {path} is {found.description}, which names its images; omit --ids")
-    images, ids = (None if place is None else Path(place) for place in (images, ids))
-    annotations = found.read(path, ReadOptions(images, category, problems, ids))
+    options = ReadOptions(_path(images), category, problems, _path(ids))
+    found, path, annotations = _read_records(path, kind, options, predictions)
     if not predictions and found.write is not None:  # labelling tools keep scores in formats of their own
         refuse_scores(path, annotations)
     if found.is_prediction and min_score is None:
@@ -91,9 +71,30 @@ def read_annotations(
         annotations.notes = [*annotations.notes, *draft_notes(np.diff(annotations.ends, prepend=0).tolist())]
     if found.reads_images:
         return annotations
-    folder = images or usual_images(path)
+    folder = options.images or usual_images(path)
     annotations = in_pixels(annotations, folder)
     return in_stored_pixels(annotations, read_headers(annotations, folder))
+
+
+def _path(place: str | Path | None) -> Path | None:
+    return None if place is None else Path(place)
+
+
+def _read_records(
+    path: str | Path, kind: str | None, options: ReadOptions, predictions: bool
+) -> tuple[Format, Path, Annotations]:
+    """Return the format, the file or folder, and the annotations as they are in it, before their images are read."""
+    format_name, path = find_annotations(path, kind)
+    if options.category is not None and (format_name is None or not FORMATS[format_name].has_classes):
+        raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
+    if format_name is None:
+        _refuse_unknown(path)
+    found = FORMATS[format_name]
+    if found.is_prediction and not predictions:
+        refuse_predictions(path, found.description)
+    if options.ids is not None and found is not COCO_RESULTS:
+        raise UserError(f"--ids {options.ids}: {path} is {found.description}, which names its images; omit --ids")
+    return found, path, found.read(path, options)
 
 
 def annotation_images(path: str | Path, kind: str | None = None) -> Path:
@@ -111,35 +112,6 @@ def has_classes(path: str | Path) -> bool:
     return format_name is not None and FORMATS[format_name].has_classes
 
 
-def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | None, Path]:
-    """Return the name of the format and the file or folder that `read_annotations` reads.
-
-    The name is None where the format is unknown.
-
-    Raises:
-        UserError: as `read_annotations`, before anything is read.
-    """
-    path = Path(path)
-    requested = None if kind is None else find_format(kind)
-    if path.is_dir():
-        if requested and requested.file_per_image:
-            format_name = kind
-        else:
-            annotation = _find_in_folder(path, kind)
-            if (path / annotation.example).is_file():
-                refuse_foreign(path / annotation.example)
-            format_name, path = annotation.format_name, annotation.path
-    elif path.is_file():
-        refuse_foreign(path)
-        format_name = recognize_file(path, kind)
-    else:
-        raise UserError(f"{path}: no such annotation file or folder")
-    if requested and format_name not in (kind, None):
-        raise UserError(f"{path}: is {FORMATS[format_name].description}; expected {_asked_for(kind)}")
-    # Names that look like rows of numbers are a list if the user says so.
-    return (kind if kind == "list" else format_name), path
-
-
 class ImageNames:
     """The names of an annotation's images, which can be iterated over any number of times.
 
@@ -152,14 +124,10 @@ class ImageNames:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         is_list = self.path.is_file() and recognize_file(self.path) == "list"
-        self.names = None if is_list else [each.name for each in read_annotations(path, predictions=True)]
+        self.names = None if is_list else _read_records(path, None, ReadOptions(), predictions=True)[2].names
 
     def __iter__(self) -> Iterator[str]:
         return iterate_list(self.path) if self.names is None else iter(self.names)
-
-
-def _asked_for(kind: str) -> str:
-    return f"{FORMATS[kind].description}, the format {kind} that was asked for"
 
 
 def _refuse_unknown(path: Path) -> NoReturn:
@@ -169,154 +137,3 @@ def _refuse_unknown(path: Path) -> NoReturn:
         f"{path}: in no known annotation format: the first line is {first[:60]!r}; expected '# image.jpg',"
         " or an image's name"
     )
-
-
-@dataclass(frozen=True)
-class FoundAnnotation:
-    """An annotation in a folder.
-
-    Attributes:
-        format_name: the name of its format; None: unknown.
-        path: the file or folder to read.
-        example: the name of a file of it, for messages.
-    """
-
-    format_name: str | None
-    path: Path
-    example: str
-
-    @property
-    def has_boxes(self) -> bool:
-        return self.format_name is not None and FORMATS[self.format_name].capabilities.boxes
-
-    @property
-    def is_prediction(self) -> bool:
-        return self.format_name is not None and FORMATS[self.format_name].is_prediction
-
-
-def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
-    """Return the one annotation in a folder.
-
-    Args:
-        kind: the format that the user asked for; None: any.
-
-    Raises:
-        UserError: there is no annotation in the folder, or more than one.
-    """
-    found = list_annotations(folder, kind)
-    if not any(each.has_boxes for each in found):
-        _refuse_foreign_in(folder)
-    if not found:
-        found = _found_below(folder, kind)
-        if len(found) > 1:
-            raise UserError(
-                f"{folder}: found {_shown([each.example for each in found])} in sub-folders; name one of them"
-            )
-    if not found:
-        patterns = dict.fromkeys(each.files for each in FORMATS.values())
-        raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
-    matching = [each for each in found if kind in (each.format_name, None)]
-    matching = [each for each in matching if each.has_boxes] or matching
-    matching = [each for each in matching if not each.is_prediction] or matching
-    if len(matching) > 1:
-        matching = choose_files(matching)
-    if len(matching) == 1:
-        return matching[0]
-    shown = _shown([each.example for each in matching or found])
-    if not matching:
-        raise UserError(f"{folder}: found {shown}; expected {_asked_for(kind)}")
-    raise UserError(
-        f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
-        " --from); detections belong to --pred"
-    )
-
-
-def _refuse_foreign_in(folder: Path) -> None:
-    """Raise UserError if a file of a folder without boxes is in a format that is not read."""
-    for file in sorted(folder.iterdir())[:MOST_FILES]:
-        if file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES:
-            refuse_foreign(file)
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _found_below(folder: Path, kind: str | None) -> list[FoundAnnotation]:
-    """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
-    folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
-    folders = [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
-    return [
-        replace(found, example=f"{each.name}/{found.example}")
-        for each in folders
-        for found in list_annotations(each, kind)
-        if found.has_boxes
-    ]
-
-
-def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
-    """Return the annotations in a folder or, if it has none with boxes, in `annotations` in it.
-
-    Label files of a format with a file per image are one annotation, whose path is the folder. They are also looked
-    for in sub-folders, if the folder itself has no boxes.
-    """
-    found: dict[tuple[str | None, Path], FoundAnnotation] = {}
-    per_image = {name: each for name, each in FORMATS.items() if each.file_per_image}
-
-    def add(format_name: str | None, path: Path, example: str) -> None:
-        path = folder if format_name in per_image else path
-        found.setdefault((format_name, path), FoundAnnotation(format_name, path, example))
-
-    def has_boxes() -> bool:
-        return any(each.has_boxes and not each.is_prediction for each in found.values())
-
-    for place in (folder, *_label_folders(folder)):
-        if not has_boxes():
-            for each in annotation_files(place, kind):
-                add(each.format_name, each.path, each.path.relative_to(folder).as_posix())
-    if not has_boxes():
-        for name in label_files(folder, {each.suffix for each in per_image.values()}):
-            format_name = recognize_file(folder / name)
-            if format_name in per_image:
-                add(format_name, folder, name)
-    if not has_boxes():
-        for format_name, each in per_image.items():
-            if example := each.recognizes_folder(folder):
-                add(format_name, folder, example)
-    return list(found.values())
-
-
-def annotation_files(folder: Path, kind: str | None = None) -> list[FoundAnnotation]:
-    """Return the files in a folder, not below it, that may be annotations."""
-    files = filter(_may_be_annotation, sorted(folder.iterdir()))
-    return [FoundAnnotation(recognize_file(file, kind), file, file.name) for file in files]
-
-
-def choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:
-    """Return one annotation for each format that consists of several files, none where they hold something else."""
-    chosen = {}
-    for each in found:
-        choose = each.format_name and FORMATS[each.format_name].choose
-        if not choose:
-            chosen[each] = each
-        elif each.format_name not in chosen:
-            path = choose([other.path for other in found if other.format_name == each.format_name])
-            chosen[each.format_name] = path and FoundAnnotation(each.format_name, path, path.name)
-    return [each for each in chosen.values() if each] or found[:1]
-
-
-def _label_folders(folder: Path) -> list[Path]:
-    """Return the sub-folder that tools write a file of annotations to, beside that of the images."""
-    return sorted(each for each in folder.iterdir() if each.name.lower() == ANNOTATIONS and each.is_dir())
-
-
-def _may_be_annotation(file: Path) -> bool:
-    """Whether the content of a file in a folder should be looked at."""
-    if file.stem.endswith(FIXED) or file.name.upper().startswith("README") or file.name.startswith("."):
-        return False
-    if any(fnmatch(file.name, pattern) for pattern in NO_ANNOTATIONS):
-        return False
-    if not any(fnmatch(file.name.lower(), each.files) for each in FORMATS.values()) or not file.is_file():
-        return False
-    # Any program may write a table, so that its content decides.
-    return file.suffix.lower() not in (".csv", ".tsv") or FORMATS["csv"].recognizes(FileHead.read(file))

@@ -1,15 +1,14 @@
 """The record of an image's faces, and what readers and writers share."""
 
-from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from data.annotations.attributes import have_type
 from data.annotations.classes import Classes
+from data.annotations.places import Chosen, Names, Places
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from utils.wording import counted, printable
 
@@ -133,81 +132,6 @@ def value_name(attributes_present: Collection[str], attribute: str, value: float
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
-def clean_name(name: str) -> str:
-    """Return an image's name with forward slashes, without the first slash that WIDER FACE's lists have."""
-    return name.replace("\\", "/").lstrip("/")
-
-
-class Names(Sequence[str]):
-    """Packed names of images. Each takes its letters and 16 bytes instead of a Python object.
-
-    Args:
-        text: UTF-8 text that holds the names; bytes that are not UTF-8 are surrogates.
-        starts, ends: (P,) where each name begins and ends in the text.
-    """
-
-    def __init__(self, text: bytes | bytearray, starts: np.ndarray, ends: np.ndarray):
-        self.text = np.frombuffer(text, np.uint8)  # forked processes share it: no reference counts are written
-        self.starts = starts
-        self.ends = ends
-
-    @classmethod
-    def pack(cls, names: Iterable[str]) -> "Names":
-        text, ends = bytearray(), array("q", [0])
-        for name in names:
-            text += name.encode("utf-8", "surrogateescape")
-            ends.append(len(text))
-        return cls(text, np.frombuffer(ends, np.int64)[:-1], np.frombuffer(ends, np.int64)[1:])
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        name = self.text[self.starts[index] : self.ends[index]].tobytes().decode("utf-8", "surrogateescape")
-        return clean_name(name.strip())
-
-
-class Lines(Sequence[str]):
-    """Places `file:line` in a text, formatted on demand."""
-
-    def __init__(self, path: Path, numbers: Sequence[int]):
-        self.path = path
-        self.numbers = np.asarray(numbers, np.int32)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return f"{self.path}:{self.numbers[index]}"
-
-
-class Chosen(Sequence[str]):
-    """Some of the places of a sequence, looked up on demand."""
-
-    def __init__(self, places: Sequence[str], indices: np.ndarray):
-        self.places, self.indices = places, indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return self.places[int(self.indices[index])]
-
-
-@dataclass
-class Places:
-    """Where each image and face is in its file, for error messages: `file:line`, or another name by the format."""
-
-    images: Sequence[str]  # (P,)
-    faces: Sequence[str]  # (F,)
-
-
 class Annotations(Sequence[Annotation]):
     """The records of P images, made on demand from arrays over all F faces.
 
@@ -265,7 +189,7 @@ class Annotations(Sequence[Annotation]):
     def select(self, mask: np.ndarray, note: str) -> "Annotations":
         """Return the annotations with the faces of a mask, (F,) bool, and one more note. All images stay."""
         chosen = copy(self)
-        chosen.ends = np.cumsum(mask, dtype=np.int64)[self.ends - 1] * (self.ends > 0)
+        chosen.ends = np.append(0, np.cumsum(mask, dtype=np.int64))[self.ends]
         chosen.boxes, chosen.landmarks = self.boxes[mask], self.landmarks[mask]
         chosen._attributes = {name: values[mask] for name, values in self._attributes.items()}
         chosen._subsets = {name: members[mask] for name, members in self._subsets.items()}

@@ -10,14 +10,10 @@ import numpy as np
 from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.orientation import in_stored_pixels
+from data.annotations.orientation import header_bar, in_stored_pixels
+from data.annotations.places import Places
 from data.annotations.problems import Problem, skip_or_raise
-from data.annotations.record import (
-    Annotation,
-    Annotations,
-    Places,
-    make_annotations,
-)
+from data.annotations.record import Annotation, Annotations, make_annotations
 from data.annotations.text_lines import format_row, parse_numbers
 from data.annotations.yolo_names import CLASSES, NOTES, ClassNames, read_class_names
 from data.annotations.yolo_rows import (
@@ -30,16 +26,8 @@ from data.annotations.yolo_rows import (
     read_rows,
     row_problem,
 )
-from data.image_files import (
-    IMAGE_SUFFIXES,
-    ImageHeader,
-    find_images,
-    image_key,
-    keys_of_image,
-    passed_over,
-    read_header,
-    usual_images,
-)
+from data.image_files import IMAGE_SUFFIXES, find_images, image_key, keys_of_image, passed_over, usual_images
+from data.image_header import ImageHeader, read_header
 from utils.errors import UserError
 from utils.files import join_inside, read_text
 from utils.wording import count_each
@@ -176,7 +164,7 @@ def _choose_classes(folder: Path, rows: Sequence[Sequence[Row]], names: ClassNam
 def _read_headers(files: Mapping[str, Path], problems: list[Problem] | None) -> list[ImageHeader | None]:
     """Return the header of each image; None for an unreadable one, which is among the problems."""
     headers = []
-    for path in files.values():
+    for path in header_bar(files.values()):
         try:
             headers.append(read_header(path))
         except UserError as error:

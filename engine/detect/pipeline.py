@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data.image_files import image_size
+from data.image_header import image_size
 from models.detector import Detections, Detector
 from utils.devices import available_memory, usable_cores
 from utils.errors import ImageError, UserError

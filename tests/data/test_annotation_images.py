@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.image_files import ImageFolder, files_below, find_images, image_key, image_size, passed_over
+from data.image_files import ImageFolder, files_below, find_images, image_key, passed_over
+from data.image_header import image_size
 from utils.errors import UserError
 from utils.files import read_image
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data.annotations import fast_text, read_annotations
 from data.annotations.label_text import read_label, read_label_by_line, read_label_fast
 from data.annotations.laboro_text import LABORO_ATTRIBUTES
-from data.annotations.record import Names
+from data.annotations.places import Names
 from data.annotations.wider_text import WIDER_ATTRIBUTES, read_wider_text, read_wider_text_by_line, read_wider_text_fast
 from utils.errors import UserError
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from data.annotations import Annotation, read_annotations
 from data.annotations.orientation import to_shown, to_stored
-from data.image_files import ImageHeader, read_header
+from data.image_header import ImageHeader, read_header
 from tests.helpers.annotations import write_files
 from tests.helpers.images import draw_image
 from utils.files import read_image

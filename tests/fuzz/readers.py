@@ -13,7 +13,7 @@ import numpy as np
 
 from data.annotations import FORMATS, WRITABLE, Annotation, ImageNames, read_annotations, write_annotations
 from data.annotations.record import Annotations
-from data.image_files import image_size, read_header
+from data.image_header import image_size, read_header
 from engine.detect.image_list import check_image_list
 from engine.detect.prediction_writer import record_settings
 from engine.detect.video import Video

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data import cfg_mnet
 from data.annotations import read_annotations
 from data.dataset import FaceDataset
-from data.image_files import image_size
+from data.image_header import image_size
 from layers.functions.prior_box import PriorBox
 from layers.matching import pairwise_iou
 from tools.check.priors import best_iou, faces_in_samples, suggest_min_sizes

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data.image_files import read_header
+from data.image_header import read_header
 from utils.errors import UserError
 from utils.files import read_bytes
 from utils.image_decoding import decode_image, read_size_and_frames

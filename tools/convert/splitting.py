@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from data.annotations import image_key
-from data.annotations.record import clean_name
+from data.annotations.places import clean_name
 from utils.errors import UserError
 from utils.files import read_text
 from utils.wording import counted

@@ -8,7 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data.annotations.record import Annotations, box_sides
-from data.image_files import ImageFolder, image_size
+from data.image_files import ImageFolder
+from data.image_header import image_size
 from utils.errors import UserError
 from utils.threads import map_in_threads
 from utils.wording import counted, printable
