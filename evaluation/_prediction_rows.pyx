@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Parser of plain prediction files. data/annotations/prediction_text.py parses all others and reports their errors.
+"""Parser of plain prediction files. data/annotations/formats/prediction_text.py parses all others and reports their errors.
 
 A plain file has lines that end in "\\n" or "\\r\\n": a title in UTF-8, then a count and rows that begin with five
 decimal numbers, in ASCII without control characters. Each file is a bytes object, which ends with a NUL: no line,

@@ -1,11 +1,11 @@
-"""Reader of many prediction files; data/annotations/prediction_text.py defines their format and its errors."""
+"""Reader of many prediction files; data/annotations/formats/prediction_text.py defines their format and its errors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from data.annotations.prediction_text import parse_text
+from data.annotations.formats.prediction_text import parse_text
 from evaluation.extension import load_extension
 
 

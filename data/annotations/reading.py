@@ -9,10 +9,10 @@ import numpy as np
 
 from data.annotations.finding import find_annotations
 from data.annotations.format import Format, ReadOptions
+from data.annotations.formats.name_list import iterate_list
+from data.annotations.formats.prediction_coco import COCO_RESULTS
 from data.annotations.fractions import in_pixels
-from data.annotations.name_list import iterate_list
 from data.annotations.orientation import in_stored_pixels, read_headers
-from data.annotations.prediction_coco import COCO_RESULTS
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.registry import FORMATS, recognize_file

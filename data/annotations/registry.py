@@ -3,27 +3,27 @@
 from fnmatch import fnmatch
 from pathlib import Path
 
-from data.annotations.coco import COCO
-from data.annotations.createml import CREATEML
-from data.annotations.csv_table import CSV
-from data.annotations.cvat_xml import CVAT
-from data.annotations.fiftyone import FIFTYONE
 from data.annotations.format import FileHead, Format
-from data.annotations.label_studio import LABEL_STUDIO
-from data.annotations.label_text import LABEL
-from data.annotations.labelme import LABELME
-from data.annotations.laboro_text import LABORO
-from data.annotations.name_list import NAME_LIST
-from data.annotations.prediction_coco import COCO_RESULTS
-from data.annotations.prediction_lines import DETECTIONS
-from data.annotations.prediction_text import DETECTION_TEXTS
-from data.annotations.supervisely import SUPERVISELY
-from data.annotations.via_json import VIA
-from data.annotations.voc import VOC
-from data.annotations.vott import VOTT
-from data.annotations.wider_mat import WIDER_MAT
-from data.annotations.wider_text import WIDER
-from data.annotations.yolo import YOLO
+from data.annotations.formats.coco import COCO
+from data.annotations.formats.createml import CREATEML
+from data.annotations.formats.csv_table import CSV
+from data.annotations.formats.cvat_xml import CVAT
+from data.annotations.formats.fiftyone import FIFTYONE
+from data.annotations.formats.label_studio import LABEL_STUDIO
+from data.annotations.formats.label_text import LABEL
+from data.annotations.formats.labelme import LABELME
+from data.annotations.formats.laboro_text import LABORO
+from data.annotations.formats.name_list import NAME_LIST
+from data.annotations.formats.prediction_coco import COCO_RESULTS
+from data.annotations.formats.prediction_lines import DETECTIONS
+from data.annotations.formats.prediction_text import DETECTION_TEXTS
+from data.annotations.formats.supervisely import SUPERVISELY
+from data.annotations.formats.via_json import VIA
+from data.annotations.formats.voc import VOC
+from data.annotations.formats.vott import VOTT
+from data.annotations.formats.wider_mat import WIDER_MAT
+from data.annotations.formats.wider_text import WIDER
+from data.annotations.formats.yolo import YOLO
 from utils.errors import UserError
 
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.

@@ -9,10 +9,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from data.annotations import fast_text, read_annotations
-from data.annotations.label_text import read_label, read_label_by_line, read_label_fast
-from data.annotations.laboro_text import LABORO_ATTRIBUTES
+from data.annotations.formats.label_text import read_label, read_label_by_line, read_label_fast
+from data.annotations.formats.laboro_text import LABORO_ATTRIBUTES
+from data.annotations.formats.wider_text import (
+    WIDER_ATTRIBUTES,
+    read_wider_text,
+    read_wider_text_by_line,
+    read_wider_text_fast,
+)
 from data.annotations.places import Names
-from data.annotations.wider_text import WIDER_ATTRIBUTES, read_wider_text, read_wider_text_by_line, read_wider_text_fast
 from utils.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())

@@ -6,8 +6,8 @@ import pytest
 
 from data.annotations import FORMATS, WIDER_VALUES, read_annotations, write_annotations
 from data.annotations.format import Capabilities, Format
-from data.annotations.laboro_text import LABORO_ATTRIBUTES
-from data.annotations.name_list import read_list, write_list
+from data.annotations.formats.laboro_text import LABORO_ATTRIBUTES
+from data.annotations.formats.name_list import read_list, write_list
 from tests.helpers.annotations import write_files
 from utils.errors import UserError
 
@@ -139,7 +139,7 @@ def test_a_format_in_the_registry_is_read_written_and_recognized(tmp_path, monke
         recognizes=lambda head: head.lines[:1] == ["1.jpg"],
         files="*.names",
     )
-    for module in ("reading", "registry"):
+    for module in ("finding", "reading", "registry"):
         monkeypatch.setattr(f"data.annotations.{module}.FORMATS", {"names": names} | FORMATS)
     originals = read_annotations(write_files(tmp_path, {"list.txt": "1.jpg\n2.jpg\n"}) / "list.txt", "names")
     write_annotations(originals, tmp_path / "out" / "a.names", "names")

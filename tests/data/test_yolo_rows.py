@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
-from data.annotations.yolo_rows import Kind, Row, choose_kinds
+from data.annotations.formats.yolo_rows import Kind, Row, choose_kinds
 from tests.helpers.annotations import write_files
 
 BOX = "0.5 0.5 0.25 0.5"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import LARGEST
-from data.annotations.prediction_text import parse_text
+from data.annotations.formats.prediction_text import parse_text
 from evaluation.extension import load_extension
 from evaluation.prediction_text import parse_texts
 from tests.helpers.compiled import without_compiled

@@ -21,7 +21,7 @@ from data.annotations import (
     read_annotations,
     write_annotations,
 )
-from data.annotations.label_text import read_label_fast
+from data.annotations.formats.label_text import read_label_fast
 from utils.errors import UserError
 
 SIZE = (64, 96)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations import Annotation, fit_annotations, write_annotations
-from data.annotations.prediction_lines import parse_lines, to_annotations
+from data.annotations.formats.prediction_lines import parse_lines, to_annotations
 from data.annotations.record import SCORE
 from data.annotations.scores import DROPPED, draft_notes
 from data.image_files import DETECTIONS_SUFFIX, files_below

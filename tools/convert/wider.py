@@ -8,8 +8,8 @@ from shlex import quote
 import numpy as np
 
 from data.annotations import Annotation, image_key, read_annotations
+from data.annotations.formats.wider_mat import SUBSETS
 from data.annotations.record import Annotations, have_landmarks
-from data.annotations.wider_mat import SUBSETS
 from data.config import cfg_mnet, cfg_re50
 from data.image_files import files_below
 from data.splits import DEV

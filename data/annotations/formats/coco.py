@@ -11,8 +11,9 @@ import numpy as np
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import Classes, choose_classes
-from data.annotations.coco_boxes import cvat_rotation, read_box
-from data.annotations.coco_values import (
+from data.annotations.format import Capabilities, Format, ReadOptions
+from data.annotations.formats.coco_boxes import cvat_rotation, read_box
+from data.annotations.formats.coco_values import (
     Ids,
     Said,
     read_flag,
@@ -22,8 +23,7 @@ from data.annotations.coco_values import (
     read_text_value,
     said_sentences,
 )
-from data.annotations.coco_writer import write_coco
-from data.annotations.format import Capabilities, Format, ReadOptions
+from data.annotations.formats.coco_writer import write_coco
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, load_json, shown, whole_text
 from data.annotations.places import Places

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data.annotations.coco_values import Said, read_numbers, to_number
+from data.annotations.formats.coco_values import Said, read_numbers, to_number
 from data.annotations.json_values import is_number, shown
 from data.annotations.problems import check_extent
 from data.annotations.shapes import rotated

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.annotations.formats.yolo_names import ClassNames
 from data.annotations.problems import Problem, skip_or_raise
-from data.annotations.yolo_names import ClassNames
 from utils.errors import UserError
 from utils.files import read_text
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.face_list import FACE_VARIABLES, FaceList, find_difference, parse_face_list
 from data.annotations.format import Capabilities, Format
-from data.annotations.mat_file import load_variables
+from data.annotations.formats.face_list import FACE_VARIABLES, FaceList, find_difference, parse_face_list
+from data.annotations.formats.mat_file import load_variables
 from data.annotations.places import Places
 from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations, written_boxes
 from data.image_files import image_key

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data.annotations.format import FileHead, Format, ReadOptions
+from data.annotations.formats.label_studio import read_tasks
+from data.annotations.formats.via_json import Regions, region_shape
 from data.annotations.json_files import OBJECTS, as_object
-from data.annotations.label_studio import read_tasks
 from data.annotations.objects import ObjectReader, text_value, valid_size
 from data.annotations.record import Annotations
 from data.annotations.shapes import RECTANGLE, Shape, rectangle
-from data.annotations.via_json import Regions, region_shape
 from data.image_files import has_no_suffix
 from utils.errors import UserError
 from utils.files import read_text

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from data.annotations.mat_file import MOST_NAMES, elements, is_text, list_variables, texts
+from data.annotations.formats.mat_file import MOST_NAMES, elements, is_text, list_variables, texts
 from data.annotations.places import clean_name
 from utils.errors import UserError
 

@@ -10,13 +10,8 @@ import numpy as np
 from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.orientation import header_bar, in_stored_pixels
-from data.annotations.places import Places
-from data.annotations.problems import Problem, skip_or_raise
-from data.annotations.record import Annotation, Annotations, make_annotations
-from data.annotations.text_lines import format_row, parse_numbers
-from data.annotations.yolo_names import CLASSES, NOTES, ClassNames, read_class_names
-from data.annotations.yolo_rows import (
+from data.annotations.formats.yolo_names import CLASSES, NOTES, ClassNames, read_class_names
+from data.annotations.formats.yolo_rows import (
     FARTHEST_CORNER,
     PIXEL,
     Faces,
@@ -26,6 +21,11 @@ from data.annotations.yolo_rows import (
     read_rows,
     row_problem,
 )
+from data.annotations.orientation import header_bar, in_stored_pixels
+from data.annotations.places import Places
+from data.annotations.problems import Problem, skip_or_raise
+from data.annotations.record import Annotation, Annotations, make_annotations
+from data.annotations.text_lines import format_row, parse_numbers
 from data.image_files import IMAGE_SUFFIXES, find_images, image_key, keys_of_image, passed_over, usual_images
 from data.image_header import ImageHeader, read_header
 from utils.errors import UserError

@@ -4,8 +4,8 @@ An image ID, the number of faces, then a row `x, y, w, h, blur, shakiness, occlu
 """
 
 from data.annotations.format import Capabilities, FileHead, Format
+from data.annotations.formats.wider_text import find_row, read_wider_text, starts_with_count, write_wider_text
 from data.annotations.text_lines import hash_problem, parse_numbers
-from data.annotations.wider_text import find_row, read_wider_text, starts_with_count, write_wider_text
 
 LABORO_ATTRIBUTES = ("blur", "shakiness", "occlusion", "pose")
 

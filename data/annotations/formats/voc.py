@@ -14,10 +14,10 @@ from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, Format
+from data.annotations.formats.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
 from data.annotations.places import Places
 from data.annotations.problems import LARGEST, Problem, skip_or_raise
 from data.annotations.record import Annotation, Annotations, make_annotations, written_number
-from data.annotations.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
 from data.annotations.xml_values import load_xml
 from data.image_files import IMAGE_SUFFIXES, ImageFolder, image_key, keys_of_image, label_folder, usual_images
 from utils.errors import UserError
