@@ -5,7 +5,8 @@
     python -m tests.fuzz --only coco video                 some readers
     python -m tests.fuzz --replay fuzz_findings/coco-1     one input again, with its traceback
 
-The input of each finding is written to fuzz_findings/. The exit status is 1 where there are any.
+The input of each finding is written to fuzz_findings/, and so are the counts, which go on from run to run
+(counts.json). The exit status is 1 where the run has findings.
 """
 
 import argparse
