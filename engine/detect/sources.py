@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from data.image_files import IMAGE_SUFFIXES, files_below, passed_over
 from engine.detect.video_streams import SHARED_SUFFIXES, VIDEO_SUFFIXES, is_video_content
 from utils.errors import UserError
-from utils.files import check_file
+from utils.files import check_file, read_bytes
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ def _sources(files: Mapping[str, Path]) -> list[MediaSource]:
 
 
 def _is_text(path: Path) -> bool:
-    with open(path, "rb") as file:
-        head = file.read(1000)
+    """Whether a file is text by its beginning; a pipe, or a file that cannot be read, is none, and opening it says so."""
+    try:
+        head = read_bytes(path, 1000)
+    except UserError:
+        return False
     return bool(head) and not {0x00, 0xFF} & set(head)
