@@ -130,7 +130,7 @@ PLACES = {
     "epoch": (loader.StepLoader, "steps"),
     "write": (checkpoint, "write_all"),
     "rename": (os, "replace"),
-    "image": (validate, "read_image"),
+    "image": (validate, "read_image_with_notes"),
 }
 FAULTS = {
     "kill_step": ("step", kill),
