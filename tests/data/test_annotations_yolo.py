@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
@@ -185,6 +185,7 @@ coordinate = st.integers(0, 60)
 faces_of_a_image = st.lists(st.tuples(coordinate, coordinate, coordinate, coordinate), max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(60, 90), st.integers(60, 90), faces_of_a_image), min_size=1, max_size=3))
 def test_boxes_are_read_as_written_but_for_rounding(tmp_path_factory, images):
     labels, boxes = {}, []
