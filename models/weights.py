@@ -33,13 +33,28 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, truncated, or holds no state dict, or a weight is not finite.
     """
-    state = read_state_dict(path)
-    for key, value in state.items():
-        if not value.isfinite().all():  # else the network finds nothing, without an error
-            raise UserError(f"{path}: {key} has values that are not finite; name weights of a sound training")
+    state = _read_sound(path)
     if not any(key.startswith("fx.") for key in state):
         return state
     return {_key_here(key): value for key, value in state.items()}
+
+
+def _read_sound(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict; refuse values with which a network would find nothing, without an error."""
+    state = read_state_dict(path)
+    for key, value in state.items():
+        if value.is_complex():
+            problem = "complex values"
+        elif not (value.float() if value.is_floating_point() else value).isfinite().all():
+            problem = "values that are not finite"
+        elif key.endswith("running_var") and (value.float() < 0).any():
+            problem = "values below 0, which no variance has"
+        else:
+            continue
+        raise UserError(f"{path}: {key} has {problem}; name weights of a sound training")
+    if not any(value.any() for value in state.values()):
+        raise UserError(f"{path}: all weights are 0; name weights of a sound training")
+    return state
 
 
 def _key_here(key: str) -> str:
@@ -106,13 +121,13 @@ def load_backbone_weights(model: nn.Module, cfg: dict, path: str | Path | None =
         path: a state dict of the whole classifier network; None: the published weights of models.registry.
 
     Raises:
-        UserError: no such file, no connection, or weights of another network.
+        UserError: no such file, no connection, a value that is not finite, or weights of another network.
     """
     network = find_network(cfg["name"])
     source = path or _published_weights(network)
     state = {
         key.removeprefix("features."): value
-        for key, value in read_state_dict(source).items()
+        for key, value in _read_sound(source).items()
         if not key.startswith(("fc.", "classifier."))
     }
     load_into(model.body, state, source, f"the backbone of {network.flag}")

@@ -106,7 +106,17 @@ def mismatch(expected: dict[str, Tensor], state: dict[str, Tensor]) -> str:
     missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in expected]
     reshaped = [key for key in expected if key in state and expected[key].shape != state[key].shape]
-    kinds = {"missing keys": missing, "unexpected": unexpected, "of another shape": reshaped}
+    integers = [
+        key
+        for key in expected
+        if key in state and expected[key].is_floating_point() and not state[key].is_floating_point()
+    ]
+    kinds = {
+        "missing keys": missing,
+        "unexpected": unexpected,
+        "of another shape": reshaped,
+        "of whole numbers": integers,
+    }
     return ", ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
 
 

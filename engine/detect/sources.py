@@ -120,7 +120,7 @@ def _sources(files: Mapping[str, Path]) -> list[MediaSource]:
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a file is text by its beginning; a pipe, or a file that cannot be read, is none, and opening it says so."""
+    """Whether a file is text by its beginning; a pipe or a file that cannot be read is none, and opening it says so."""
     try:
         head = read_bytes(path, 1000)
     except UserError:

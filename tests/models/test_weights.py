@@ -8,7 +8,7 @@ import torch
 from models.detector import Detector
 from models.registry import NETWORKS
 from models.retinaface import RetinaFace
-from models.weights import load_network, read_weights
+from models.weights import load_backbone_weights, load_network, read_weights
 from utils.checkpoint import save_state_dict
 from utils.errors import UserError
 
@@ -109,3 +109,36 @@ def test_weights_that_are_not_finite_are_refused(weights, tmp_path, value):
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"a\.pth: fpn\.merge1\.1\.running_var has values that are not finite"):
         load_network(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("fpn.merge1.1.running_var", lambda value: -value, "running_var has values below 0, which no variance has"),
+        ("fpn.merge1.0.weight", lambda value: value.to(torch.int8), r"1 of whole numbers \(fpn\.merge1\.0\.weight\)"),
+        ("fpn.merge1.0.weight", lambda value: value.to(torch.complex64), "weight has complex values"),
+    ],
+    ids=["negative variance", "quantized", "complex"],
+)
+def test_weights_with_which_a_network_finds_nothing_are_refused(weights, tmp_path, key, change, message):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    state[key] = change(state[key])
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=message):
+        load_network(tmp_path / "a.pth")
+
+
+def test_weights_of_zeros_are_refused(weights, tmp_path):
+    state = torch.load(weights["mobile0.25"], weights_only=True)
+    torch.save({key: torch.zeros_like(value) for key, value in state.items()}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth: all weights are 0"):
+        load_network(tmp_path / "a.pth")
+
+
+def test_backbone_weights_that_are_not_finite_are_refused(tmp_path):
+    network = RetinaFace(NETWORKS["mobile0.25"].cfg)
+    state = {key.removeprefix("body."): value for key, value in network.state_dict().items() if key.startswith("body.")}
+    state["stage1.0.0.weight"][0] = torch.nan
+    torch.save(state, tmp_path / "backbone.tar")
+    with pytest.raises(UserError, match=r"backbone\.tar: stage1\.0\.0\.weight has values that are not finite"):
+        load_backbone_weights(network, NETWORKS["mobile0.25"].cfg, tmp_path / "backbone.tar")
