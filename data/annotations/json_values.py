@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from utils.errors import UserError
+from utils.expansion import check_json
 from utils.files import read_text
 
 DEEPEST = 4  # levels of a file at which keys are collected
@@ -17,14 +18,25 @@ def load_json(path: Path) -> object:
     """Return the content of a JSON file.
 
     Raises:
-        UserError: it is not JSON, or not JSON that Python can read.
+        UserError: it is not JSON, or not JSON that Python can read, or as `check_json`.
     """
     try:
-        return json.loads(read_text(path))
+        return parse_json(path, read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:  # a number too long or brackets too deep for Python
         raise UserError(f"{path}: is not JSON that can be read ({error})") from error
+
+
+def parse_json(path: str | Path, text: str | bytes) -> object:
+    """Return the value of a JSON text of a file.
+
+    Raises:
+        UserError: as `check_json`.
+        ValueError, RecursionError: as json.loads.
+    """
+    check_json(path, text)
+    return json.loads(text)
 
 
 def keys_by_depth(text: str) -> list[set[str]]:

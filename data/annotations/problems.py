@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from utils.errors import UserError
 
-MOST_PROBLEMS = 100_000  # that are listed; a sentence for each takes more memory than the file
+MOST_PROBLEMS = 20_000  # that are listed; a sentence for each takes more memory than the file
 LARGEST = 1e9  # a larger coordinate is a mistake, and its square would not be exact
 
 

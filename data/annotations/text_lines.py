@@ -7,6 +7,7 @@ from pathlib import Path
 from data.annotations.problems import check_extent
 from data.annotations.record import written_number
 from utils.errors import UserError
+from utils.expansion import check_lines
 from utils.files import read_text
 
 EMPTY = "the file is empty; expected image names or labels"
@@ -16,9 +17,10 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, stripped.
 
     Raises:
-        UserError: the file cannot be read, or has nothing but blanks.
+        UserError: the file cannot be read, or has nothing but blanks, or as `check_lines`.
     """
     text = read_text(path)
+    check_lines(path, text)
     if not text or text.isspace():
         raise UserError(f"{path}: {EMPTY}")
     return [line.strip() for line in text.split("\n")]

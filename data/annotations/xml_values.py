@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from utils.errors import UserError
+from utils.expansion import check_xml
 from utils.files import read_bytes
 
 DEEPEST = 100
@@ -55,7 +56,7 @@ def iterate_xml(path: Path, root_tag: str, tags: Collection[str]) -> Iterator[El
     """Yield the elements of some tags of an XML file, one after the other, so that their tree is never in memory.
 
     Raises:
-        UserError: it is not XML, has a document type, or another root than <root_tag>.
+        UserError: it is not XML, has a document type, or another root than <root_tag>, or as `check_xml`.
     """
     content, root, depth = _read_plain_xml(path), None, 0
     try:
@@ -83,6 +84,7 @@ def _read_plain_xml(path: Path) -> bytes:
     content = read_bytes(path)
     if b"<!DOCTYPE" in content or b"\0" in content:
         raise UserError(f"{path}: found a document type or UTF-16; expected plain XML in UTF-8")
+    check_xml(path, content)
     return content
 
 

@@ -1,5 +1,6 @@
 """The images of a list: their files are checked first, then detected, one prediction file each."""
 
+import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def check_image_list(names: Iterable[str], folder: Path) -> int:
     """
     hashes = array("q")
     for image in locate_images(names, folder):
-        if not image.path.is_file():
+        if not os.path.isfile(image.path):
             raise UserError(f"{image}: no such image; correct the list or name its folder with --dataset_folder")
         hashes.append(hash(image.key))
     ordered = np.sort(np.frombuffer(hashes, np.int64))

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from data.annotations.json_values import parse_json
 from engine.detect.pipeline import ImageJob
 from models.detector import Detections
 from utils.drawing import draw_detections
@@ -76,7 +77,7 @@ def record_settings(folder: Path, settings: Mapping[str, object], resume: bool) 
         write_text(file, json.dumps(settings, indent=1) + "\n")
         return file.stat().st_mtime_ns
     try:
-        old = json.loads(read_text(file))
+        old = parse_json(file, read_text(file))
         differences = [f"{key} {old[key]}, not {value}" for key, value in settings.items() if old[key] != value]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(

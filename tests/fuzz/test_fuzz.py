@@ -10,7 +10,9 @@ import torch
 
 from data.annotations import problems as problems_module
 from data.annotations import read_annotations
+from engine.detect.image_list import check_image_list
 from engine.detect.prediction_writer import SETTINGS_FILE, record_settings
+from evaluation.predictions import load_predictions
 from models.weights import load_network
 from tests.fuzz.campaign import write_files
 from tests.fuzz.mutations import changed_files
@@ -18,6 +20,7 @@ from tests.fuzz.readers import READERS
 from tests.fuzz.seeds import torch_bytes
 from tests.fuzz.worker import run_reader
 from utils.errors import UserError
+from utils.expansion import check_json
 
 SLOW = ("checkpoint", "weights", "video")  # a fuzz run reads them, too
 
@@ -90,3 +93,46 @@ def test_the_list_of_problems_of_a_file_has_an_end(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="3 places before it are wrong, too: is the file in another format"):
         read_annotations(tmp_path / "a.json", problems=[])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.json", "[" + "{}," * 1_000_000 + "{}]", "2,000,002 values in 3,000,004 bytes"),
+        ("a.json", '{"images": [' + "[]," * 1_000_000 + "[]]}", "values in"),
+        ("a.json", "{" + ",".join(f'"{i:x}":1' for i in range(300_000)) + "}", "values in"),
+        ("a.json", '["' + '","'.join(["ab"] * 2_000_000) + '"]', "values in"),
+        ("a.xml", "<annotation>" + "<a/>" * 1_000_000 + "</annotation>", "1,000,001 elements with 0 attributes"),
+        ("a.txt", "# a.jpg\n1 2 3 4\n" + "#\n" * 1_000_000, "1,000,002 lines in 2,000,016 bytes"),
+    ],
+    ids=["objects", "lists", "keys", "strings", "elements", "lines"],
+)
+def test_a_file_of_tiny_values_is_refused_before_it_takes_memory(tmp_path, name, content, found):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{name}: holds .*{found}.*MB of memory; is it an annotation"):
+        read_annotations(tmp_path / name)
+
+
+def test_results_of_tiny_values_are_refused_before_they_take_memory(tmp_path):
+    (tmp_path / "a.json").write_text("[" + "{}," * 1_000_000 + "{}]")
+    with pytest.raises(UserError, match=r"a\.json: holds 2,000,002 values"):
+        load_predictions(tmp_path / "a.json", [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"annotations": [{"id": i, "bbox": [1, 2, 30, 40], "iscrowd": 0} for i in range(100_000)]}),
+        str([[[12, 34], [56, 78], [90, 12], [34, 56]]] * 85_000).replace(" ", ""),
+        str([123.5] * 1_000_000),
+    ],
+    ids=["100,000 faces", "compact polygons", "numbers"],
+)
+def test_the_values_of_large_labels_are_not_too_many(text):
+    check_json("a.json", text)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b"], ids=["long", "zero byte"])
+def test_a_list_with_a_name_that_no_file_can_have_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="no such image"):
+        check_image_list([f"{name}.jpg"], tmp_path)

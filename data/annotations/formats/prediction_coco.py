@@ -7,7 +7,6 @@ ignored.
 """
 
 import gc
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.format import Capabilities, Format
+from data.annotations.json_values import parse_json
 from data.annotations.places import Chosen, Places
 from data.annotations.problems import LARGEST
 from data.annotations.record import SCORE, Annotations, make_annotations
@@ -42,7 +42,7 @@ def read_results(path: str | Path) -> dict[int | str, np.ndarray]:
     text = read_text(path)
     with _without_garbage_collection():
         try:
-            records = json.loads(text)
+            records = parse_json(path, text)
         except (ValueError, RecursionError) as error:
             of_detect = text.startswith('{"picture"')
             advice = "; the JSON lines of detect.py are not scored: run val_tvface.py" if of_detect else ""
@@ -148,7 +148,7 @@ def read_results_as_labels(path: Path, images: Path | None = None, ids: Path | N
 def _named_ids(path: Path) -> dict[int | str, tuple[str, Size | None]]:
     """Return id -> name and (height, width) of the images of a COCO JSON."""
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(path, read_text(path))
         return {
             record["id"]: (record["file_name"], _size(record.get("height"), record.get("width")))
             for record in content["images"]

@@ -21,13 +21,14 @@ import numpy as np
 
 from data.annotations.format import Capabilities, Format
 from data.annotations.image_names import names_below
-from data.annotations.json_values import is_number
+from data.annotations.json_values import is_number, parse_json
 from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.places import Lines, Places
 from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import SCORE, Annotations, make_annotations
 from data.image_files import DETECTIONS_SUFFIX
 from utils.errors import UserError
+from utils.expansion import check_lines
 from utils.files import read_bytes
 from utils.wording import counted, printable
 
@@ -114,6 +115,7 @@ def parse_lines(path: Path, problems: list[Problem] | None = None) -> DetectionL
     """
     content = read_bytes(path).removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")
     parsed = DetectionLines()
+    check_lines(path, content)
     lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -151,7 +153,7 @@ def _parse_line(where: str, line: bytes, parsed: DetectionLines) -> bool:
         False for a further page of a TIFF, of which nothing is appended.
     """
     try:
-        record = json.loads(line)
+        record = parse_json(where, line)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: found {_shown(line)}; expected JSON") from error
     faces = record.get("faces") if isinstance(record, dict) else None

@@ -1,6 +1,5 @@
 """The names of the classes of YOLO labels, in the files that each tool writes beside them."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from data.annotations.json_values import parse_json
 from data.image_files import files_below
 from utils.errors import UserError
 from utils.files import read_text
@@ -104,7 +104,7 @@ def _read(path: Path) -> ClassNames | None:
 
 def _of_notes(path: Path) -> tuple[dict[int, str], None]:
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(path, read_text(path))
         return {int(each["id"]): str(each["name"]) for each in content["categories"]}, None
     except (ValueError, TypeError, KeyError, RecursionError):  # another file of this name
         return {}, None

@@ -12,6 +12,7 @@ import numpy as np
 from data.annotations.formats.yolo_names import ClassNames
 from data.annotations.problems import Problem, skip_or_raise
 from utils.errors import UserError
+from utils.expansion import check_lines
 from utils.files import read_text
 
 FARTHEST = 1e4  # of a landmark, as a fraction of the image's size; less than LARGEST pixels in any image
@@ -64,8 +65,9 @@ class Faces:
 
 def read_rows(path: Path, names: ClassNames, problems: list[Problem] | None, record: int) -> list[Row]:
     """Return the rows of the label file of a record; `problems` as for `read_annotations`."""
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    rows, text = [], read_text(path)
+    check_lines(path, text)
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 rows.append(_parse(f"{path}:{number}", line, names))
