@@ -249,7 +249,7 @@ def test_a_full_disk_ends_the_run_in_one_line(script, flags, tmp_path, monkeypat
 def test_a_long_list_takes_eight_bytes_per_name(tmp_path, monkeypatch):
     count = 60_000
     (tmp_path / "list.txt").write_text("".join(f"folder/of/programme_{i:08}.jpg\n" for i in range(count)))
-    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    monkeypatch.setattr(image_list.os.path, "isfile", lambda _: True)
     names = ImageNames(tmp_path / "list.txt")
     tracemalloc.start()
     try:
@@ -262,7 +262,7 @@ def test_a_long_list_takes_eight_bytes_per_name(tmp_path, monkeypatch):
 
 
 def test_names_of_equal_hash_are_not_taken_for_repeated(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    monkeypatch.setattr(image_list.os.path, "isfile", lambda _: True)
     monkeypatch.setattr(image_list, "hash", len, raising=False)
     assert check_image_list(["a.jpg", "b.jpg", "cc.jpg"], tmp_path) == 3
     with pytest.raises(UserError, match=r"b\.png: the list has this image twice, or another .*b\.jpg"):
