@@ -153,9 +153,8 @@ def _list_texts(folder: Path, images: Collection[str]) -> set[str]:
     """Return the paths of the text files in a folder, relative to it, with forward slashes."""
     names = set(files_below(folder, {".txt"}))
     for name in (f"{key}.txt" for key in images):
-        if name not in names and os.path.isfile(
-            join_inside(folder, name)
-        ):  # hidden files and linked folders are not listed
+        # Hidden files, and those in linked folders, are not listed.
+        if name not in names and os.path.isfile(join_inside(folder, name)):
             names.add(name)
     return names
 

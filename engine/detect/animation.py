@@ -50,7 +50,7 @@ class Animation:
                 try:
                     self.image.seek(index)
                     image = np.asarray(self.image.convert("RGB"))
-                except Exception as error:
+                except Exception as error:  # Pillow raises many types for a damaged frame
                     self.problem = f"{self.path}: only {index} of {self.count} frames can be decoded ({error})"
                     return
                 if index % self.every == 0:

@@ -48,7 +48,7 @@ def _load(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     _refuse_hdf5(path)
     try:
         content = scipy.io.loadmat(path, variable_names=list(names))
-    except Exception as error:
+    except Exception as error:  # SciPy raises many types here, too
         raise UserError(f"{path}: is not a MATLAB file ({error})") from error
     return {name: content[name] for name in names if name in content}
 
