@@ -17,6 +17,7 @@ from data.annotations.formats.name_list import NAME_LIST
 from data.annotations.formats.prediction_coco import COCO_RESULTS
 from data.annotations.formats.prediction_lines import DETECTIONS
 from data.annotations.formats.prediction_text import DETECTION_TEXTS
+from data.annotations.formats.scrfd_text import SCRFD
 from data.annotations.formats.supervisely import SUPERVISELY
 from data.annotations.formats.via_json import VIA
 from data.annotations.formats.voc import VOC
@@ -29,7 +30,7 @@ from utils.errors import UserError
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
 EXPORTS = (CSV, CVAT, LABELME, SUPERVISELY, VOTT, VIA, LABEL_STUDIO, CREATEML, FIFTYONE)
 TEXTS = (DETECTION_TEXTS, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)
-FORMATS = {each.name: each for each in (LABEL, DETECTIONS, *EXPORTS, COCO_RESULTS, COCO, VOC, *TEXTS)}
+FORMATS = {each.name: each for each in (SCRFD, LABEL, DETECTIONS, *EXPORTS, COCO_RESULTS, COCO, VOC, *TEXTS)}
 
 # The names of the formats that can be written; the others are only read.
 WRITABLE = [name for name, each in FORMATS.items() if each.write is not None]

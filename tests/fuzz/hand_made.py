@@ -33,6 +33,7 @@ HAND_MADE: dict[str, list[dict[str, str]]] = {
     "coco_results": [
         {"results.json": '[{"image_id": "a/one.jpg", "category_id": 1, "bbox": [4, 5.5, 16, 24], "score": 0.9}]'}
     ],
+    "scrfd": [{"labelv2.txt": f"# news/one.jpg 64 48\n4 5 20 29{' 6 8 1' * 5}\n30 6 60 40 1\n# two.png 64 48\n"}],
     "yolo": [
         {
             "classes.txt": "person\nface\n",

@@ -1,0 +1,50 @@
+"""SCRFD's labels, which look like RetinaFace's and have corners."""
+
+import json
+
+import pytest
+
+from data.annotations import read_annotations
+from utils.errors import UserError
+
+POINTS = [[15, 30], [35, 30], [25, 40], [18, 50], [33, 50]]
+LABELS = (
+    "# 0--Parade/a b.jpg 200 100\n"
+    f"10 20 40 60 {' '.join(f'{x} {y} 1.0' for x, y in POINTS)}\n"
+    f"100 20 140 60{' -1' * 15}\n150 50 170 80 1\n# b.jpg 64 48\n# c.jpg 64 48\n1 2 3.5 4\n"
+)
+
+
+def test_labels_of_scrfd_are_corners(tmp_path):
+    (tmp_path / "labelv2.txt").write_text(LABELS)
+    annotations = read_annotations(tmp_path)
+    assert [each.name for each in annotations] == ["0--Parade/a b.jpg", "b.jpg", "c.jpg"]
+    first, second, third = annotations
+    assert first.boxes.tolist() == [[10, 20, 40, 60], [100, 20, 140, 60], [150, 50, 170, 80]]
+    assert first.landmarks[0].tolist() == POINTS and first.landmark_mask.tolist() == [True, False, False]
+    assert first.ignored.tolist() == [False, False, True]
+    assert (first.size, third.size) == ((100, 200), (48, 64))
+    assert not len(second.boxes) and third.boxes.tolist() == [[1, 2, 3.5, 4]]
+
+
+def test_the_command_converts_corners_to_sizes(convert, tmp_path):
+    (tmp_path / "labelv2.txt").write_text(LABELS)
+    outcome = convert(tmp_path / "labelv2.txt", tmp_path / "coco.json", "--to", "coco")
+    assert outcome.status == 0, outcome.err
+    faces = json.loads((tmp_path / "coco.json").read_text())["annotations"]
+    assert [face["bbox"] for face in faces][:3] == [[10, 20, 30, 40], [100, 20, 40, 40], [150, 50, 20, 30]]
+    assert "1 of 4 faces is marked to be ignored (ignore)" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("line", "bad", "expected"),
+    [
+        (2, "40 60 10 20", "x1 y1 x2 y2 with"),
+        (2, "1 2 3 4 5", "'x1 y1 x2 y2', alone"),
+        (2, "# b.jpg", "'# image.jpg width height'"),
+    ],
+)
+def test_a_malformed_line_is_named(tmp_path, line, bad, expected):
+    (tmp_path / "labelv2.txt").write_text(f"# a.jpg 200 100\n{bad}\n")
+    with pytest.raises(UserError, match=f"labelv2.txt:{line}: found '{bad}'; expected {expected}"):
+        read_annotations(tmp_path)
