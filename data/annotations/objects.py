@@ -24,9 +24,10 @@ from data.annotations.shapes import DIGITS, RECTANGLE, Shape
 from data.image_files import ImageFolder, usual_images
 from data.image_header import read_header
 from utils.errors import UserError
-from utils.wording import counted, printable
+from utils.wording import count_each, counted, printable
 
 NO_CLASS = "(no class)"
+JOINED = "{} of an image that has another one: their objects are joined"
 NO_ATTRIBUTES: Mapping[str, float | str] = {}
 Size = tuple[int, int]
 
@@ -79,6 +80,7 @@ class ObjectReader:
         self._boxes = array("d")  # x y w h of each object
         self._attributes: dict[tuple, Mapping[str, float | str]] = {(): {}}
         self._first_problem = len(options.problems or ())
+        self._repeated = 0
 
     def image(self, name: str, where: str, size: Size | None = None, in_parts: bool = False) -> LabelledImage:
         """Return the image of a name, a new one or the one that has been read before.
@@ -94,6 +96,11 @@ class ObjectReader:
             self._images[whole_text(where, name)] = image
         image.size = image.size or size
         return image
+
+    def new_image(self, name: str, where: str, size: Size | None = None, in_parts: bool = False) -> LabelledImage:
+        """Return the image of a record of its own. One that has several records is counted in a note."""
+        self._repeated += isinstance(name, str) and name in self._images
+        return self.image(name, where, size, in_parts)
 
     def _place(self, where: str) -> str:
         return where.removeprefix(str(self.path))
@@ -175,7 +182,13 @@ class ObjectReader:
             sizes=[image.size for image in images],
             places=Places(*(_Places(self.path, [each.place for each in group]) for group in (images, faces))),
             classes=chosen,
-            notes=[*notes, *_outline_notes(faces), *others, *self.notes],
+            notes=[
+                *notes,
+                *count_each((self._repeated, "record", JOINED)),
+                *_outline_notes(faces),
+                *others,
+                *self.notes,
+            ],
         )
 
     def _drop_shapes_without_area(self, classes: Collection[str]) -> list[str]:

@@ -23,7 +23,7 @@ def read_createml(path: Path, options: ReadOptions) -> Annotations:
     for number, record in enumerate(objects_of(str(path), {"the file": load_json(path)}, "the file"), start=1):
         where = f"{path}: image number {number}"
         with reader.skipping():
-            image = reader.image(next((record[key] for key in IMAGE_KEYS if key in record), None), where)
+            image = reader.new_image(next((record[key] for key in IMAGE_KEYS if key in record), None), where)
             key = next((key for key in KEYS if key in record), "annotations")
             for index, face in enumerate(objects_of(where, record, key), start=1):
                 place = f"{where}: annotation {index}"

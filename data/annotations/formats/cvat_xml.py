@@ -1,6 +1,7 @@
 """CVAT's own XML: "CVAT for images 1.1", and the tracks of "CVAT for video 1.1"."""
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +44,17 @@ def read_cvat(path: Path, options: ReadOptions) -> Annotations:
 
 def _read_image(reader: ObjectReader, element: Element) -> None:
     where = f"{reader.path}: image {element.get('name', '')[:60]!r}"
-    image = reader.image(element.get("name"), where, valid_size(element.get("height"), element.get("width")))
+    size = valid_size(element.get("height"), element.get("width"))
+    image = reader.new_image(_image_name(element, reader.folder), where, size)
     for number, shape in enumerate((each for each in element if each.tag in SHAPES), start=1):
         with reader.skipping(image):
             _add_shape(reader, image, f"{where}: {shape.tag} {number}", shape, shape.get("label"))
+
+
+def _image_name(element: Element, folder: Path) -> str | None:
+    """Return the path of an image below the folder of the images, which has a folder for each subset of a project."""
+    name, subset = element.get("name"), element.get("subset")
+    return f"{subset}/{name}" if subset and name and os.path.isfile(folder / subset / name) else name
 
 
 def _read_track(reader: ObjectReader, track_place: str, track: Element, size: Size | None) -> int:

@@ -40,7 +40,7 @@ def _read_samples(reader: ObjectReader, samples: list[dict]) -> None:
         with reader.skipping():
             metadata = sample.get("metadata") if isinstance(sample.get("metadata"), dict) else {}
             size = valid_size(metadata.get("height"), metadata.get("width"))
-            image = reader.image(sample.get("filepath"), where, size, in_parts=True)
+            image = reader.new_image(sample.get("filepath"), where, size, in_parts=True)
             label = as_object(where, sample.get(field) or {})
             key = LISTS.get(str(label.get("_cls")))
             for index, record in enumerate(objects_of(where, label, key) if key else [label] if label else [], start=1):
@@ -71,7 +71,7 @@ def _read_labels(reader: ObjectReader, content: dict) -> None:
         if records is None:
             unlabelled += 1
             continue
-        image = reader.image(name, where, in_parts=True)
+        image = reader.new_image(name, where, in_parts=True)
         for index, record in enumerate(objects_of(where, {"labels": records}, "labels"), start=1):
             with reader.skipping(image):
                 label = record.get("label")

@@ -65,7 +65,7 @@ def _add_regions(reader: ObjectReader, where: str, name: object, regions: Sequen
     Regions of one id are parts of one object: its shape, its class, and choices that become attributes.
     """
     sizes = (valid_size(region.get("original_height"), region.get("original_width")) for region in regions)
-    image = reader.image(name, where, next((size for size in sizes if size), None))
+    image = reader.new_image(name, where, next((size for size in sizes if size), None))
     objects: dict[object, list[dict]] = {}
     for number, region in enumerate(regions):
         identity = region.get("id") if "value" in region else None

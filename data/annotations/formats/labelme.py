@@ -26,7 +26,7 @@ def read_labelme(path: Path, options: ReadOptions) -> Annotations:
     reader = ObjectReader(path, options)
     for file, where, content in json_files(path, reader, recognizes):
         name = _image_name(file, str(content.get("imagePath") or ""), reader.folder)
-        image = reader.image(name, where, valid_size(content.get("imageHeight"), content.get("imageWidth")))
+        image = reader.new_image(name, where, valid_size(content.get("imageHeight"), content.get("imageWidth")))
         for number, record in enumerate(objects_of(where, content, "shapes"), start=1):
             with reader.skipping(image):
                 _add_shape(reader, image, f"{where}: shape {number}", record)

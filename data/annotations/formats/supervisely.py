@@ -22,7 +22,7 @@ def read_supervisely(path: Path, options: ReadOptions) -> Annotations:
     reader = ObjectReader(path, options)
     for file, where, content in json_files(path, reader, recognizes, COMPANIONS):
         size = as_object(where, content.get("size") or {})
-        image = reader.image(_image_name(file), where, valid_size(size.get("height"), size.get("width")))
+        image = reader.new_image(_image_name(file), where, valid_size(size.get("height"), size.get("width")))
         for number, record in enumerate(objects_of(where, content, "objects"), start=1):
             with reader.skipping(image):
                 _add_object(reader, image, f"{where}: object {number}", record)

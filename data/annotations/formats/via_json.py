@@ -114,7 +114,7 @@ def read_via(path: Path, options: ReadOptions) -> Annotations:
     for number, record in enumerate(objects_of(str(path), _images(content), "images"), start=1):
         where = f"{path}: image number {number}"
         with reader.skipping():
-            image = reader.image(record.get("filename"), where)
+            image = reader.new_image(record.get("filename"), where)
             for index, region in enumerate(objects_of(where, record, "regions"), start=1):
                 with reader.skipping(image):
                     place = f"{where}: region {index}"
@@ -136,7 +136,7 @@ def _read_version_3(reader: ObjectReader, regions: Regions, content: dict) -> No
     for identity, record in parts["file"].items():
         where = f"{reader.path}: file {identity[:40]}"
         with reader.skipping():
-            images[identity] = reader.image(as_object(where, record).get("fname"), where)
+            images[identity] = reader.new_image(as_object(where, record).get("fname"), where)
     for identity, record in parts["metadata"].items():
         where = f"{reader.path}: region {identity[:40]}"
         with reader.skipping():

@@ -1,5 +1,6 @@
 """VoTT 2: the JSON of an export or of each asset, and the frames of VoTT 1."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def read_vott(path: Path, options: ReadOptions) -> Annotations:
         with reader.skipping():
             # An export and the files of its assets may lie in one folder.
             assets |= {identity: (where, record) for identity, record in _assets(where, content)}
+    names = Counter(_name(record) for _, record in assets.values())
     for identity, (file, record) in assets.items():
         where = f"{file}: asset {identity[:60]}"
         with reader.skipping():
@@ -32,7 +34,8 @@ def read_vott(path: Path, options: ReadOptions) -> Annotations:
                 unseen += 1
                 continue
             size = valid_size(size.get("height"), size.get("width")) if isinstance(size, dict) else None
-            image = reader.image(asset.get("name") or asset.get("path"), where, size)
+            name = _name(record)
+            image = reader.new_image(asset.get("path") or name if names[name] > 1 else name, where, size)
             for number, region in enumerate(regions, start=1):
                 with reader.skipping(image):
                     place = f"{where}: region {number}"
@@ -52,6 +55,13 @@ def _assets(where: str, content: dict) -> Iterator[tuple[str, dict]]:
     for record in objects_of(where, content, "assets") if "assets" in content else [content]:
         asset = as_object(where, record.get("asset"))
         yield str(asset.get("id") or asset.get("name")), record
+
+
+def _name(record: dict) -> str | None:
+    """Return the name of an asset's image, which images of several folders may share; None: it has none."""
+    asset = record.get("asset")
+    names = [asset.get(key) for key in ("name", "path")] if isinstance(asset, dict) else []
+    return next((name for name in names if isinstance(name, str) and name), None)
 
 
 def _shape(where: str, region: dict) -> Shape:
