@@ -93,7 +93,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]>'
         (voc(thing((1, 2, "nan", 4))), "object 1 (face): found 'nan' for <xmax>"),
         (voc("<object><name>face</name></object>"), "object 1 (face): found '' for <xmin>; expected a number"),
         (voc(thing((5, 2, 3, 4))), "object 1 (face): found xmin 5, ymin 2, xmax 3, ymax 4; a maximum cannot be below"),
-        (voc(thing((1, 2, 3, 4), more="<difficult>no</difficult>")), "object 1 (face): found 'no' for <difficult>"),
+        (voc(thing((1, 2, 3, 4), more="<difficult>low</difficult>")), "object 1 (face): found 'low' for <difficult>"),
         (voc("<object></object>"), "object 1: has no <name>"),
         ("<html></html>", "found <html>; expected <annotation>"),
         ("<annotation>", "is not XML (no element found: line 1"),

@@ -96,6 +96,10 @@ ROLABELIMG = (
     f"<angle>{math.pi / 2}</angle></robndbox></object>"
 )
 LABELME = "<polygon><pt><x>10</x><y>30</y></pt><pt><x>40</x><y>20</y></pt><pt><x>25</x><y>60</y></pt></polygon>"
+LABELME_BOX = (
+    "<occluded>no</occluded><type>bounding_box</type><polygon><pt><x>40</x><y>35</y></pt><pt><x>60</x><y>35</y></pt>"
+    "<pt><x>60</x><y>45</y></pt><pt><x>40</x><y>45</y></pt></polygon><attributes>rotation=0.0</attributes>"
+)
 NUMBERED = "<polygon><x1>10</x1><y1>30</y1><x2>40</x2><y2>20</y2><x3>25</x3><y3>60</y3></polygon>"
 SHAPES = {
     "CVAT, a quarter": (thing((40, 35, 60, 45), more=ROTATED.format("90.0")), [45, 30, 55, 50], "a rotated box"),
@@ -107,6 +111,12 @@ SHAPES = {
     "CVAT, none": (thing((40, 35, 60, 45), more=ROTATED.format("0.0")), [40, 35, 60, 45], None),
     "roLabelImg": (ROLABELIMG, [45, 30, 55, 50], "a rotated box"),
     "LabelMe": (f"<object><name>face</name>{LABELME}</object>", [10, 20, 40, 60], "a polygon"),
+    "LabelMe, a box": (f"<object><name>face</name>{LABELME_BOX}</object>", [40, 35, 60, 45], None),
+    "LabelMe, a quarter": (
+        f"<object><name>face</name>{LABELME_BOX.replace('=0.0', '=90.0')}</object>",
+        [45, 30, 55, 50],
+        "a rotated box",
+    ),
     "numbered": (f"<object><name>face</name>{NUMBERED}</object>", [10, 20, 40, 60], "a polygon"),
     "Roboflow, with a box": (thing((1, 2, 3, 4), more=NUMBERED), [1, 2, 3, 4], None),
 }
@@ -118,6 +128,18 @@ def test_the_box_around_a_shape_is_read(tmp_path, shape):
     annotations = read_annotations(write_files(tmp_path, {"a.xml": voc(text)}))
     assert annotations.boxes == pytest.approx(np.array([box]))
     assert annotations.notes == ([f"1 face with {said}: the box around it is read"] if said else [])
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        "<size><width>640.0</width><height>480.0</height></size>",
+        "<imagesize><nrows>480</nrows><ncols>640</ncols></imagesize>",
+    ],
+)
+def test_ways_to_write_the_size(tmp_path, size):
+    files = {"a.xml": voc(thing((1, 2, 3, 4))).replace("<object>", f"{size}<object>", 1)}
+    assert read_annotations(write_files(tmp_path, files))[0].size == (480, 640)
 
 
 def test_what_is_not_read_is_counted(tmp_path):
@@ -132,7 +154,16 @@ def test_what_is_not_read_is_counted(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "ignored"),
-    [("Unspecified", False), ("", False), ("true", True), ("False", False), ("1", True), ("0.0", False)],
+    [
+        ("Unspecified", False),
+        ("", False),
+        ("true", True),
+        ("yes", True),
+        ("no", False),
+        ("False", False),
+        ("1", True),
+        ("0.0", False),
+    ],
 )
 def test_ways_to_write_difficult(tmp_path, value, ignored):
     files = {"a.xml": voc(thing((1, 2, 3, 4), more=f"<difficult>{value}</difficult>"))}

@@ -15,8 +15,9 @@ from data.annotations.classes import choose_classes
 from data.annotations.folders import label_files, path_problem
 from data.annotations.format import Capabilities, Format
 from data.annotations.formats.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
+from data.annotations.objects import valid_size
 from data.annotations.places import Places
-from data.annotations.problems import LARGEST, Problem, skip_or_raise
+from data.annotations.problems import Problem, skip_or_raise
 from data.annotations.record import Annotation, Annotations, make_annotations, written_number
 from data.annotations.xml_values import load_xml
 from data.image_files import IMAGE_SUFFIXES, ImageFolder, image_key, keys_of_image, label_folder, usual_images
@@ -155,12 +156,10 @@ def _written_name(root: Element) -> str:
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    try:
-        height, width = int(text_of(root, "size/height")), int(text_of(root, "size/width"))
-    except ValueError:
-        return None
-    # Some tools write 0.
-    return (height, width) if 0 < min(height, width) <= max(height, width) < LARGEST else None
+    """Return (height, width) of the image, also as LabelMe writes them; None where they are not known."""
+    sides = (("size/height", "size/width"), ("imagesize/nrows", "imagesize/ncols"))
+    sizes = (valid_size(text_of(root, height), text_of(root, width)) for height, width in sides)
+    return next((size for size in sizes if size), None)
 
 
 def write_voc(folder: Path, annotations: Sequence[Annotation]) -> None:

@@ -13,7 +13,7 @@ from utils.errors import UserError
 
 # Attribute -> its value where an object lacks it.
 DEFAULTS = {"difficult": 0.0, "truncated": 0.0, "occluded": 0.0, "pose": "Unspecified"}
-NUMBERS = {"": None, "unspecified": None, "false": 0.0, "true": 1.0}
+NUMBERS = {"": None, "unspecified": None, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}  # the last of LabelMe
 # What records hold, or what says nothing of the object.
 KNOWN = {*DEFAULTS, "name", "type", "bndbox", "robndbox", "polygon", "attributes", "id", "deleted", "date"}
 
@@ -60,28 +60,35 @@ def read_objects(path: Path, root: Element, problems: list[Problem] | None, reco
 def read_face(each: VocObject) -> VocFace:
     """Return what an object says.
 
-    A rotated box is CVAT's, a <bndbox> with an attribute `rotation` in degrees around its center, or roLabelImg's
-    <robndbox>, with an angle in radians.
+    A rotated box is CVAT's, a <bndbox> or LabelMe's bounding_box with an attribute `rotation` in degrees around its
+    center, or roLabelImg's <robndbox>, with an angle in radians.
 
     Raises:
         UserError: something that should be a number is none, or a maximum is below its minimum.
     """
-    where, element = each.where, each.element
-    custom = {text_of(one, "name"): text_of(one, "value") for one in element.findall("attributes/attribute")}
-    shape = "box"
+    where, element, shape = each.where, each.element, "box"
+    custom = _custom_attributes(element)
     if element.find("bndbox") is None and element.find("robndbox") is not None:
         box, shape = _rotated_box(where, element), "rotated"
     elif element.find("bndbox") is None and (points := _polygon(where, element)):
-        box, shape = list(outline("polygon", points).box or (*points[0], 0.0, 0.0)), "polygon"
+        box = list(outline("polygon", points).box or (*points[0], 0.0, 0.0))
+        shape = "box" if text_of(element, "type") == "bounding_box" else "polygon"  # LabelMe's type
     else:
         box = _box(where, element)
-        if rotation := custom.pop("rotation", ""):
-            degrees = _as_number(where, rotation, "rotation")
-            box, shape = (_turned(box, degrees), "rotated") if degrees % 360 else (box, shape)
+    if shape == "box" and (rotation := custom.pop("rotation", "")):
+        degrees = _as_number(where, rotation, "rotation")
+        box, shape = (_turned(box, degrees), "rotated") if degrees % 360 else (box, shape)
     check_extent(where, box)
     unread = [child.tag for child in element if child.tag not in KNOWN and ("".join(child.itertext())).strip()]
     names = [name for name in custom if name and name not in DEFAULTS]
     return VocFace(where, box, _attributes(where, element, custom), shape, list(dict.fromkeys([*unread, *names])))
+
+
+def _custom_attributes(element: Element) -> dict[str, str]:
+    """Return CVAT's attributes, each an element, or those of LabelMe's XML, a text `name=value, name=value`."""
+    pairs = (pair.partition("=") for pair in text_of(element, "attributes").split(",") if "=" in pair)
+    written = {name.strip(): value.strip() for name, _, value in pairs}
+    return written | {text_of(one, "name"): text_of(one, "value") for one in element.findall("attributes/attribute")}
 
 
 def _turned(box: Sequence[float], degrees: float) -> list[float]:
