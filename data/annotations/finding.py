@@ -1,6 +1,6 @@
 """Find the annotation that a path stands for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -108,8 +108,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     if not matching:
         raise UserError(f"{folder}: found {shown}; expected {_asked_for(kind)}")
     raise UserError(
-        f"{folder}: found {shown}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
-        " --from); detections belong to --pred"
+        f"{folder}: found {shown}; name one of them, or its format (eval.py --gt_format, tools.convert --from)"
     )
 
 
@@ -168,10 +167,10 @@ def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     return list(found.values())
 
 
-def annotation_files(folder: Path, kind: str | None = None) -> list[FoundAnnotation]:
-    """Return the files in a folder, not below it, that may be annotations."""
-    files = filter(_may_be_annotation, sorted(folder.iterdir()))
-    return [FoundAnnotation(recognize_file(file, kind), file, file.name) for file in files]
+def annotation_files(folder: Path, kind: str | None = None) -> Iterator[FoundAnnotation]:
+    """Yield the files in a folder, not below it, that may be annotations."""
+    for file in filter(_may_be_annotation, sorted(folder.iterdir())):
+        yield FoundAnnotation(recognize_file(file, kind), file, file.name)
 
 
 def choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:

@@ -78,8 +78,7 @@ def test_a_folder_with_several_annotations_is_refused_and_they_are_listed(tmp_pa
     with pytest.raises(UserError) as error:
         read_annotations(write_files(tmp_path, files))
     assert str(error.value) == (
-        f"{tmp_path}: found {found}; name the one annotation file, or its format (eval.py --gt_format, tools.convert"
-        " --from); detections belong to --pred"
+        f"{tmp_path}: found {found}; name one of them, or its format (eval.py --gt_format, tools.convert --from)"
     )
 
 

@@ -241,3 +241,16 @@ def test_json_is_valid_on_an_ascii_terminal(tmp_path):
     assert run.returncode == 1, run.stderr
     unlisted = next(one for one in json.loads(run.stdout)["findings"] if one["kind"] == "unlisted")
     assert unlisted["where"] == str(tmp_path / "images" / "é日.jpg")
+
+
+def test_labels_and_images_with_a_folder_for_each_split_are_checked_as_splits(script, tmp_path):
+    labelled(tmp_path, "-", {"train/a.png": (100, 200), "val/b.png": (90, 120)}).unlink()
+    for split, name in (("train", "a"), ("val", "b")):
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    report, status = check(script, tmp_path)
+    assert status == 0, report["findings"]
+    assert {name: (part["pictures"], part["faces"]) for name, part in report["parts"].items()} == {
+        "train": (1, 1),
+        "val": (1, 1),
+    }

@@ -87,11 +87,22 @@ def test_subsets_are_named_to_choose_from_and_checked_together(script, tmp_path)
         draw_image(tmp_path / "images" / subset / f"{subset}.jpg", [BOX], seed=seed)
         write_coco(tmp_path / "annotations" / f"instances_{subset}.json", [f"{subset}.jpg"])
     script("train.py", "--training_dataset", tmp_path).refuses(
-        "found annotations/instances_Train.json, annotations/instances_Validation.json; name the one annotation file"
+        "found annotations/instances_Train.json, annotations/instances_Validation.json; name one of them"
     )
+    # Captions and keypoints of the same images lie beside them.
+    (tmp_path / "annotations" / "captions_Train.json").write_text('{"images": [], "annotations": []}')
     files = [tmp_path / "annotations" / f"instances_{subset}.json" for subset in ("Validation", "Train")]
-    checked = script("tools/check/__main__.py", *files, "--num_workers", 1, "--json")
-    assert list(json.loads(checked.out)["parts"]) == ["Train", "Validation"], checked.err
+    for named in (files, [tmp_path], [tmp_path / "annotations"]):
+        checked = script("tools/check/__main__.py", *named, "--num_workers", 1, "--json")
+        assert list(json.loads(checked.out)["parts"]) == ["Train", "Validation"], checked.err
+
+
+def test_coco_files_beside_their_folders_of_images_are_checked_as_splits(script, tmp_path):
+    for seed, subset in enumerate(("val2017", "train2017")):
+        draw_image(tmp_path / subset / f"{subset}.jpg", [BOX], seed=seed)
+        write_coco(tmp_path / "annotations" / f"instances_{subset}.json", [f"{subset}.jpg"])
+    checked = script("tools/check/__main__.py", tmp_path, "--num_workers", 1, "--json")
+    assert list(json.loads(checked.out)["parts"]) == ["train2017", "val2017"], checked.err
 
 
 def test_a_rotated_rectangle_of_cvat_becomes_the_box_around_it(tmp_path):

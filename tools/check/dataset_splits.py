@@ -11,10 +11,11 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from data.annotations import annotation_images, find_annotations, read_annotations
+from data.annotations.finding import annotation_files
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
 from data.annotations.registry import ANNOTATION_NAMES
-from data.image_files import IMAGE_SUFFIXES, LABEL_FOLDERS, files_below, has_images, images_by_name
+from data.image_files import IMAGE_SUFFIXES, LABEL_FOLDERS, files_below, has_images, images_by_name, label_folder
 from data.splits import FIXED, LABELS
 from utils.errors import UserError
 from utils.files import path_inside
@@ -23,6 +24,7 @@ from utils.files import path_inside
 # compared with earlier ones, so that a leak is reported in the split on which scores are measured.
 SPLIT_WORDS = (("train",), ("val", "dev"), ("test", "eval"))
 LISTS = "*_list.txt"
+INSTANCES = "instances_"  # of COCO's files with boxes, besides captions and keypoints
 
 
 @dataclass
@@ -137,6 +139,8 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
         return [(_name_of_file(path.resolve()), path, Path(images or annotation_images(path)))]
     if not path.is_dir():
         raise UserError(f"{path}: no such dataset; name its folder or a label file")
+    if images is None and (splits := _split_files(path) or _split_labels(path)):
+        return [(name, labels, annotation_images(labels)) for name, labels in splits.items()]
     if images is not None or (path / "images").is_dir():
         return [(path.resolve().name, _annotation_in(path), Path(images or path / "images"))]
     folders = sorted(folder for folder in path.iterdir() if _is_split(folder))
@@ -150,6 +154,33 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
             " with --images"
         )
     return [(folder.name, _annotation_in(folder), annotation_images(folder)) for folder in folders]
+
+
+def _split_files(folder: Path) -> dict[str, Path]:
+    """Return the annotation files in a folder if they are those of several splits, as `annotations/` of COCO has them.
+
+    `instances_train.json` is that of the split train; of several files of a split, it is the one with boxes.
+    """
+    for place in dict.fromkeys((folder, label_folder(folder))):
+        splits: dict[str, Path] = {}
+        for each in annotation_files(place):
+            name = each.path.stem.rpartition("_")[2]
+            if rank_of(name) is None:
+                return {}
+            if each.has_boxes and (each.path.name.startswith(INSTANCES) or name not in splits):
+                splits[name] = each.path
+        if len(splits) > 1:
+            return splits
+    return {}
+
+
+def _split_labels(folder: Path) -> dict[str, Path]:
+    """Return the folders of the splits in `labels/`, where each has its own in `images/`, as Ultralytics has them."""
+    labels, images = folder / "labels", folder / "images"
+    folders = sorted(each for each in labels.iterdir() if each.is_dir()) if labels.is_dir() else []
+    splits = {each.name: each for each in folders if not each.name.endswith(FIXED)}
+    is_whole = all(rank_of(name) is not None and (images / name).is_dir() for name in splits)
+    return splits if is_whole and len(splits) > 1 else {}
 
 
 def _is_split(folder: Path) -> bool:
