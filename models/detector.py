@@ -127,7 +127,7 @@ class Detector:
 
         Raises:
             ValueError: an array of another type or shape.
-            UserError: an image needs more memory than is free.
+            UserError: an image needs more memory than is free, or its scores are not finite.
         """
         if not isinstance(images, list | tuple):
             return self([images])[0]
@@ -170,13 +170,17 @@ class Detector:
         return self._at_once[height, width]
 
     def _detect_or_split(self, images: list[np.ndarray]) -> list[Detections]:
-        """Detect images of one size, one by one if the memory is too small for the batch.
+        """Detect images of one size, one by one if the batch fails.
 
         Raises:
-            UserError: the memory is too small for one image.
+            UserError: the memory is too small for one image, or its scores are not finite.
         """
         try:
             return self._detect(images)
+        except FloatingPointError as error:
+            if len(images) == 1:
+                cause = "its weights are too large" if self.dtype == torch.float32 else "use --amp float32"
+                raise UserError(f"the network's scores are not finite; {cause}") from error
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
                 raise
@@ -189,7 +193,11 @@ class Detector:
 
     @torch.inference_mode()
     def _detect(self, images: list[np.ndarray]) -> list[Detections]:
-        """Detect the faces of images of one size."""
+        """Detect the faces of images of one size.
+
+        Raises:
+            FloatingPointError: scores are not finite, so that faces would be missing without a word.
+        """
         factor = 1.0 if self.scaling is None else self.scaling.factor(*images[0].shape[:2])
         if factor != 1.0:
             # Resized as bytes: resized as float, the published weights lose half a point of AP on enlarged images.
@@ -198,6 +206,8 @@ class Detector:
         outputs = self.network(normalize(pixels.to(self.device)).to(self.dtype))
         loc, logits, landm = (output.float() for output in outputs)
         scores = logits.softmax(dim=-1)[..., 1]
+        if not scores.isfinite().all():
+            raise FloatingPointError
         priors = PriorBox(self.cfg, pixels.shape[2:], self.device).forward()
         size = torch.tensor([pixels.shape[3], pixels.shape[2]], dtype=torch.float32, device=self.device) / factor
 

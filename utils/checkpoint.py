@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import re
+import sys
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
@@ -10,31 +12,77 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
+from utils.checkpoint_kinds import foreign_kind
 from utils.errors import UserError
 from utils.files import atomic_path
+from utils.wording import printable
+
+USUAL_NAMES = ("state_dict", "model")
+MOST_DEPTH = 3  # of dictionaries around a state dict
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module"}  # of DataParallel, torch.compile and FSDP; at any place
+COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel
+# Names under which programs hold their network, so that all keys begin with them.
+ATTRIBUTES = {"model", "net", "network", "detector", "student", "teacher", "ema", "ema_model"}
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict: plain, or nested under `state_dict` or `model`; the prefix `module.` is removed.
+    """Read a state dict: plain, or nested in dictionaries; prefixes of wrappers such as `module.` are removed.
+
+    Of several state dicts, the one under `state_dict` or `model` is used, else the one with most tensors; a line on
+    stderr names the others of the same size, the averaged weights for example.
 
     Raises:
         UserError: the file is missing, truncated, or holds no state dict.
     """
     content = read_checkpoint(path)
-    if isinstance(content, dict):
-        if {"format", "state", "model", "optimizer"} <= content.keys():
-            raise UserError(f"{path}: is the checkpoint of a run, for --resume; name weights, a .pth file")
-        content = next((content[key] for key in ("state_dict", "model") if isinstance(content.get(key), dict)), content)
-    named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
-    if not named or not content or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
-    for key, value in content.items():
+    if isinstance(content, dict) and {"format", "state", "model", "optimizer"} <= content.keys():
+        raise UserError(f"{path}: is the checkpoint of a run, for --resume; name weights, a .pth file")
+    state = _choose_state_dict(path, _find_state_dicts(content))
+    for key, value in state.items():
         if not _holds_its_values(value):
             raise UserError(
                 f"{path}: {key[:80]!r} is a sparse, quantized, expanded or empty tensor; expected a dense one with all"
                 " its values"
             )
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return _without_wrappers(state)
+
+
+def _find_state_dicts(content: object, depth: int = MOST_DEPTH) -> dict[str, dict[str, Tensor]]:
+    """Return the state dicts in nested dictionaries, by the keys that lead to them; "" is `content` itself."""
+    if not isinstance(content, dict) or not content:
+        return {}
+    if all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
+        return {"": content}
+    found = {}
+    for key, value in content.items() if depth else ():
+        for below, state in _find_state_dicts(value, depth - 1).items():
+            found[f"{key}.{below}".rstrip(".")] = state
+    return found
+
+
+def _choose_state_dict(path: str | Path, found: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    if not found:
+        raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
+    most = max(map(len, found.values()))
+    usual = (name for name in USUAL_NAMES if len(found.get(name, ())) == most)
+    chosen = next(usual, None) or next(name for name, state in found.items() if len(state) == most)
+    others = [name for name, state in found.items() if len(state) == most and name != chosen]
+    if others:
+        used, unused = printable(chosen), printable(", ".join(others))
+        print(f"note: {path}: has several state dicts; used: {used}; not used: {unused}", file=sys.stderr)
+    return found[chosen]
+
+
+def _without_wrappers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict with the keys of the network itself, not those of what it was wrapped in."""
+    state = {
+        ".".join(part for part in key.split(".") if part not in WRAPPERS): value
+        for key, value in state.items()
+        if key not in COUNTERS
+    }
+    while len(first := {key.partition(".")[0] for key in state}) == 1 and first <= ATTRIBUTES:
+        state = {key.partition(".")[2]: value for key, value in state.items()}
+    return state
 
 
 def _holds_its_values(tensor: Tensor) -> bool:
@@ -48,18 +96,29 @@ def read_checkpoint(path: str | Path) -> object:
     """Read a file of torch.save on the CPU: tensors and plain values, nothing that can run code.
 
     Raises:
-        UserError: the file is missing, truncated, or holds other objects.
+        UserError: the file is missing, truncated, of another tool, or holds other objects.
     """
+    try:
+        return _load(path)
+    except UserError as error:
+        if kind := foreign_kind(path):
+            raise UserError(f"{path}: is {kind}") from error
+        raise
+
+
+def _load(path: str | Path) -> object:
     _refuse_packed(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such weights file; train first, or name another file") from error
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: refused: it is truncated, or not a PyTorch checkpoint, or holds objects that could run code;"
-            " expected a state dict of tensors"
-        ) from error
+        if named := re.search(r"GLOBAL (\S+)", str(error)):
+            raise UserError(
+                f"{path}: refused: holds objects of {printable(named[1])}, which could run code; expected tensors only,"
+                " as torch.save(model.state_dict()) writes them"
+            ) from error
+        raise UserError(f"{path}: refused: it is truncated, or not a PyTorch checkpoint") from error
     except Exception as error:  # PyTorch raises many kinds for a truncated or foreign file
         reason = str(error).partition(". ")[0].splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

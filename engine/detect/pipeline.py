@@ -110,8 +110,10 @@ def detect_jobs(detector: Detector, jobs: Iterable[ImageJob], batch_size: int) -
             return batch
         try:
             found = detector([job.image for job in batch])
-        except UserError as error:  # not enough memory
-            return [replace(job, image=None, error=f"{job.source}: {error}") for job in batch]
+        except UserError as error:  # not enough memory, or scores that are not finite
+            if len(batch) > 1:
+                return [each for job in batch for each in detect([job])]
+            return [replace(batch[0], image=None, error=f"{batch[0].source}: {error}")]
         return [replace(job, detections=detections) for job, detections in zip(batch, found, strict=True)]
 
     batches = batch_by_key(jobs, batch_size, lambda job: job.image is not None and job.image.shape)

@@ -239,6 +239,14 @@ def test_boxes_that_overflow_are_dropped():
     assert np.isfinite(found.boxes).all()
 
 
+@pytest.mark.parametrize(("amp", "advice"), [("float32", "its weights are too large"), ("bf16", "use --amp float32")])
+def test_scores_that_are_not_finite_are_refused(amp, advice):
+    model = build_model()
+    torch.nn.init.constant_(model.ClassHead[0].conv1x1.weight, 3e38)
+    with pytest.raises(UserError, match=f"scores are not finite; {advice}"):
+        Detector(model, cfg_mnet, CPU, amp=amp)([noise(64, 64), noise(64, 64, 1)])
+
+
 def test_a_network_that_returns_probabilities_is_refused():
     with pytest.raises(ValueError, match="phase 'train'"):
         Detector(RetinaFace(cfg_mnet, "test"), cfg_mnet, CPU)

@@ -1,7 +1,9 @@
 """State dict files: layouts of other tools, files that would run code, truncated files, and files that do not fit."""
 
+import io
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -18,20 +20,94 @@ def model() -> RetinaFace:
     return RetinaFace(cfg_mnet)
 
 
-@pytest.mark.parametrize("form", ["plain", "under state_dict", "prefixed", "without counters"])
-def test_state_dicts_of_other_tools_are_loaded(tmp_path, model, form):
+def with_prefix(prefix: str, state: dict) -> dict:
+    return {prefix + key: value for key, value in state.items()}
+
+
+FORMS = {
+    "plain": lambda state: state,
+    "under state_dict": lambda state: {"epoch": 3, "state_dict": state},
+    "under ema": lambda state: {"epoch": 3, "ema": state},
+    "two levels deep": lambda state: {"checkpoint": {"model_state_dict": state, "optimizer": {"state": {}}}},
+    "beside other tensors": lambda state: {"metrics": {"ap": torch.tensor(0.5)}, "weights": state},
+    "DataParallel": lambda state: with_prefix("module.", state),
+    "torch.compile": lambda state: with_prefix("_orig_mod.", state),
+    "torch.compile inside": lambda state: {key.replace("body.", "body._orig_mod."): state[key] for key in state},
+    "DataParallel of torch.compile": lambda state: with_prefix("module._orig_mod.", state),
+    "Lightning": lambda state: {"state_dict": with_prefix("model.", state), "hyper_parameters": {"lr": 0.1}},
+    "AveragedModel": lambda state: {"n_averaged": torch.tensor(3)} | with_prefix("module.", state),
+    "without counters": lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_state_dicts_of_other_tools_are_loaded(tmp_path, model, form, capsys):
     state = model.state_dict()
-    content = {
-        "plain": state,
-        "under state_dict": {"epoch": 3, "state_dict": state},
-        "prefixed": {f"module.{key}": value for key, value in state.items()},
-        "without counters": {key: value for key, value in state.items() if "num_batches" not in key},
-    }[form]
+    content = FORMS[form](state)
     torch.save(content, tmp_path / "a.pth")
     other = RetinaFace(cfg_mnet)
     load_into(other, read_state_dict(tmp_path / "a.pth"), "a.pth")
     for key, value in other.state_dict().items():
         assert torch.equal(value, state[key]), key
+    assert not capsys.readouterr().err
+
+
+def test_of_several_state_dicts_the_one_that_is_used_is_named(tmp_path, model, capsys):
+    state = model.state_dict()
+    averaged = {key: value / 2 for key, value in state.items()}
+    torch.save({"state_dict_ema": averaged, "state_dict": state}, tmp_path / "a.pth")
+    assert torch.equal(
+        read_state_dict(tmp_path / "a.pth")["ClassHead.0.conv1x1.bias"], state["ClassHead.0.conv1x1.bias"]
+    )
+    said = capsys.readouterr().err
+    assert said.endswith("a.pth: has several state dicts; used: state_dict; not used: state_dict_ema\n")
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"0" * 100)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.safetensors",
+            (200).to_bytes(8, "little") + b'{"a":{"dtype":"F32"}}',
+            "is a safetensors file; convert it: ",
+        ),
+        (
+            "a.pth",
+            b"\x08\x08\x12\x07pytorch" + bytes(99),
+            "is an ONNX network; name the PyTorch weights (.pth)",
+        ),
+        ("a.onnx", b"\x0a\x0a" + bytes(99), "is an ONNX network"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file, of Keras for example"),
+        ("a.pb", b"\n\x10\n\x05input" + bytes(99), "is a TensorFlow network"),
+        ("a.pth", b"\x1c\0\0\0TFL3" + bytes(99), "is a TensorFlow Lite network"),
+        ("a.pth", zipped("a/data.pkl", "a/code/__torch__.py"), "is a TorchScript program"),
+        ("a.pt2", zipped("a/models/model.json", "a/data/weights/0"), "is a network of torch.export"),
+        ("a.npz", zipped("a.npy"), "is an archive of NumPy arrays"),
+        ("a.pth", zipped("a.txt", "b.pth"), "is an archive (a.txt, b.pth); unpack it"),
+        ("a.pth", b"<!DOCTYPE html><html>", "is a web page; download the weights again"),
+        ("a.pth", b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS; run git lfs pull"),
+        ("a.tar", bytes(257) + b"ustar\0" + bytes(999), "is an archive; unpack it"),
+    ],
+)
+def test_files_of_other_tools_are_named(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        read_state_dict(tmp_path / name)
+    assert f"{name}: {said}" in str(error.value)
+
+
+def test_a_whole_network_is_refused_by_its_class(tmp_path, model):
+    torch.save(model, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"refused: holds objects of models\.retinaface\.RetinaFace, which could"):
+        read_state_dict(tmp_path / "a.pth")
 
 
 def test_a_parallel_model_is_saved_as_a_plain_state_dict(tmp_path, model):
