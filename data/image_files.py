@@ -30,6 +30,8 @@ SOMETIMES_IMAGES = "data"  # the name of many folders, so that it is only looked
 # Folders around label files that may be missing around the images.
 WRAPPERS = re.compile("labels|annotations|data|obj|obj_.*_data|train|valid?|validation|test", re.IGNORECASE)
 
+WIDER_TEXT = re.compile(r"wider_face_(.+)_bbx_gt\.txt")
+
 
 def image_key(name: str) -> str:
     """Return an image's name without its suffix, by which annotations and detection files are matched."""
@@ -74,8 +76,9 @@ def usual_images(annotation: str | Path) -> Path:
     - The same path with one of them in place of the last of LABEL_FOLDERS: `images/x` for the folder `labels/x`. For a
       file `annotations/any_x.json` it is `images/x`, `images` or `x` beside `annotations`.
     - `images` beside a folder.
-    - Where these have images: `data` beside a file or in a folder, `train` beside the file `train.json`, and the folder
-      of the annotations itself. Beside the JSON lines of detect.py are its drawn images, which are not meant.
+    - Where these have images: `data` beside a file or its folder of annotations, or in a folder; `train` beside the
+      file `train.json`; the folder of the annotations itself. Beside the JSON lines of detect.py are its drawn images,
+      which are not meant.
 
     A cleaned copy without its own images uses those of the original. If none exists, it is `images` beside the
     annotation.
@@ -90,8 +93,9 @@ def usual_images(annotation: str | Path) -> Path:
     beside = (absolute if is_folder else annotation).parent / IMAGE_FOLDERS[0]
     if found := next((place for place in (*places, beside) if place.is_dir()), None):
         return found
-    if has_images(own / SOMETIMES_IMAGES):
-        return own / SOMETIMES_IMAGES
+    beside_labels = [absolute.parents[1]] if not is_folder and absolute.parent.name.lower() in LABEL_FOLDERS else []
+    if found := next((each for each in (own, *beside_labels) if has_images(each / SOMETIMES_IMAGES)), None):
+        return found / SOMETIMES_IMAGES
     if absolute.suffix == DETECTIONS_SUFFIX:
         return beside
     subset = own / (annotation.stem.rpartition("_")[2] or ".")
@@ -129,7 +133,12 @@ def label_folder(folder: Path) -> Path:
 
 
 def _beside_labels(file: Path) -> list[Path]:
-    """Return the places of the images of an annotation file beside its folder, if that is a folder of labels."""
+    """Return the places of the images of an annotation file beside its folder, if that is a folder of labels.
+
+    Beside the folder of WIDER FACE's texts is one for each of them.
+    """
+    if text := WIDER_TEXT.fullmatch(file.name):
+        return [file.parents[1] / f"WIDER_{text[1]}" / IMAGE_FOLDERS[0]]
     if file.parent.name.lower() not in LABEL_FOLDERS:
         return []
     above, subset = file.parents[1], file.stem.rpartition("_")[2]  # "train" of instances_train.json

@@ -88,12 +88,14 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     found = list_annotations(folder, kind)
     if not any(each.has_boxes for each in found):
         _refuse_foreign_in(folder)
-    if not found:
-        found = _found_below(folder, kind)
-        if len(found) > 1:
+        below = _found_below(folder, kind)
+        if len(below) > 1 and not found:
             raise UserError(
-                f"{folder}: found {_shown([each.example for each in found])} in sub-folders; name one of them"
+                f"{folder}: found {_shown([each.example for each in below])} in sub-folders; name one of them"
             )
+        found = below if len(below) == 1 else found  # rather than a list of names
+    if not found:  # a table with unknown columns, of which its reader says what it expects
+        found = [FoundAnnotation("csv", file, file.name) for file in sorted(folder.iterdir()) if _is_table(file)]
     if not found:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
         raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
@@ -200,4 +202,8 @@ def _may_be_annotation(file: Path) -> bool:
     if not any(fnmatch(file.name.lower(), each.files) for each in FORMATS.values()) or not file.is_file():
         return False
     # Any program may write a table, so that its content decides.
-    return file.suffix.lower() not in (".csv", ".tsv") or FORMATS["csv"].recognizes(FileHead.read(file))
+    return not _is_table(file) or FORMATS["csv"].recognizes(FileHead.read(file))
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in (".csv", ".tsv") and file.is_file()

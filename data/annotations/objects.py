@@ -223,7 +223,7 @@ class ObjectReader:
         except UserError as error:
             raise UserError(
                 f"{self.path}{image.place}: its coordinates are parts of the image's size, which the file does not"
-                f" have: {error}; name the folder of the images with --images"
+                f" have, so that the image is needed (--images names the folder): {error}"
             ) from error
 
 

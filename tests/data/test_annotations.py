@@ -93,7 +93,7 @@ def test_a_folder_stands_for_its_only_label_file(tmp_path):
     (tmp_path / "tvval_label.txt").write_text("# a.jpg\n1 2 3 4\n")
     assert len(read_annotations(tmp_path)[0].boxes) == 1
     (tmp_path / "other.txt").write_text("# a.jpg\n1 2 3 4\n")
-    with pytest.raises(UserError, match=r"other.txt, tvval_label.txt; name the one"):
+    with pytest.raises(UserError, match=r"other.txt, tvval_label.txt; name one of them"):
         read_annotations(tmp_path)
 
 

@@ -197,7 +197,7 @@ def test_other_mat_files_beside_a_label_file_are_no_annotation(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"pt3d_68": [1, 2]})
     assert read_annotations(tmp_path)[0].name == "a.jpg"
     scipy.io.savemat(tmp_path / "set.mat", FLAT)
-    with pytest.raises(UserError, match=r"found set\.mat, label\.txt; name the one"):
+    with pytest.raises(UserError, match=r"found set\.mat, label\.txt; name one of them"):
         read_annotations(tmp_path)
     (tmp_path / "set.mat").write_bytes(b"")
     with pytest.raises(UserError, match=r"set\.mat: is not a MATLAB file"):

@@ -12,6 +12,7 @@ from tests.helpers.exports import (
     CAR,
     EXPORTS,
     FACES,
+    OPEN_IMAGES,
     SIZE,
     corners,
     cvat_box,
@@ -276,7 +277,7 @@ def test_cvat_tracks_are_read_frame_by_frame(tmp_path):
 
 
 def test_parts_of_an_image_need_its_size(tmp_path):
-    with pytest.raises(UserError, match=r"parts of the image's size, which the file does not have: .*--images"):
+    with pytest.raises(UserError, match=r"parts of the image's size, which the file does not have, .*--images"):
         read(tmp_path, {"samples.json": fiftyone_samples()})
     known = json.loads(fiftyone_samples())
     for sample in known["samples"]:
@@ -389,3 +390,38 @@ def test_images_of_one_name_in_two_folders_of_vott_stay_two(tmp_path):
     found = read(tmp_path, {"faces-export.json": vott(*assets)})
     assert [each.name for each in found] == ["one/a.jpg", "two/a.jpg"]
     assert [each.boxes.tolist() for each in found] == [[corners(face)] for face in FACES]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("image_name,width,height,x0,y0,x1,y1", "a.jpg,640,480,10,20,40,60"),
+        ("image_id,x_1,y_1,width,height", "a.jpg,10,20,30,40"),
+        ("file,xmin,ymin,width,height,class", "a.jpg,10,20,30,40,face"),
+        ("filename,left,top,w,h", "a.jpg,10,20,30,40"),
+    ],
+)
+def test_ways_to_call_the_columns_of_a_table(tmp_path, header, row):
+    assert boxes(read(tmp_path, {"faces.csv": f"{header}\n{row}\n"})) == [[10, 20, 40, 60]]
+
+
+def test_a_table_with_unknown_columns_is_named_by_its_folder(tmp_path):
+    write_files(tmp_path, {"train.csv": 'image_id,bbox\na,"[1, 2, 3, 4]"\n', "images/a.jpg": ""})
+    with pytest.raises(UserError, match=r"train\.csv: found the columns image_id, bbox; expected a table"):
+        read_annotations(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["annotations/class-descriptions.csv", "metadata/classes.csv"])
+def test_the_names_of_open_images_classes_lie_beside_the_table(tmp_path, place):
+    files = {
+        "annotations/default-annotations-bbox.csv": OPEN_IMAGES.replace("/m/0dzct", "/m/0"),
+        place: "/m/0,Face\n/m/0k4j,Car\n",
+    }
+    found = read(tmp_path, files, images=write_export(tmp_path / "other", "via") / "images")
+    assert found.classes.faces == {"Face": 2} and found.classes.others == {"Car": 1}
+
+
+def test_the_image_of_a_label_studio_task_is_the_text_that_names_one(tmp_path):
+    data = {"question": "Which of these are faces?", "photo": "s3://bucket/x/a.jpg?versionId=3"}
+    task = studio_task(1, "a.jpg", studio_annotation(studio_region("face", FACES[0]))) | {"data": data}
+    assert [each.name for each in read(tmp_path, {"p.json": json.dumps([task])})] == ["a.jpg"]

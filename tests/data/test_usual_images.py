@@ -19,6 +19,8 @@ LAYOUTS = [
     ("annotations/instances_val.json", "images/val/a.jpg", "images/val"),
     ("annotations/instances_train2017.json", "train2017/a.jpg", "train2017"),
     ("annotations/instances.json", "JPEGImages/a.jpg", "JPEGImages"),
+    ("labels/detections.csv", "data/a.jpg", "data"),
+    ("wider_face_split/wider_face_default_bbx_gt.txt", "WIDER_default/images/0--face/a.jpg", "WIDER_default/images"),
     ("Annotations", "JPEGImages/a.jpg", "JPEGImages"),
     ("labels/train", "images/train/a.jpg", "images/train"),
     ("labels", "images/a.jpg", "images"),

@@ -27,8 +27,9 @@ def image_folders(folder: Path) -> dict[str, Path]:
 
 
 def is_wider_download(folder: Path) -> bool:
-    """Whether a folder contains one of WIDER FACE's unpacked archives."""
-    return any((folder / name).is_dir() for name in (LABELS, "WIDER_train", "WIDER_val"))
+    """Whether a folder contains one of WIDER FACE's unpacked archives; CVAT calls its subset `default`."""
+    parts = ("WIDER_train", "WIDER_val", f"{LABELS}/wider_face_train_bbx_gt.txt")
+    return any((folder / part).exists() for part in parts)
 
 
 def wider_splits(folder: Path, landmark_file: Path | None) -> tuple[dict[str, NewSplit], Path | None, list[str]]:

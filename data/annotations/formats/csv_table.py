@@ -45,12 +45,14 @@ NAMES = {
     "truncated": ("istruncated",),
     "crowd": ("isgroupof", "iscrowd"),
 }
+FROM_0 = {"x0": "x1", "y0": "y1", "x1": "x2", "y1": "y2"}
 CORNERS, SIZED = ("x1", "y1", "x2", "y2"), ("x", "y", "w", "h")
 # Tables without a header, which have these columns.
 KERAS = ("image", *CORNERS, "label")
 MAKESENSE = ("label", *SIZED, "image", "width", "height")
 VIA_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
-OPEN_IMAGES_FACE = "/m/0dzct"  # the ID of "Human face"
+OPEN_IMAGES_FACE = {"/m/0dzct": "face"}  # the ID of "Human face"
+CLASS_NAMES = ("*class-descriptions*.csv", "classes.csv")  # of Open Images: rows of an ID and a name
 
 
 def read_csv(path: Path, options: ReadOptions) -> Annotations:
@@ -82,7 +84,7 @@ def read_csv(path: Path, options: ReadOptions) -> Annotations:
 
 
 def _read_boxes(reader: ObjectReader, rows: Rows, meanings: Mapping[str, str], coordinates: Sequence[str]) -> None:
-    largest = 0.0
+    largest, class_names = 0.0, _class_names(reader.path)
     for where, cells in rows:
         row = {meanings[column]: cell for column, cell in cells.items()}
         with reader.skipping():
@@ -97,9 +99,19 @@ def _read_boxes(reader: ObjectReader, rows: Rows, meanings: Mapping[str, str], c
                 largest = max(largest, *values)
                 shape = rectangle(*values) if coordinates is CORNERS else Shape(RECTANGLE, tuple(values))
                 attributes = {name: text_value(text) for name, text in row.items() if text}
-                reader.add(image, where, ["face" if label == OPEN_IMAGES_FACE else label], shape, attributes)
+                reader.add(image, where, [class_names.get(label, label)], shape, attributes)
     if 0 < largest <= 1:
         reader.set_in_parts()
+
+
+def _class_names(path: Path) -> dict[str, str]:
+    """Return ID -> name of Open Images' classes, from the file that CVAT and FiftyOne write beside the table."""
+    names = {}
+    for folder in (path.parent, path.parent.parent / "metadata"):
+        for file in (file for pattern in CLASS_NAMES for file in sorted(folder.glob(pattern))):
+            rows = csv.reader(_lines(read_text(file)))
+            names |= {row[0].strip(): row[1].strip() for row in rows if len(row) == 2 and row[0].startswith("/m/")}
+    return names | OPEN_IMAGES_FACE
 
 
 def _read_via(reader: ObjectReader, rows: Rows) -> Annotations:
@@ -174,9 +186,15 @@ def _columns(line: str) -> tuple[list[str], bool]:
 def _meanings(columns: Sequence[str]) -> list[str]:
     """Return what each column means; one that is not known is an attribute of its name.
 
-    `width` and `height` are those of the image, but those of the box where there are x and y and no other width.
+    Corners may be numbered from 0; a first corner without a second one is x y. `width` and `height` are those of the
+    image, but those of the box where there are x and y and no other width.
     """
     names = [re.sub(r"[\s_]", "", column.lower()) for column in columns]
+    if "x0" in names:
+        names = [FROM_0.get(name, name) for name in names]
+    for axis, first, second in (("x", "x1", "x2"), ("y", "y1", "y2")):
+        if axis not in names and not {*NAMES[second]} & {*names}:
+            names = [axis if name in NAMES[first] else name for name in names]
     if "x" in names and "y" in names and not {"w", "bboxwidth"} & set(names):
         names = [{"width": "w", "height": "h"}.get(name, name) for name in names]
     meanings = list(columns)

@@ -3,14 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from data.annotations.format import FileHead, Format, ReadOptions
+from data.annotations.image_names import split_path
 from data.annotations.json_files import OBJECTS, as_object
 from data.annotations.json_values import load_json, number_of, objects_of, points_of
 from data.annotations.objects import LabelledImage, ObjectReader, valid_size
 from data.annotations.record import Annotations
 from data.annotations.shapes import Shape, ellipse, outline, rotated, rounded
+from data.image_files import has_no_suffix
 from utils.errors import UserError
 from utils.wording import count_each
 
@@ -130,8 +133,10 @@ def _image_of(data: object) -> object:
     """Return the name of the image in the data of a task, whose keys are of the user's choice."""
     if not isinstance(data, dict):
         return None
-    keys: Iterable[str] = (*IMAGE_KEYS, *data)
-    return next((data[key] for key in keys if isinstance(data.get(key), str) and data[key]), None)
+    texts = {key: value for key, value in data.items() if isinstance(value, str) and value.strip()}
+    usual = (texts[key] for key in IMAGE_KEYS if key in texts)
+    with_suffix = (text for text in texts.values() if not has_no_suffix("/".join(split_path(text))))
+    return next(chain(usual, with_suffix, texts.values()), None)
 
 
 def _recognizes(head: FileHead) -> bool:
