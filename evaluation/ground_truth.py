@@ -87,11 +87,18 @@ def _refuse_empty(place: Path, split: Split) -> None:
     if folder == place and others:
         return  # read_annotations says what is wrong with them
     only = f", only {', '.join(others[:3])}" if others else ""
+    archives = sorted(file for each in {place, folder} if each.is_dir() for file in each.iterdir() if _is_archive(file))
+    if archives:
+        raise UserError(f"{archives[0]}: is an archive, and no ground truth is beside it; unpack it here")
     raise UserError(
         f"{folder}: found no ground truth of the {split.name} images{only}; put the label file (.txt) or the WIDER FACE"
         f" .mat files from {split.ground_truth_url} here, or pass another path with --gt (the drawn sample has its own"
         f" in {Path(split.images).parent})"
     )
+
+
+def _is_archive(file: Path) -> bool:
+    return file.suffix.lower() in (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz") and file.is_file()
 
 
 def _annotations_below(folder: Path, kind: str | None, level: int = 0) -> Iterator[FoundAnnotation]:

@@ -6,7 +6,7 @@ prediction_text.py and prediction_coco.py in data/annotations/ describe the file
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from data.image_files import files_below
 from evaluation.prediction_text import parse_texts, read_columns
 from utils.errors import UserError
 from utils.files import join_inside
+from utils.wording import counted
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,12 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
     if unknown and missing and not found:
         raise UserError(
             f"{folder}: has predictions for none of the {len(images):,} images (for example {missing[0]!r}), only"
-            f" for others ({_examples(unknown)}); pass the predictions of this ground truth with --pred"
+            f" for others ({_examples(unknown)}){_ambiguity(missing, unknown)}; pass the predictions of this ground truth"
+            " with --pred"
         )
     if missing and not allow_missing:
         others = f"; there are predictions for other images ({_examples(unknown)})" if unknown else ""
+        others += _ambiguity(missing, unknown)
         raise UserError(
             f"{folder / missing[0]}.txt: no such file, {len(missing):,} of {len(images):,} images have no"
             f" predictions ({_examples(missing)}){others}; run the detection for them, or score them as images without"
@@ -112,6 +115,20 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
         )
     return Predictions(
         dict(zip(found, rows, strict=True)), sorted(missing), unknown, dict(zip(found, paths, strict=True))
+    )
+
+
+def _ambiguity(missing: Iterable[str], unknown: Iterable[str]) -> str:
+    """Return what to add to an error about missing predictions where a base name would fit several."""
+    images, files = Counter(_path_end(key, 1) for key in missing), defaultdict(list)
+    for name in unknown:
+        files[_key(_path_end(name, 1), images)].append(name)
+    base = next((base for base in images if base in files), None)
+    if base is None:
+        return ""
+    return (
+        f"; by the name {base!r} alone, {counted(images[base], 'image')} and {counted(len(files[base]), 'file')} would"
+        " belong together, so the folders in their paths must be the same"
     )
 
 

@@ -53,6 +53,13 @@ def test_wider_face_text_is_read(tmp_path):
     assert last.boxes.tolist() == [[9, 9, 10, 10]]
 
 
+@pytest.mark.parametrize("zeros", ["", "0 0 0 0\n"])
+def test_wider_face_text_may_have_no_attributes(tmp_path, zeros):
+    first, second, third = read(tmp_path, f"a.jpg\n0\n{zeros}news/b\n2\n1 2 3 4\n5 6 7.5 8\nc.jpg\n1\n9 9 1 1\n")
+    assert not len(first.boxes) and not second.attributes
+    assert second.boxes.tolist() == [[1, 2, 4, 6], [5, 6, 12.5, 14]] and len(third.boxes) == 1
+
+
 def test_images_without_faces_have_the_attributes_of_the_file(tmp_path):
     first, second = read(tmp_path, "a.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nb.jpg\n1\n1 2 3 4 2 1 0 1 1 0\n")
     assert list(first.attributes) == list(second.attributes) == list(WIDER_VALUES)

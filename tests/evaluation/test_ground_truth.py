@@ -158,6 +158,16 @@ def test_no_ground_truth_says_where_to_put_it(home, run_script, name, only):
     assert DEV.ground_truth_url in err
 
 
+@pytest.mark.parametrize("archive", ["groundtruths/tv_dev.zip", "gt.7z"])
+def test_a_ground_truth_that_is_still_in_its_archive_is_named(home, run_script, archive):
+    write_files(home, {archive: b"PK"})
+    status, _, err = run_script()
+    assert (status, err) == (
+        2,
+        f"error: {home / archive}: is an archive, and no ground truth is beside it; unpack it here\n",
+    )
+
+
 def test_detections_are_no_ground_truth(home):
     files = {f"model/{name}.txt": text for name, text in DETECTIONS.items()}
     write_files(home, {"groundtruths/label.txt": LABEL, "old.jsonl": '{"picture": "a.jpg", "faces": []}\n', **files})

@@ -63,6 +63,18 @@ def test_ambiguous_base_names_are_not_guessed(write, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("files", "names", "said"),
+    [
+        (["a.txt", "b.txt"], ["x/a.jpg", "y/a.jpg"], "'a' alone, 2 images and 1 file would belong together"),
+        (["x/a.txt", "y/a.jpg.txt"], ["a.jpg"], "'a' alone, 1 image and 2 files would belong together"),
+        (["c.txt", "x/a.txt", "y/a.txt"], ["c.jpg", "a.jpg"], "'a' alone, 1 image and 2 files would belong together"),
+    ],
+)
+def test_the_error_says_where_base_names_are_ambiguous(write, files, names, said):
+    assert said in refusal(write(*files), images(*names))
+
+
 def test_a_folder_too_many_is_dropped_where_base_names_repeat(write, capsys):
     folder = write("tvface_txt/x/a.txt", "tvface_txt/y/a.jpg.txt", "tvface_txt/y/b.txt")
     found = load_predictions(folder, images("x/a.jpg", "y/a.jpg", "b.jpg"))

@@ -1,7 +1,7 @@
 """WIDER FACE's text: an image's name, the number of its faces, then a row for each face.
 
-A row is `x y w h` and the attributes `blur expression illumination invalid occlusion pose`. An image without faces has
-one row of zeros. Laboro TV's text has the same layout with other attributes.
+A row is `x y w h` and the attributes `blur expression illumination invalid occlusion pose`, or `x y w h` alone in all
+rows. An image without faces may have one row of zeros. Laboro TV's text has the same layout with other attributes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ from utils.errors import UserError
 from utils.files import read_bytes
 
 WIDER_ATTRIBUTES = tuple(WIDER_VALUES)
-NO_FACE = [0.0] * 10  # the row of an image without faces
 
 
 def read_wider_text(path: Path, attributes: Sequence[str], problems: list[Problem] | None = None) -> Annotations:
@@ -55,7 +54,7 @@ def read_wider_text_fast(path: Path, content: bytes, attributes: Sequence[str]) 
         titles.append(at)
         counts.append(int(count))
         at += 2 + counts[-1]
-        if counts[-1] == 0 and at < len(ends) and parse_numbers(content[starts[at] : ends[at]].decode()) == NO_FACE:
+        if counts[-1] == 0 and at < len(ends) and _is_no_face(content[starts[at] : ends[at]].decode(), columns):
             is_row[at] = False
             at += 1
     if at != len(ends) or not titles:
@@ -108,7 +107,7 @@ def read_wider_text_by_line(
                 if at == len(lines) or starts_with_count([line for _, line in lines[at : at + 3]]):
                     break
             at += 1
-        if count == 0 and at < len(lines) and parse_numbers(lines[at][1]) == NO_FACE:
+        if count == 0 and at < len(lines) and _is_no_face(lines[at][1], columns):
             at += 1
     places = Places(Lines(path, titles), Lines(path, numbers))
     return _annotations(names, counts, np.array(rows).reshape(-1, columns), attributes, places)
@@ -124,6 +123,11 @@ def _annotations(
 
 def _is_row(line: str, columns: int) -> bool:
     return len(parse_numbers(line) or ()) == columns
+
+
+def _is_no_face(line: str, columns: int) -> bool:
+    """Whether a line is the row of zeros of an image without faces."""
+    return parse_numbers(line) == [0.0] * columns
 
 
 def _read_count(path: Path, lines: list[tuple[int, str]], columns: int) -> int:
@@ -160,6 +164,12 @@ def find_row(head: FileHead) -> str | None:
     return next((line for line in head.all_lines() if len(parse_numbers(line) or ()) > 1), None)
 
 
+def _attributes_in(path: Path) -> Sequence[str]:
+    """Return the names of the columns after x y w h of WIDER FACE's text, by the first row of a file."""
+    row = find_row(FileHead.read(path))
+    return () if row is not None and _is_row(row, 4) else WIDER_ATTRIBUTES
+
+
 def write_wider_text(
     path: Path,
     annotations: Sequence[Annotation],
@@ -192,7 +202,7 @@ def write_wider_text(
 WIDER = Format(
     name="wider",
     description="WIDER FACE text",
-    read=lambda path, options: read_wider_text(path, WIDER_ATTRIBUTES, options.problems),
+    read=lambda path, options: read_wider_text(path, _attributes_in(path), options.problems),
     write=lambda path, annotations: write_wider_text(path, annotations, WIDER_ATTRIBUTES, empty_row=True),
     capabilities=Capabilities(
         attributes=dict.fromkeys(WIDER_ATTRIBUTES, 0.0), all_attributes=True, ignore_attributes=("invalid",)
