@@ -20,8 +20,15 @@ LAYOUTS = {
     "x1 x2 y1 y2": ("corners", (0, 2, 1, 3)),
     "y1 y2 x1 x2": ("corners", (2, 0, 3, 1)),
 }
-# Names of the axes of pixels: from the left and the top, or from another side.
-FLIPS = {"": (False, False), "y from the bottom": (False, True), "x from the right": (True, False)}
+# How the boxes' image is turned or its axes point -> whether x and y are exchanged, and then x and y are flipped.
+TURNS = {
+    "": (False, (False, False)),
+    "y from the bottom": (False, (False, True)),
+    "x from the right": (False, (True, False)),
+    "the image turned by 180 degrees": (False, (True, True)),
+    "the image turned clockwise by 90 degrees": (True, (False, True)),
+    "the image turned counterclockwise by 90 degrees": (True, (True, False)),
+}
 # What 1 is the share of; a multiple of it is the unit of detections in resized images.
 SIDES = ("sides", "long side", "short side", "square")
 # Coordinates of these maxima are shares of the image, per cent, or per mille as language models write them.
@@ -58,15 +65,15 @@ class BoxConvention:
         layout: one of LAYOUTS.
         first: the column of the row in which the box begins.
         side: one of SIDES, whose `length` is the unit; None: pixels, multiplied by `length`.
-        length: the coordinate of the end of that side.
-        flip: one of FLIPS.
+        length: the coordinates x and y of the end of that side.
+        turn: one of TURNS.
     """
 
     layout: str = "x y w h"
     first: int = 0
     side: str | None = None
-    length: float = 1
-    flip: str = ""
+    length: tuple[float, float] = (1, 1)
+    turn: str = ""
 
     def boxes(self, image: LabeledRows) -> np.ndarray:
         """Return (N, 4) float64, x1 y1 x2 y2 in pixels of the image, as this convention reads its rows."""
@@ -76,9 +83,12 @@ class BoxConvention:
             box[:, :2] -= box[:, 2:] / 2
         if kind != "corners":
             box[:, 2:] += box[:, :2]
+        is_exchanged, flips = TURNS[self.turn]
+        if is_exchanged:
+            box = box[:, [1, 0, 3, 2]]
         unit, origin = pixel_unit(image.size, self.side)
         box = box * (unit / self.length)[[0, 1, 0, 1]] - origin[[0, 1, 0, 1]]
-        for axis, flipped in enumerate(FLIPS[self.flip]):
+        for axis, flipped in enumerate(flips):
             if flipped:
                 box[:, [axis, axis + 2]] = image.size[1 - axis] - box[:, [axis + 2, axis]]
         return box
@@ -86,14 +96,14 @@ class BoxConvention:
     @property
     def unit(self) -> str:
         """What its numbers are, for a message; empty for pixels of the image."""
-        flip = f", {self.flip}" if self.flip else ""
-        length = f"{self.length:.3g}" if self.length < 1000 else f"{self.length:.0f}"
+        turn = f", {self.turn}" if self.turn else ""
+        x, y = (f"{length:.3g}" if length < 1000 else f"{length:.0f}" for length in self.length)
         if self.side is None:
-            return (f" in an image of {length} times the size" if self.length != 1 else "") + flip
-        if self.side == "sides" and self.length in SHARES:
-            return f" in parts of the image (0 to {length}){flip}"
-        where = {"sides": f"resized to {length} x {length}", "square": f"padded to a square of {length} pixels"}
-        return f" in an image {where.get(self.side, f'whose {self.side} is {length} pixels')}{flip}"
+            return (f" in an image of {x} times the size" if self.length != (1, 1) else "") + turn
+        if self.side == "sides" and self.length in [(share, share) for share in SHARES]:
+            return f" in parts of the image (0 to {x}){turn}"
+        where = {"sides": f"resized to {x} x {y}", "square": f"padded to a square of {x} pixels"}
+        return f" in an image {where.get(self.side, f'whose {self.side} is {x} pixels')}{turn}"
 
 
 def pixel_unit(size: tuple[int, int] | None, side: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -112,12 +122,10 @@ def plain_conventions(columns: int, sizes_known: bool) -> Iterator[BoxConvention
     """Yield the conventions that have no scale to be estimated, for rows of so many columns."""
     for first in range(min(columns - 4, 2) + 1):
         for layout in LAYOUTS:
-            yield BoxConvention(layout, first)
+            turns = TURNS if sizes_known and layout in list(LAYOUTS)[:3] else [""]
+            yield from (BoxConvention(layout, first, turn=turn) for turn in turns)
             for share in SHARES if sizes_known else ():
-                for flip in FLIPS if layout in list(LAYOUTS)[:3] else [""]:
-                    yield BoxConvention(layout, first, "sides", share, flip)
-            if sizes_known and layout in list(LAYOUTS)[:3]:
-                yield from (BoxConvention(layout, first, flip=flip) for flip in FLIPS if flip)
+                yield from (BoxConvention(layout, first, "sides", (share, share), turn) for turn in turns)
 
 
 def scaled_conventions(columns: int, images: Sequence[LabeledRows]) -> Iterator[BoxConvention]:
@@ -126,39 +134,46 @@ def scaled_conventions(columns: int, images: Sequence[LabeledRows]) -> Iterator[
     for first in range(min(columns - 4, 2) + 1):
         for layout in list(LAYOUTS)[:4]:
             for side in sides:
-                if length := find_length(images, BoxConvention(layout, first, side)):
-                    for each in dict.fromkeys(round(length / step) * step or length for step in ROUND[side is None]):
-                        yield BoxConvention(layout, first, side, each)
+                if found := find_length(images, BoxConvention(layout, first, side)):
+                    steps = ROUND[side is None]
+                    rounded = [tuple(round(length / step) * step or length for length in found) for step in steps]
+                    yield from (BoxConvention(layout, first, side, each) for each in dict.fromkeys(rounded))
 
 
-def find_length(images: Sequence[LabeledRows], convention: BoxConvention) -> float | None:
-    """Return the length with which most detections of a convention lie on a face; None if few agree.
+def find_length(images: Sequence[LabeledRows], convention: BoxConvention) -> tuple[float, float] | None:
+    """Return the lengths with which most detections of a convention lie on a face; None if few agree.
 
     Each pair of a detection and a face has a scale by the ratio of their sizes, and one by the ratio of their places.
-    Only for a true pair are both the same, in x and in y, and the same as for other true pairs.
+    Only for a true pair are both the same, in x and in y, and the same as for other true pairs. Only in parts of both
+    sides may the scales in x and y differ.
     """
-    lengths = []
-    for image in images:
-        origin = pixel_unit(image.size, convention.side)[1]
-        found = _centers(convention.boxes(LabeledRows(image.rows[:MOST_BOXES], image.faces, image.size)))
-        faces = _centers(image.faces[:MOST_BOXES])
-        found[:, :2] += origin
-        faces[:, :2] += origin
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.log(found[:, None] / faces[None])  # (N, F, 4)
-        places = ratio[..., :2].mean(axis=-1)
-        with np.errstate(invalid="ignore"):
-            same = np.abs(ratio - places[..., None]).max(axis=-1) <= np.log(SAME_SCALE)
-        lengths.append(places[same])
-    lengths = np.concatenate([np.empty(0), *lengths])
+    found = [np.empty((0, 2)), *(_log_scales(image, convention) for image in images)]
+    lengths = np.concatenate(found)
     if not len(lengths):
         return None
-    values, counts = np.unique(np.round(lengths * 100 / BIN), return_counts=True)
+    values, counts = np.unique(np.round(lengths * 100 / BIN), axis=0, return_counts=True)
     most = values[counts.argmax()] * BIN / 100
     for width in (1.5 * BIN, BIN / 2, BIN / 4):
-        near = lengths[np.abs(lengths - most) <= width / 100]
-        most = np.median(near) if len(near) else most
-    return float(np.exp(most))
+        near = lengths[(np.abs(lengths - most) <= width / 100).all(axis=1)]
+        most = np.median(near, axis=0) if len(near) else most
+    x, y = np.exp(most).tolist()
+    return x, y
+
+
+def _log_scales(image: LabeledRows, convention: BoxConvention) -> np.ndarray:
+    """Return (P, 2) logarithms of the scales in x and y of the pairs that have the same by size and by place."""
+    origin = pixel_unit(image.size, convention.side)[1]
+    found = _centers(convention.boxes(LabeledRows(image.rows[:MOST_BOXES], image.faces, image.size)))
+    faces = _centers(image.faces[:MOST_BOXES])
+    found[:, :2] += origin
+    faces[:, :2] += origin
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(found[:, None] / faces[None])  # (N, F, 4)
+        scales = ratio[..., :2]
+        if convention.side != "sides":
+            scales = np.broadcast_to(scales.mean(axis=-1, keepdims=True), scales.shape)
+        same = np.abs(ratio - np.tile(scales, 2)).max(axis=-1) <= np.log(SAME_SCALE)
+    return scales[same]
 
 
 def _centers(boxes: np.ndarray) -> np.ndarray:

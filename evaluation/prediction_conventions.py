@@ -4,8 +4,10 @@ Predictions in another convention are numbers like any others: they are scored, 
 evaluation/box_conventions.py is therefore tried on some images. Where one finds far more faces, a warning names it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -25,8 +27,11 @@ MIN_GAIN, MIN_RATIO = 0.25, 2.0
 MIN_FACES, MIN_FACES_SCALED = 2, 3
 FEW_ROWS = 3  # an image, among which none finds a face by chance
 MAX_SHARE = 2.0  # pixels; boxes in parts of the image are no larger
+MIN_SMALL = 0.05  # share of the images whose boxes look like this
 # Fewer faces are found by predictions of other images, and fewer faces or detections tell nothing.
-LOW_RECALL, ENOUGH = 0.02, 20
+LOW_RECALL, ENOUGH, ENOUGH_FOR_NONE = 0.02, 20, 3
+# If fewer are found than this, the predictions are also compared with other images, up to so many places away.
+DOUBTFUL_RECALL, MOST_STEPS = 0.25, 3
 REVERSED_AUC, REVERSED_DEVIATIONS = 0.35, 2.5
 AP_LOSS = 0.02
 
@@ -55,9 +60,7 @@ def convention_warnings(result: EvaluationResult, read_rows: Callable[[str], np.
         read_rows: image_key(name) -> (N, C) numbers of an image's rows as in the file, None where there are none.
     """
     images = sample_images(result.matches.ground_truth, read_rows)
-    sentence = explain_boxes(images)
-    if not sentence and (low := _low_recall(result)):
-        sentence = explain_order(result.matches.ground_truth, read_rows) or low
+    sentence = explain_boxes(images) or _low_recall(result, read_rows)
     return [
         each for each in (sentence, find_score_column(images), _reversed_scores(result), _coarse_scores(result)) if each
     ]
@@ -74,22 +77,6 @@ def sample_images(
         if rows is not None and len(rows):
             images.append(LabeledRows(rows[:MOST_ROWS], annotation.boxes[~annotation.ignored], annotation.size))
     return images
-
-
-def explain_order(ground_truth: Sequence[Annotation], read_rows: Callable[[str], np.ndarray | None]) -> str | None:
-    """Return a sentence if the predictions fit the image before or after their own far better."""
-    now = _recall(sample_images(ground_truth, read_rows), BoxConvention())
-    keys = [image_key(annotation.name) for annotation in ground_truth]
-    for step, words in ((1, "after"), (-1, "before")):
-        neighbors = dict(zip(keys, keys[-step:] + keys[:-step], strict=True))
-        recall = _recall(sample_images(ground_truth, _compose(read_rows, neighbors)), BoxConvention())
-        if recall.explains(now, MIN_FACES_SCALED) is not None:
-            return (
-                f"finds {now.found[0]:,} of {counted(now.faces, 'face')}, but {recall.found[0]:,} of"
-                f" {recall.faces:,} if each prediction belongs to the image {words} its own: the ids or names are"
-                " counted from another first number"
-            )
-    return None
 
 
 def explain_boxes(images: Sequence[LabeledRows]) -> str | None:
@@ -113,10 +100,13 @@ def explain_boxes(images: Sequence[LabeledRows]) -> str | None:
             " expected 'x y w h score' in pixels of the image, x y of the top left corner: convert the predictions"
         )
     boxes = np.concatenate([image.rows[:, :4] for image in images])
-    if np.abs(boxes).max() <= MAX_SHARE:
+    extents = np.array([np.abs(image.rows[:, :4]).max() for image in images])
+    if (small := int((extents <= MAX_SHARE).sum())) >= MIN_SMALL * len(images):
+        where = "" if small == len(images) else f" of {small:,} of {len(images):,} images"
         return (
-            f"all boxes lie within {np.abs(boxes).max():.2g} pixels: they look like parts of the image (0 to 1);"
-            " expected 'x y w h score' in pixels: multiply x and w by the image's width, y and h by its height"
+            f"all boxes{where} lie within {extents[extents <= MAX_SHARE].max():.2g} pixels: they look like parts of the"
+            " image (0 to 1); expected 'x y w h score' in pixels: multiply x and w by the image's width, y and h by its"
+            " height"
         )
     scores = np.concatenate([image.rows[:, 4] for image in images])
     first = boxes[:, 0]
@@ -146,10 +136,6 @@ def find_score_column(images: Sequence[LabeledRows]) -> str | None:
 
 def _varies_from_0_to_1(values: np.ndarray) -> bool:
     return bool(((values >= 0) & (values <= 1)).all() and (values % 1 != 0).any() and np.ptp(values) > 0)
-
-
-def _compose(read_rows: Callable[[str], np.ndarray | None], keys: dict[str, str]) -> Callable[[str], np.ndarray | None]:
-    return lambda key: read_rows(keys[key])
 
 
 def _best(
@@ -191,16 +177,69 @@ def _column_word(images: Sequence[LabeledRows], column: int) -> str:
     return "class" if (values % 1 == 0).all() else "score"
 
 
-def _low_recall(result: EvaluationResult) -> str | None:
-    """Return a sentence on predictions that find hardly any face."""
+def _low_recall(result: EvaluationResult, read_rows: Callable[[str], np.ndarray | None]) -> str | None:
+    """Return a sentence on predictions that find hardly any face, or not more than in other images.
+
+    If the images in another order have far more of the faces, the sentence names it.
+    """
     matches = result.matches
     faces, found = int(result.evaluated.sum()), int((result.evaluated & (matches.found_by >= 0)).sum())
-    if min(faces, len(matches.detections)) < ENOUGH or found > LOW_RECALL * faces:
+    if found > DOUBTFUL_RECALL * faces:
+        return None
+    read = cache(read_rows)
+
+    def recall_with(owners: dict[str, str]) -> Recall:
+        return _recall(sample_images(matches.ground_truth, lambda key: read(owners[key])), BoxConvention())
+
+    keys = [image_key(annotation.name) for annotation in matches.ground_truth]
+    now = recall_with(dict(zip(keys, keys, strict=True)))
+    in_order = [(words, recall_with(dict(zip(keys, order, strict=True)))) for words, order in _orders(keys)]
+    words, best = max(in_order, key=lambda each: each[1].found)
+    if best.explains(now, MIN_FACES_SCALED) is not None:
+        return (
+            f"finds {now.found[0]:,} of {counted(now.faces, 'face')}, but {best.found[0]:,} of {best.faces:,} {words}"
+        )
+    elsewhere = [recall.found[0] for _, recall in in_order[: 2 * len(_steps(keys))]]
+    chance = sum(elsewhere) / max(len(elsewhere), 1)
+    is_better = found > LOW_RECALL * faces and now.found[0] > 2 * chance + 3 * chance**0.5
+    if is_better or min(faces, len(matches.detections)) < (ENOUGH if found else ENOUGH_FOR_NONE):
         return None
     return (
-        f"{len(matches.detections):,} detections find {found:,} of {counted(faces, 'face')} at IoU {result.iou:g}; are"
-        " they of these images, in pixels of the images as labeled? (python -m tools.check tests the ground truth)"
+        f"{len(matches.detections):,} detections find {found:,} of {counted(faces, 'face')} at IoU {result.iou:g},"
+        f" {'hardly any' if found <= LOW_RECALL * faces else 'not more than those of other images'}; are they of these"
+        " images, in pixels of the images as labeled? (python -m tools.check tests the ground truth)"
     )
+
+
+def _steps(keys: list[str]) -> range:
+    """Return the numbers of places by which images are shifted, none of which leads to the image itself."""
+    return range(1, min(MOST_STEPS, len(keys) - 1) + 1)
+
+
+def _orders(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield words for an order of the images, and the image whose predictions each of `keys` gets in it."""
+    for step in _steps(keys):
+        places = "" if step == 1 else f"{step} places "
+        for side, order in (("after", keys[-step:] + keys[:-step]), ("before", keys[step:] + keys[:step])):
+            yield (
+                (
+                    f"if each prediction belongs to the image {places}{side} its own: the ids or names are counted from"
+                    " another first number"
+                ),
+                order,
+            )
+    for words, order in (
+        ("in reverse order", keys[::-1]),
+        ("sorted by name", sorted(keys)),
+        ("sorted by the numbers in their names", sorted(keys, key=_by_number)),
+    ):
+        back = dict(zip(order, keys, strict=True))
+        for owners in (order, [back[key] for key in keys]):
+            yield f"if the images of either the predictions or the ground truth are {words}", owners
+
+
+def _by_number(key: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", key)]
 
 
 def _reversed_scores(result: EvaluationResult) -> str | None:

@@ -61,6 +61,12 @@ def from_bottom(rows: np.ndarray, image) -> np.ndarray:
     return np.column_stack([rows[:, 0], image.size[0] - rows[:, 1] - rows[:, 3], rows[:, 2:]])
 
 
+def turned(rows: np.ndarray, image) -> np.ndarray:
+    """Turn corners as an image that is turned clockwise by 90 degrees."""
+    height = image.size[0]
+    return np.column_stack([height - rows[:, 3], rows[:, 0], height - rows[:, 1], rows[:, [2, 4]]])
+
+
 def warnings(ground_truth, convert) -> list[str]:
     rows = {f"{i}": convert(detections(image), image) for i, image in enumerate(ground_truth)}
     return warnings_of_rows(ground_truth, rows)
@@ -107,6 +113,26 @@ def warnings_of_rows(ground_truth, rows: dict[str, np.ndarray]) -> list[str]:
             lambda rows, image: corners(rows) / unit(image) * [*[300] * 4, 1],
         ),
         ("'x y w h score' in an image padded to a square of 416 pixels;", in_square),
+        (
+            "'x y w h score' in an image resized to 640 x 352;",
+            lambda rows, image: rows / unit(image) * [640, 352, 640, 352, 1],
+        ),
+        (
+            "'x1 y1 x2 y2 score', the image turned clockwise by 90 degrees;",
+            lambda rows, image: turned(corners(rows), image),
+        ),
+        (
+            "'x y w h score', the image turned counterclockwise by 90 degrees;",
+            lambda rows, image: np.column_stack(
+                [rows[:, 1], image.size[1] - rows[:, 0] - rows[:, 2], rows[:, [3, 2, 4]]]
+            ),
+        ),
+        (
+            "'x y w h score' in parts of the image (0 to 1), the image turned by 180 degrees;",
+            lambda rows, image: (
+                np.column_stack([unit(image)[:2] - rows[:, :2] - rows[:, 2:4], rows[:, 2:]]) / unit(image)
+            ),
+        ),
     ],
 )
 def test_boxes_in_another_convention_are_named(ground_truth, words, convert):
@@ -178,6 +204,46 @@ def test_ids_counted_from_another_number(ground_truth):
     shuffled = {f"{i}": detections(ground_truth[17 - i]) for i in range(1, 18)}
     (warning,) = warnings_of_rows(ground_truth[1:], shuffled)
     assert "are they of these images" in warning
+
+
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [
+        ("if each prediction belongs to the image 2 places before its own", lambda names: names[-2:] + names[:-2]),
+        ("are in reverse order", lambda names: names[::-1]),
+        ("are sorted by name", sorted),
+    ],
+)
+@pytest.mark.parametrize("is_inverse", [False, True])
+def test_images_in_another_order(ground_truth, words, order, is_inverse):
+    names = [f"{i}" for i in range(len(ground_truth))]
+    pairs = zip(*((order(names), names) if is_inverse else (names, order(names))), strict=True)
+    rows = {name: detections(ground_truth[int(other)]) for name, other in pairs}
+    (warning,) = warnings_of_rows(ground_truth, rows)
+    words = words.replace("before", "after") if is_inverse else words
+    assert "of 36 faces, but 36 of 36 if" in warning and words in warning
+
+
+def test_predictions_that_find_no_more_than_those_of_other_images_do(ground_truth):
+    same = [replace(image, boxes=ground_truth[0].boxes) if i < 4 else image for i, image in enumerate(ground_truth)]
+    shuffled = np.random.default_rng(3).permutation(range(4, len(same)))
+    rows = {f"{i}": detections(same[i]) for i in range(4)}
+    rows |= {f"{i}": detections(same[other]) for i, other in zip(range(4, len(same)), shuffled, strict=True)}
+    (warning,) = warnings_of_rows(same, rows)
+    assert "of 36 faces at IoU 0.5, not more than those of other images; are they of these images" in warning
+
+
+def test_few_faces_of_a_single_image_or_of_many_give_no_warning(ground_truth):
+    boxes = np.concatenate([image.boxes + i for i, image in enumerate(ground_truth)])
+    rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], np.linspace(0.9, 0.4, len(boxes))])
+    rows[6:, :2] += 1000
+    assert not warnings_of_rows([labelled_image("0.jpg", boxes)], {"0": rows})
+    assert not warnings(ground_truth, lambda rows, image: rows[int(image.identity % 6 > 0) * 2 :])
+
+
+def test_some_images_in_another_convention(ground_truth):
+    (warning,) = warnings(ground_truth, lambda rows, image: rows / unit(image) if image.identity % 2 else rows)
+    assert "all boxes of 9 of 18 images lie within" in warning and "they look like parts of the image" in warning
 
 
 def test_eval_warns_of_text_files(tmp_path, run_script):
