@@ -88,8 +88,8 @@ def _load_texts(folder: Path, images: Collection[str], allow_missing: bool) -> P
     if unknown and missing and not found:
         raise UserError(
             f"{folder}: has predictions for none of the {len(images):,} images (for example {missing[0]!r}), only"
-            f" for others ({_examples(unknown)}){_ambiguity(missing, unknown)}; pass the predictions of this ground truth"
-            " with --pred"
+            f" for others ({_examples(unknown)}){_ambiguity(missing, unknown)}; pass the predictions of this ground"
+            " truth with --pred"
         )
     if missing and not allow_missing:
         others = f"; there are predictions for other images ({_examples(unknown)})" if unknown else ""

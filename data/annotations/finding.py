@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 from data.annotations.folders import label_files
@@ -94,6 +95,9 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
                 f"{folder}: found {_shown([each.example for each in below])} in sub-folders; name one of them"
             )
         found = below if len(below) == 1 else found  # rather than a list of names
+        if not found:
+            for each in _sub_folders(folder):
+                _refuse_foreign_in(each)
     if not found:  # a table with unknown columns, of which its reader says what it expects
         found = [FoundAnnotation("csv", file, file.name) for file in sorted(folder.iterdir()) if _is_table(file)]
     if not found:
@@ -116,9 +120,9 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
 
 def _refuse_foreign_in(folder: Path) -> None:
     """Raise UserError if a file of a folder without boxes is in a format that is not read."""
-    for file in sorted(folder.iterdir())[:MOST_FILES]:
-        if file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES:
-            refuse_foreign(file)
+    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() not in IMAGE_SUFFIXES and file.is_file())
+    for file in islice(files, MOST_FILES):
+        refuse_foreign(file)
 
 
 def _shown(names: Sequence[str]) -> str:
@@ -127,14 +131,17 @@ def _shown(names: Sequence[str]) -> str:
 
 def _found_below(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
-    folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
-    folders = [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
     return [
         replace(found, example=f"{each.name}/{found.example}")
-        for each in folders
+        for each in _sub_folders(folder)
         for found in list_annotations(each, kind)
         if found.has_boxes
     ]
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    folders = (each for each in sorted(folder.iterdir()) if each.is_dir())
+    return [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
 
 
 def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:

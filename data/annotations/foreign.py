@@ -69,6 +69,16 @@ FOREIGN = (
     ForeignFormat(
         "Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("Labeled Data", "Label", level=1)
     ),
+    ForeignFormat(
+        "V7 Darwin JSON", COCO_OR_VOC, lambda head: bool({"item", "dataset"} & head.keys[0]) and "name" in head.keys[2]
+    ),
+    ForeignFormat("Dataturks' JSON lines", "convert them to Pascal VOC", _keys("content", "annotation")),
+    ForeignFormat("Hugging Face's metadata", "convert it to COCO JSON", _keys("file_name", "objects")),
+    ForeignFormat(
+        "CelebA's text",
+        "write it as a CSV table with the header image_id,x_1,y_1,width,height",
+        lambda head: any(re.match(r"image_id\s+x_1\s", line) for line in head.lines),
+    ),
     ForeignFormat("a SageMaker manifest", "convert it to COCO JSON", _keys("source-ref")),
     ForeignFormat("Vertex AI's JSON lines", "convert them to COCO JSON", _keys("imageGcsUri")),
     ForeignFormat("Vertex AI's CSV", "convert it to COCO JSON", _starts("TRAIN,gs:", "TEST,gs:", "UNASSIGNED,gs:")),

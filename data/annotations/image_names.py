@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -22,9 +23,8 @@ def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], li
 
     A name is taken as it is if it is relative and there is such a file, or no file fits. Otherwise, it stands for the
     file below the folder that has the same name, or the same one but for a suffix that the annotation does not write,
-    and the most equal folders before it, if there is only one. Of paths of
-    another computer that fit no file, the folders that all of them share are dropped. No result leads outside the
-    folder.
+    or for capitals, and the most equal folders before it, if there is only one. Of paths of another computer that fit
+    no file, the folders that all of them share are dropped. No result leads outside the folder.
 
     Returns:
         the paths, and sentences, with counts, on the names that were changed.
@@ -37,7 +37,7 @@ def names_below(names: Sequence[str], folder: str | Path) -> tuple[list[str], li
             found[name] = clean_name(name)
             continue
         if files is None:
-            files = _files_by_name(folder)
+            files = _Files(folder)
         if file := _search(split_path(name), files):
             searched[name] = file
     claims = Counter([*found.values(), *searched.values()])
@@ -70,21 +70,35 @@ def split_path(name: str) -> list[str]:
     return [part for part in parts if part not in ("", ".", "..") and not part.endswith(":")]
 
 
-def _files_by_name(folder: Path) -> dict[str, list[list[str]]]:
-    """Return the name of each image file below a folder, with and without suffix -> the parts of all its paths."""
-    files: dict[str, list[list[str]]] = {}
-    for path in files_below(folder, IMAGE_SUFFIXES) if folder.is_dir() else ():
-        parts = path.split("/")
-        for name in (parts[-1], PurePosixPath(parts[-1]).stem):
-            files.setdefault(name, []).append(parts)
-    return files
+class _Files:
+    """The image files below a folder, each as the parts of its path, by their names with and without suffix."""
+
+    def __init__(self, folder: Path):
+        self._by_name: dict[str, list[list[str]]] = {}
+        self._by_spelling: dict[str, list[list[str]]] = {}  # in which "É.JPG" and "é.jpg" are the same
+        for path in files_below(folder, IMAGE_SUFFIXES) if folder.is_dir() else ():
+            parts = path.split("/")
+            for name in (parts[-1], PurePosixPath(parts[-1]).stem):
+                self._by_name.setdefault(name, []).append(parts)
+                self._by_spelling.setdefault(_plain(name), []).append(parts)
+
+    def called(self, names: Sequence[str]) -> list[list[str]]:
+        """Return the files of the first of some names that has any, as it is or else in another spelling."""
+        exact = next((self._by_name[name] for name in names if name in self._by_name), None)
+        if exact is not None:
+            return exact
+        return next((self._by_spelling[name] for name in map(_plain, names) if name in self._by_spelling), [])
 
 
-def _search(parts: list[str], files: dict[str, list[list[str]]]) -> str | None:
+def _plain(name: str) -> str:
+    """Return a name without what computers change in it: capitals, and letters in two parts, as on a Mac."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _search(parts: list[str], files: _Files) -> str | None:
     """Return the one file that has the name, with the most equal last parts; None: no file, or several."""
     last = parts[-1] if parts else ""
-    names = (last, unquote(last), UPLOAD.sub("", last), UPLOAD.sub("", unquote(last)))
-    candidates = next((files[name] for name in names if name in files), [])
+    candidates = files.called((last, unquote(last), UPLOAD.sub("", last), UPLOAD.sub("", unquote(last))))
     equal = [_equal_parts(parts[:-1], candidate[:-1]) for candidate in candidates]
     if not equal or equal.count(max(equal)) > 1:
         return None

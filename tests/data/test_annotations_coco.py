@@ -145,7 +145,7 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
             "is COCO results, a detector's output",
         ),
         ([], "is COCO results, a detector's output"),
-        ("3", "has no list of objects"),
+        ("3", "is in no known JSON format; expected COCO's"),
         ("[" * 100_000, "is not JSON"),
     ],
 )

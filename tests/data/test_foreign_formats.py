@@ -13,6 +13,11 @@ DOTA = "imagesource:GoogleEarth\ngsd:0.146343\n937 913 921 912 923 874 940 875 s
 DATUMARO = {"dm_format_version": "1.0", "info": {}, "categories": {"label": {"labels": []}}, "items": [{"id": "a"}]}
 LABELBOX = {"data_row": {"id": "cl", "external_id": "a.jpg"}, "media_attributes": {}, "projects": {"p": {"labels": []}}}
 OLD_LABELBOX = [{"ID": "x", "Labeled Data": "https://storage.example/a.jpg", "Label": {"objects": []}}]
+DARWIN = {
+    "version": "2.0",
+    "item": {"name": "a.jpg", "path": "/"},
+    "annotations": [{"name": "face", "bounding_box": {"x": 1, "y": 2, "w": 3, "h": 4}}],
+}
 BDD = [{"name": "a.jpg", "labels": [{"category": "person", "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}]}]
 VIA_3_CSV = "# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)\n# CSV_HEADER = a\n"
 DLIB = (
@@ -38,6 +43,10 @@ DLIB = (
         ("FDDB-fold-01.txt", "big/img_1\n1\n30.5 25.2 1.57 65.0 60.0  1\n", "is FDDB's ellipses, which is not read"),
         ("train.txt", "images/c.jpg\nimages/a.jpg 1,2,3,4,0 5,6,7,8,0\n", "is keras-yolo3's text"),
         ("train.tfrecord", "\0\1\2", "is TFRecord"),
+        ("darwin.json", json.dumps(DARWIN), "is V7 Darwin JSON"),
+        ("faces.json", '{"content": "http://h/a.jpg", "annotation": null}\n' * 2, "is Dataturks' JSON lines"),
+        ("metadata.jsonl", '{"file_name": "a.jpg", "objects": {"bbox": []}}\n', "is Hugging Face's metadata"),
+        ("list_bbox_celeba.txt", "1\nimage_id x_1 y_1 width height\n000001.jpg 95 71 226 313\n", "is CelebA's text"),
         ("faces.vott", '{"name": "faces"}', "is a VoTT project, which is not read; name the folder with its *-asset"),
     ],
 )
@@ -53,3 +62,25 @@ def test_the_yaml_of_a_yolo_dataset_names_its_labels_instead(tmp_path):
     write_files(tmp_path, {"data.yaml": "path: /home/me/faces\ntrain: images/train\nnames: [face]\n"})
     with pytest.raises(UserError, match=r"is the YAML of a YOLO dataset.*name the folder of its labels"):
         read_annotations(tmp_path / "data.yaml")
+
+
+def test_a_format_that_is_not_read_is_named_in_the_folder_of_a_split(tmp_path):
+    images = {f"train/{number:02}.jpg": "" for number in range(30)}
+    write_files(tmp_path, {"train/_annotations.txt": "00.jpg 1,2,3,4,0\n", **images})
+    with pytest.raises(UserError, match=r"train/_annotations\.txt: is keras-yolo3's text"):
+        read_annotations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"a.jpg": [[1, 2, 3, 4]]}, "is in no known JSON format, with the keys a.jpg; expected COCO's"),
+        ([{"filename": "a.jpg", "ann": {}}], "is a list, as COCO results are, with the keys filename, ann; expected"),
+        ([[1, 2]], "is a list, as COCO results are; expected"),
+    ],
+)
+def test_unknown_json_is_named_with_its_keys(tmp_path, content, found):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(UserError) as error:
+        read_annotations(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'a.json'}: {found}")

@@ -27,6 +27,8 @@ FILES = {"a.jpg": "", "day 1/b.jpg": "", "x/c.jpg": "", "y/c.jpg": "", "up.jpg":
         ("https://store.example/films/a.jpg?sig=x%2F1", "a.jpg"),
         ("s3://bucket/x/c.jpg", "x/c.jpg"),
         ("zu%CC%88g.jpg", "zu\u0308g.jpg"),
+        ("Z\u00fcg.JPG", "zu\u0308g.jpg"),
+        ("Day 1/B.jpg", "day 1/b.jpg"),
         ("missing.jpg", "missing.jpg"),
         ("z/c.jpg", "z/c.jpg"),  # two files fit equally
         ("/home/me/missing.jpg", "missing.jpg"),

@@ -8,6 +8,7 @@ import pytest
 
 from data.annotations import read_annotations
 from tests.helpers.annotations import write_files
+from tests.helpers.images import draw_image
 from utils.errors import UserError
 
 ROW, PERSON = "1 0.5 0.5 0.25 0.5\n", "0 0.25 0.25 0.1 0.1\n"  # face and person, where the names say so
@@ -66,6 +67,12 @@ EXPORTS = {
         "images/b.png": None,
         "labels/a.txt": ROW,
         "labels/b.txt": "",
+    },
+    "makesense.ai": {
+        "labels/labels.txt": "person\nface\n",
+        "labels/a.txt": ROW + PERSON,
+        "images/a.png": None,
+        "images/b.png": None,
     },
     "LabelImg YOLO": {"classes.txt": "person\nface\n", "a.txt": ROW, "a.png": None, "b.png": None, "b.txt": PERSON},
     "FiftyOne YOLOv5": {
@@ -221,3 +228,9 @@ def test_splits_that_are_read_as_one_set_are_said(tmp_path):
     note = "read as one set: the images of train (1), val (1)"
     assert any(each.startswith(note) for each in read_annotations(tmp_path).remarks)
     assert not any(note in each for each in read_annotations(tmp_path / "labels" / "train").remarks)
+
+
+def test_labels_txt_may_be_the_labels_of_an_image(tmp_path):
+    draw_image(tmp_path / "labels.png", [])
+    write_files(tmp_path, {"labels.txt": "0 0.5 0.5 0.2 0.2\n"})
+    assert [(each.name, len(each.boxes)) for each in read_annotations(tmp_path)] == [("labels.png", 1)]

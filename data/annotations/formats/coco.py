@@ -39,6 +39,7 @@ FLAGS = {"iscrowd": "crowd", "ignore": "ignore"}
 OF_FACES = {"id", "image_id", "category_id", "bbox", "area", "keypoints", "num_keypoints", "attributes", *FLAGS}
 OF_IMAGES = {"id", "file_name", "height", "width"}
 OF_FILES = {"images", "annotations", "categories"}
+MOST_KEYS = 8  # of an unknown file, in a message
 NO_CATEGORY = ("without categories: all objects are faces, {}", "object")
 TWICE = ("listed twice with one id and one name: read once, {}", "image")
 
@@ -206,12 +207,15 @@ def _filled_keys(record: dict, known: set[str]) -> Iterable[str]:
 
 def _load(path: Path) -> dict:
     content = load_json(path)
-    if isinstance(content, list):
-        raise UserError(
-            f"{path}: is a list, as COCO results are; expected the ground truth: an object with images, annotations"
-            " and categories"
-        )
-    return content if isinstance(content, dict) else {}
+    if isinstance(content, dict) and OF_FILES & content.keys():
+        return content
+    first = content[0] if isinstance(content, list) and content else content
+    keys = ", ".join(map(printable, list(first)[:MOST_KEYS])) if isinstance(first, dict) else ""
+    kind = "a list, as COCO results are" if isinstance(content, list) else "in no known JSON format"
+    raise UserError(
+        f"{path}: is {kind}{f', with the keys {keys}' if keys else ''}; expected COCO's ground truth, an object with"
+        " images, annotations and categories, or another export of docs/data.md"
+    )
 
 
 def _records(path: Path, content: dict, key: str, word: str) -> list[tuple[str, dict]]:

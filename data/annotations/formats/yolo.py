@@ -10,7 +10,7 @@ import numpy as np
 from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.formats.yolo_names import CLASSES, NOTES, ClassNames, read_class_names
+from data.annotations.formats.yolo_names import CLASSES, NOTES, ClassNames, is_names_file, read_class_names
 from data.annotations.formats.yolo_rows import (
     FARTHEST_CORNER,
     PIXEL,
@@ -128,14 +128,14 @@ def _match_labels(
 
 def _label_files(folder: Path) -> list[str]:
     """Return the paths below the folder of the files that may have labels."""
-    names = [name for name in label_files(folder, {".txt"}) if _may_have_labels(PurePosixPath(name).name)]
+    names = [name for name in label_files(folder, {".txt"}) if _may_have_labels(folder / name)]
     if not names:
         raise UserError(f"{folder}: has no YOLO labels (*.txt); name the folder that has them")
     return names
 
 
-def _may_have_labels(name: str) -> bool:
-    return name != CLASSES and not name.upper().startswith("README")
+def _may_have_labels(path: Path) -> bool:
+    return not is_names_file(path) and not path.name.upper().startswith("README")
 
 
 def _is_image_list(path: Path) -> bool:

@@ -17,7 +17,8 @@ from utils.wording import printable
 
 CLASSES = "classes.txt"  # LabelImg, Label Studio, and this program
 NOTES = "notes.json"  # Label Studio
-LINES = (CLASSES, "*.names", "_darknet.labels")  # a name a line; the last two are of Darknet and Roboflow
+LABELS = "labels.txt"  # makesense.ai; it may also be the labels of an image
+LINES = (CLASSES, LABELS, "*.names", "_darknet.labels")  # a name a line; the last two are of Darknet and Roboflow
 YAML = ("*.yaml", "*.yml")  # Ultralytics, and all who write for it
 SUFFIXES = {".txt", ".names", ".labels", ".json", ".yaml", ".yml"}
 MOST_YAML = 1 << 20  # bytes; the parser is slow
@@ -92,8 +93,17 @@ def _agreed(found: list[ClassNames]) -> ClassNames:
     return ClassNames(names, found[0].source if found else None, keypoints.pop() if len(keypoints) == 1 else None)
 
 
+def is_names_file(path: Path) -> bool:
+    """Whether a text file beside labels has names of classes."""
+    if path.name != LABELS:
+        return path.name == CLASSES
+    return not any(line[:1].isdecimal() or line.startswith("#") for line in read_text(path).split("\n"))
+
+
 def _read(path: Path) -> ClassNames | None:
     """Return what a file says, None where it has no names."""
+    if path.name == LABELS and not is_names_file(path):
+        return None
     if _fits(path.name, LINES):
         lines = [line.strip() for line in read_text(path).strip().split("\n")]
         names, keypoints = {number: line for number, line in enumerate(lines) if line}, None
