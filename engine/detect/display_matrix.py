@@ -36,9 +36,14 @@ def upright(frame: av.VideoFrame) -> tuple[np.ndarray, bool]:
 
 
 class PixelShape:
-    """The width of a video's pixels divided by their height, which a broadcast changes between programs."""
+    """The width of a video's pixels divided by their height, which a broadcast changes between programs.
+
+    Attributes:
+        ignored: the last ratio that no video has, which is taken for 1; or None.
+    """
 
     def __init__(self):
+        self.ignored: Fraction | None = None
         self._aspect, self._declared = Fraction(1), None
         self._stream: VideoStream | None = None
         self._ahead: deque[Fraction] = deque()
@@ -47,15 +52,21 @@ class PixelShape:
         """Note the shape of the frame that was decoded last."""
         declared = stream.codec_context.sample_aspect_ratio
         if stream is not self._stream:
-            self._stream, self._aspect = stream, pixel_aspect(stream)
+            self._stream, self._aspect = stream, self._use(stream.sample_aspect_ratio)
         elif declared != self._declared:
-            self._aspect = _valid(declared)
+            self._aspect = self._use(declared)
         self._declared = declared
         self._ahead.append(self._aspect)
 
     def next(self) -> Fraction:
         """Return the aspect ratio of the first frame of which it was not asked before."""
         return self._ahead.popleft()
+
+    def _use(self, ratio: Fraction | None) -> Fraction:
+        used = _valid(ratio)
+        if ratio and used != ratio:
+            self.ignored = ratio
+        return used
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:

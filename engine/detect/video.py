@@ -16,6 +16,8 @@ from engine.detect.deinterlacing import Deinterlacer
 from engine.detect.display_matrix import PixelShape, pixel_aspect, upright
 from engine.detect.video_clock import VideoClock
 from engine.detect.video_damage import Damage
+from engine.detect.video_ends import missing_in_mp4, notes_on_end
+from engine.detect.video_notes import FrameShape, notes_on_fields, notes_on_shapes, notes_on_times
 from engine.detect.video_streams import (
     choose_stream,
     clock_restarts,
@@ -29,7 +31,6 @@ from utils.image_decoding import silence_opencv
 
 SQUARE = Fraction(1)
 TS_PACKET = 188  # bytes of a packet of a transport stream
-SOUND_LEAD = 0.1  # seconds; less is not mentioned
 
 
 @dataclass(frozen=True)
@@ -92,20 +93,27 @@ class Video:
         """
         clock = VideoClock(float(1 / self.rate), clock_restarts(self.container))
         damage, deinterlacer, shape = Damage(clock.restarts), Deinterlacer(), PixelShape()
-        index = -1
+        index, shapes = -1, []
         try:
             frames = self._deinterlaced(deinterlacer, self._decode(damage, shape))
             for index, (frame, following) in enumerate(pairwise(chain(frames, [None]))):
                 time = clock.next(self._timestamp(frame), self._timestamp(following))
                 aspect = shape.next()
+                frame_shape = FrameShape(frame.width, frame.height, aspect)
+                if not shapes or shapes[-1][1] != frame_shape:
+                    shapes.append((time, frame_shape))
                 if index % self.every == 0:
                     image, turned = upright(frame)
                     yield FrameInfo(str(self.path), index, time, 1 / aspect if turned else aspect), image
         finally:
             self.container.close()
-        self.notes += [
-            f"{self.path}: {note}" for note in self._notes(clock, damage, deinterlacer.interlaced, index + 1)
+        notes = [
+            *notes_on_fields(deinterlacer.interlaced, index + 1),
+            *notes_on_times(clock, damage, self.sound_start),
+            *notes_on_shapes(shapes, shape.ignored),
+            *notes_on_end(self.path, self.container.format.name),
         ]
+        self.notes += [f"{self.path}: {note}" for note in notes]
         self.problem = self._problem(clock, damage) if index >= 0 else self._undecodable()
 
     def _timestamp(self, frame: av.VideoFrame | None) -> float | None:
@@ -188,31 +196,13 @@ class Video:
             frame.time_base = self.stream.time_base
         return frames
 
-    def _notes(self, clock: VideoClock, damage: Damage, interlaced: int, frames: int) -> list[str]:
-        """Return sentences on what was interpreted."""
-        notes = []
-        if damage.undecoded:
-            notes.append(f"begins between key frames; {damage.undecoded} frames before the first one cannot be decoded")
-        if None not in (clock.first, self.sound_start) and clock.first - self.sound_start >= SOUND_LEAD:
-            lead = clock.first - self.sound_start
-            notes.append(f"its sound begins {lead:.2f} s before its first frame, which is time 0")
-        if interlaced:
-            notes.append(f"{interlaced} of {frames} frames are interlaced; they were deinterlaced before the detection")
-        if clock.jumps:
-            damaged = ", and frames there may be missing or damaged" if damage.at_joints else ""
-            jumps = f"its clock jumps at {_places(clock.jumps)}, as in joined recordings"
-            notes.append(f"{jumps}; times go on without the jump{damaged}")
-        if clock.pauses:
-            longest = max(seconds for _, seconds in clock.pauses)
-            places = _places([time for time, _ in clock.pauses])
-            notes.append(f"has no frames for up to {longest:.2f} s after {places}; the times keep the gap")
-        return notes
-
     def _problem(self, clock: VideoClock, damage: Damage) -> str | None:
         end = None if clock.restarts or clock.jumps else self._declared_end()
         if end and damage.end < end - max(0.25, 3 / self.rate):
             start = float((self.stream.start_time or 0) * self.stream.time_base)
             return f"{self.path}: ends early, after {damage.end - start:.2f} of {end - start:.2f} s"
+        if "mp4" in self.container.format.name.split(",") and (what := missing_in_mp4(self.path)):
+            return f"{self.path}: {what}"
         if damage.broken:
             return f"{self.path}: some frames are broken; they are missing or damaged in the output"
         return None
@@ -230,12 +220,6 @@ class Video:
             return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         except (KeyError, ValueError):
             return None
-
-
-def _places(times: list[float]) -> str:
-    """Return the first three times as text."""
-    shown = ", ".join(f"{time:.2f}" for time in times[:3])
-    return f"{shown} s" + (f" and {len(times) - 3} more times" if len(times) > 3 else "")
 
 
 class Camera:

@@ -54,9 +54,8 @@ def is_video_content(path: Path) -> bool:
     except UserError:
         return False
     with container:
-        formats, brand = _formats(container), container.metadata.get("major_brand")
-        is_image = formats & NOT_VIDEO or container.format.name.endswith("_pipe") or brand in IMAGE_BRANDS
-        return not is_image and any(_moves(stream) and _is_known(stream) for stream in container.streams.video)
+        is_video = any(_moves(stream) and _is_known(stream) for stream in container.streams.video)
+        return is_video and not _is_image(container)
 
 
 def choose_stream(container: InputContainer, path: Path) -> tuple[VideoStream, str | None]:
@@ -67,6 +66,8 @@ def choose_stream(container: InputContainer, path: Path) -> tuple[VideoStream, s
     Raises:
         UserError: no stream has images that can be decoded.
     """
+    if _is_image(container):
+        raise UserError(f"{path}: is an image, not a video; rename it to the suffix of its format")
     streams = list(container.streams.video)
     if not streams:
         raise UserError(f"{path}: has no images, only sound" if container.streams.audio else f"{path}: has no images")
@@ -119,6 +120,11 @@ def sound_start(container: InputContainer) -> float | None:
 def clock_restarts(container: InputContainer) -> bool:
     """Whether the timestamps of the format may jump: transport and program streams, for example."""
     return bool(container.format.flags & av.format.Flags.ts_discont.value)
+
+
+def _is_image(container: InputContainer) -> bool:
+    is_image = _formats(container) & NOT_VIDEO or container.format.name.endswith("_pipe")
+    return bool(is_image) or container.metadata.get("major_brand") in IMAGE_BRANDS
 
 
 def _moves(stream: VideoStream) -> bool:

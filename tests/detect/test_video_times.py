@@ -112,7 +112,9 @@ def test_recordings_of_two_channels_may_be_joined(tmp_path):
     assert [frame.time for frame, _ in frames] == pytest.approx([i / 25 for i in range(30)], abs=2e-3)
     assert [image.shape[0] for _, image in frames] == [96] * 10 + [48] * 10 + [96] * 10
     assert [frame.pixel_aspect for frame, _ in frames] == [1] * 10 + [aspect] * 10 + [1] * 10
-    assert len(video.notes) == 1 and "its clock jumps at 0.40, 0.80 s" in video.notes[0] and video.problem is None
+    jumps, shapes = video.notes
+    assert "its clock jumps at 0.40, 0.80 s" in jumps and video.problem is None
+    assert "its frames change their size or shape at 0.40, 0.80 s (128 x 96, 64 x 48 of pixels 4:3)" in shapes
 
 
 def test_recordings_that_begin_between_key_frames(tmp_path):

@@ -1,0 +1,72 @@
+"""Ends of video files that FFmpeg takes for whole, changes of the frames' shape, and what is no video."""
+
+from fractions import Fraction
+
+import pytest
+
+from engine.detect.video import Video
+from tests.helpers.images import draw_image
+from tests.helpers.videos import join, moving_images, write_video
+
+SMALL = moving_images(6, (48, 64))
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+
+
+def read(path) -> Video:
+    video = Video(path)
+    assert list(video.frames())
+    return video
+
+
+def test_a_transport_stream_that_ends_within_a_packet_is_noted(tmp_path):
+    film = write_video(tmp_path / "film.ts", moving_images(20), options={"g": "5"})
+    assert not read(film).notes
+    film.write_bytes(film.read_bytes()[: 188 * 20 + 77])
+    video = read(film)
+    assert video.notes == [f"{film}: ends in the middle of a packet; frames at its end may be missing"]
+    assert video.problem is None
+
+
+@pytest.mark.parametrize("options", [FRAGMENTS, {"movflags": "faststart"}], ids=["fragments", "whole"])
+def test_an_mp4_file_that_ends_within_a_part_is_an_error(tmp_path, options):
+    film = write_video(tmp_path / "film.mp4", moving_images(20), options={"g": "5"}, container_options=options)
+    assert read(film).problem is None
+    film.write_bytes(film.read_bytes()[:-30])
+    assert read(film).problem.startswith(f"{film}: ends in the middle of a part; frames at its end may be missing")
+
+
+def test_mp4_files_joined_by_cat_are_an_error(detect, tmp_path):
+    part = write_video(tmp_path / "part.mp4", SMALL)
+    film = join(tmp_path / "film.mp4", part, part)
+    outcome = detect(film)
+    assert outcome.status == 3
+    assert f"error: {film}: has 2 recordings, one behind the other, and only the first is read" in outcome.err
+    fragments = write_video(tmp_path / "fragments.mp4", SMALL, container_options=FRAGMENTS)
+    assert read(fragments).problem is None
+    (tmp_path / "junk.mp4").write_bytes(part.read_bytes() + b"\0" * 100)
+    assert read(tmp_path / "junk.mp4").problem is None
+
+
+def test_changes_of_size_and_pixel_shape_are_noted(tmp_path):
+    parts = [
+        write_video(tmp_path / f"{number}.ts", images, "mpeg2video", aspect=aspect)
+        for number, (images, aspect) in enumerate(
+            [(SMALL, Fraction(1)), (SMALL, Fraction(4, 3)), (moving_images(6), Fraction(4, 3))]
+        )
+    ]
+    film = join(tmp_path / "film.ts", *parts)
+    kinds = "64 x 48, 64 x 48 of pixels 4:3, 128 x 96 of pixels 4:3"
+    assert f"its frames change their size or shape at 0.24, 0.48 s ({kinds}); boxes" in "\n".join(read(film).notes)
+
+
+def test_a_shape_of_pixels_that_no_video_has_is_noted(tmp_path):
+    film = write_video(tmp_path / "film.mkv", SMALL, aspect=Fraction(20))
+    video = read(film)
+    assert video.notes == [f"{film}: declares pixels of 20:1, which no video has; used: square ones"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_an_image_with_the_suffix_of_a_video_is_refused(detect, tmp_path, suffix):
+    draw_image(tmp_path / f"a{suffix}", [(10, 10, 30, 40)])
+    (tmp_path / f"a{suffix}").rename(tmp_path / "film.mp4")
+    detect(tmp_path / "film.mp4").refuses("film.mp4: is an image, not a video; rename it")
