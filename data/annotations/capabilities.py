@@ -94,7 +94,7 @@ def _with_sizes(
                 " folder of the images with --images"
             )
         turned += header is not None and header.orientation > 1
-        fitted.append(to_shown(annotation, header) if header else annotation)
+        fitted.append(replace(to_shown(annotation, header), header=None) if header else annotation)
     _say(sentences, turned, "{} with an EXIF rotation: written for the image as it is shown", "image")
     return fitted
 
@@ -105,7 +105,7 @@ def _header(annotation: Annotation, images: str | Path | None) -> ImageHeader | 
     if path is None or not os.path.isfile(path):
         return None
     try:
-        header = read_header(path)
+        header = annotation.header or read_header(path)
     except UserError:
         if annotation.size is None:
             raise

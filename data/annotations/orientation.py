@@ -85,8 +85,8 @@ def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | N
 
     They do where the recorded size is that of the image as it is shown. Where it is that of the stored image, they
     stay. Where the two sizes are equal, as after half a turn, or none is recorded, the file's other images decide; if
-    there are none, or they do not agree, boxes refer to the image as it is shown. The notes of the result say, with
-    counts, what was turned, and which sizes contradict their images in another way.
+    there are none, or they do not agree, boxes refer to the image as it is shown. The result has the headers, and its
+    notes say, with counts, what was turned, and which sizes contradict their images in another way.
 
     Args:
         headers: (P,) of the images; None: unknown.
@@ -104,10 +104,9 @@ def in_stored_pixels(annotations: Annotations, headers: Sequence[ImageHeader | N
                 stored, shown = stored + (size == header.size), shown + (size == header.shown_size)
     all_stored = stored > 0 and shown == 0
     turned = [i for i in rotated if not _is_stored(annotations.sizes[i], headers[i], all_stored)]
-    notes = [*_rotation_notes(annotations, turned, len(rotated)), *_size_notes(annotations, wrong, headers)]
-    if not notes:
-        return annotations
     result = copy(annotations)
+    result.headers = headers if any(headers) else None
+    notes = [*_rotation_notes(annotations, turned, len(rotated)), *_size_notes(annotations, wrong, headers)]
     result.notes = [*annotations.notes, *notes]
     if turned:
         _turn_all(result, turned, headers)

@@ -10,6 +10,7 @@ from data.annotations.attributes import have_type
 from data.annotations.classes import Classes
 from data.annotations.places import Chosen, Names, Places
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
+from data.image_header import ImageHeader
 from utils.wording import counted, printable
 
 # The marks of an ignored face in WIDER FACE, Pascal VOC and COCO.
@@ -43,6 +44,7 @@ class Annotation:
         subsets: name -> (N,) bool, the faces of a subset of an evaluation; the rest are ignored in it.
         size: (height, width) of the image in pixels; None: not in the annotation.
         identity: the id by which COCO's results refer to the image.
+        header: of the image's file; None: it has not been read.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Annotation:
     subsets: dict[str, np.ndarray] = field(default_factory=dict)
     size: tuple[int, int] | None = None
     identity: int | str | None = None
+    header: ImageHeader | None = None
 
     @property
     def landmark_mask(self) -> np.ndarray:
@@ -143,6 +146,7 @@ class Annotations(Sequence[Annotation]):
         boxes: (F, 4) float64 x1 y1 x2 y2.
         landmarks: (F, 5, 2) float64.
         sizes: (P,) (height, width) of the images; None: the file has none.
+        headers: (P,) of the images' files; None: they have not been read.
         places: where the images and faces are in the file; None: not read from a file.
         classes: the object classes of the file.
         notes: sentences of the reader, with counts, on how it understood the file.
@@ -167,6 +171,7 @@ class Annotations(Sequence[Annotation]):
         self.classes, self.notes = classes, notes
         self.names, self.ends, self.boxes, self.landmarks, self.places = names, ends, boxes, landmarks, places
         self._attributes, self._subsets, self.sizes, self._identities = attributes, subsets, sizes, identities
+        self.headers: Sequence[ImageHeader | None] | None = None
         more = [f"{len(unread) - MOST_WORDS} more"] * (len(unread) > MOST_WORDS)
         self.unread = [f"dropped: {', '.join([*unread[:MOST_WORDS], *more])}"] if unread else []
 
@@ -237,6 +242,7 @@ class Annotations(Sequence[Annotation]):
             subsets={key: values[faces] for key, values in self._subsets.items()},
             size=self.sizes[index] if self.sizes else None,
             identity=self._identities[index] if self._identities else None,
+            header=self.headers[index] if self.headers else None,
         )
 
 

@@ -75,6 +75,20 @@ def test_what_is_written_is_read_again(tmp_path, script, kind, orientation):
     assert annotation.boxes == pytest.approx(boxes, abs=1e-6)
 
 
+def test_the_header_of_an_image_is_read_once(tmp_path, script, monkeypatch):
+    stored = save(tmp_path / "images" / "a.png", 6)
+    headers = []
+    monkeypatch.setattr(
+        "data.annotations.orientation.read_header", lambda path: headers.append(path) or read_header(path)
+    )
+    monkeypatch.setattr("data.annotations.capabilities.read_header", headers.append)
+    path = coco(tmp_path, {"a.png": (60, 100)})
+    outcome = script("tools/convert/__main__.py", path, tmp_path / "labels", "--to", "yolo")
+    assert outcome.status == 0 and headers == [tmp_path / "images" / "a.png"], outcome.err
+    assert (tmp_path / "labels" / "a.txt").read_text() == "0 0.35 0.26666666666666666 0.3 0.2\n"
+    assert is_face(stored, read_annotations(tmp_path / "labels")[0].boxes[0])
+
+
 def header(orientation: int) -> ImageHeader:
     return ImageHeader(SHOWN.shape[::-1] if orientation >= 5 else SHOWN.shape, orientation)
 
