@@ -14,7 +14,7 @@ import numpy as np
 
 from data.annotations import Annotation, image_key
 from data.annotations.formats.prediction_coco import read_results
-from data.annotations.record import written_boxes
+from data.annotations.written_numbers import written_boxes
 from data.image_files import files_below
 from evaluation.prediction_text import parse_texts, read_columns
 from utils.errors import UserError

@@ -11,8 +11,9 @@ from data.annotations.attributes import have_type, is_known
 from data.annotations.format import Capabilities, Format
 from data.annotations.orientation import to_shown
 from data.annotations.places import clean_name
-from data.annotations.record import IGNORED_ATTRIBUTES, Annotation, describe_ignored
+from data.annotations.record import IGNORED_ATTRIBUTES, Annotation
 from data.annotations.registry import WRITABLE, find_format
+from data.annotations.remarks import describe_ignored
 from data.image_files import image_key
 from data.image_header import ImageHeader, read_header
 from utils.errors import UserError

@@ -1,6 +1,6 @@
 """The record of an image's faces, and what readers and writers share."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -10,12 +10,12 @@ from data.annotations.attributes import have_type
 from data.annotations.classes import Classes
 from data.annotations.places import Chosen, Names, Places
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
+from data.annotations.remarks import describe_ignored, describe_repeated, describe_scores
 from data.image_header import ImageHeader
-from utils.wording import counted, printable
+from utils.wording import printable
 
 # The marks of an ignored face in WIDER FACE, Pascal VOC and COCO.
 IGNORED_ATTRIBUTES = ("invalid", "difficult", "crowd", "ignore")
-MARKS_IN_FILES = {"crowd": "iscrowd"}  # attribute -> what its file calls it, where that is something else
 
 # WIDER FACE's names of the values 0, 1, 2 of its attributes, in the order of its columns.
 WIDER_VALUES = {
@@ -92,24 +92,6 @@ def box_sides(boxes: np.ndarray) -> np.ndarray:
     """Return the (N,) square roots of the areas of (N, 4 or more) boxes x1 y1 x2 y2; 0 for empty boxes."""
     width, height = (boxes[:, 2:4] - boxes[:, :2]).clip(0).T  # WIDER FACE has a box of negative size
     return np.sqrt(width * height)
-
-
-def describe_ignored(faces: int, ignored: int, marks: Iterable[str]) -> str:
-    """Return a sentence on how many of the faces are marked to be ignored, by which attributes."""
-    names = ", ".join(MARKS_IN_FILES.get(name, name) for name in marks)
-    if faces == 1:
-        return f"the only face is marked to be ignored ({names})"
-    share = "all" if ignored == faces else f"{ignored:,} of"
-    return f"{share} {counted(faces, 'face')} {'is' if ignored == 1 else 'are'} marked to be ignored ({names})"
-
-
-def _repeated_remark(names: Sequence[str]) -> list[str]:
-    """Return a sentence on images with several records: in each, the faces of the others are background."""
-    hashes = np.fromiter(map(hash, names), np.int64, len(names))
-    repeated = int((np.unique(hashes, return_counts=True)[1] > 1).sum())
-    return [f"listed more than once: {counted(repeated, 'image')}; python -m tools.check --fix joins their faces"] * (
-        repeated > 0
-    )
 
 
 def _ignored(attributes: Mapping[str, np.ndarray], count: int) -> np.ndarray:
@@ -207,8 +189,9 @@ class Annotations(Sequence[Annotation]):
     def remarks(self) -> list[str]:
         """Sentences, with counts, that each command that reads the file prints: which objects are faces and which are
         not read, how many faces are ignored, which images are listed twice, and the notes of the reader."""
-        repeated = _repeated_remark(self.names)
-        return [*self.classes.remarks, *self.ignored_remark, *self.scores_remark, *repeated, *self.notes]
+        scores = np.empty(0) if self.scores is None else self.scores[~np.isnan(self.scores)]
+        own = [*describe_scores(scores, len(self.boxes)), *describe_repeated(self.names)]
+        return [*self.classes.remarks, *self.ignored_remark, *own, *self.notes]
 
     @property
     def ignored_remark(self) -> list[str]:
@@ -216,18 +199,6 @@ class Annotations(Sequence[Annotation]):
         ignored = int(self.ignored.sum())
         marks = [name for name in IGNORED_ATTRIBUTES if np.any(self._attributes.get(name, 0) == 1)]
         return [describe_ignored(len(self.boxes), ignored, marks)] * (ignored > 0)
-
-    @property
-    def scores_remark(self) -> list[str]:
-        """At most one sentence on how many faces have scores."""
-        scores = np.empty(0) if self.scores is None else self.scores[~np.isnan(self.scores)]
-        if not len(scores):
-            return []
-        share = "all" if len(scores) == len(self.boxes) else f"{len(scores):,} of"
-        return [
-            f"{share} {counted(len(self.boxes), 'face')} have scores, as a detector gives them, from"
-            f" {scores.min():g} to {scores.max():g}"
-        ]
 
     def __getitem__(self, index):
         if isinstance(index, slice):
@@ -308,20 +279,3 @@ def make_annotations(
         notes,
         unread,
     )
-
-
-def written_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Return (N, 4) boxes x1 y1 x2 y2 as x y w h for a file.
-
-    x2 - x1 is 9.899999999999999 where the file had 9.9, so sizes are rounded to six digits where that gives the same x2
-    again. Elsewhere, x2 may differ by the rounding of its last digit when it is read.
-    """
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    short = sizes.round(6)
-    return np.concatenate([boxes[:, :2], np.where(boxes[:, :2] + short == boxes[:, 2:], short, sizes)], axis=1)
-
-
-def written_number(value: float) -> str:
-    """Return the shortest text of a float64 that is parsed as the same number, without a fraction if it is whole."""
-    is_whole = float(value).is_integer() and abs(value) < 2**53
-    return str(int(value)) if is_whole else repr(float(value))

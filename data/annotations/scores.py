@@ -46,9 +46,7 @@ def refuse_scores(path: Path, annotations: Annotations) -> None:
     """Raise UserError where all faces have a score, so that they are a detector's and nobody's ground truth."""
     scores = annotations.scores
     if scores is not None and len(scores) and not np.isnan(scores).any() and (scores != 1).any():
-        raise UserError(
-            f"{path}: all of its {counted(len(scores), 'face')} have scores, as a detector's output has; {INSTEAD}"
-        )
+        raise UserError(f"{path}: all faces have scores ({len(scores):,}), as a detector's output has; {INSTEAD}")
 
 
 def refuse_predictions(path: Path, description: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data.annotations.problems import check_extent
-from data.annotations.record import written_number
+from data.annotations.written_numbers import written_number
 from utils.errors import UserError
 from utils.expansion import check_lines
 from utils.files import read_text

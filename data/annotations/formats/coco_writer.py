@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations.record import SCORE, Annotation, written_boxes
+from data.annotations.record import SCORE, Annotation
+from data.annotations.written_numbers import written_boxes
 
 KEYPOINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 

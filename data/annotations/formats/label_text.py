@@ -13,8 +13,9 @@ from data.annotations.fast_text import find_lines, parse_rows
 from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.places import Lines, Names, Places
 from data.annotations.problems import Problem, check_landmarks, skip_or_raise
-from data.annotations.record import Annotation, Annotations, make_annotations, written_boxes, written_number
+from data.annotations.record import Annotation, Annotations, make_annotations
 from data.annotations.text_lines import format_row, parse_row, read_lines, write_lines
+from data.annotations.written_numbers import written_boxes, written_number
 from utils.errors import UserError
 from utils.files import read_bytes
 from utils.wording import count_each

@@ -18,7 +18,8 @@ from data.annotations.formats.voc_objects import DEFAULTS, VocObject, read_face,
 from data.annotations.objects import valid_size
 from data.annotations.places import Places
 from data.annotations.problems import Problem, skip_or_raise
-from data.annotations.record import Annotation, Annotations, make_annotations, written_number
+from data.annotations.record import Annotation, Annotations, make_annotations
+from data.annotations.written_numbers import written_number
 from data.annotations.xml_values import load_xml
 from data.image_files import IMAGE_SUFFIXES, ImageFolder, image_key, keys_of_image, label_folder, usual_images
 from utils.errors import UserError

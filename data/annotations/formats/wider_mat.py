@@ -10,7 +10,8 @@ from data.annotations.format import Capabilities, Format
 from data.annotations.formats.face_list import FACE_VARIABLES, FaceList, find_difference, parse_face_list
 from data.annotations.formats.mat_file import load_variables
 from data.annotations.places import Places
-from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations, written_boxes
+from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations
+from data.annotations.written_numbers import written_boxes
 from data.image_files import image_key
 from utils.errors import UserError
 from utils.wording import counted

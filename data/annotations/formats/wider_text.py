@@ -13,8 +13,9 @@ from data.annotations.fast_text import find_lines, parse_rows
 from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.places import Lines, Names, Places
 from data.annotations.problems import Problem, skip_or_raise
-from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations, written_boxes
+from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations
 from data.annotations.text_lines import format_row, hash_problem, parse_numbers, parse_row, read_lines, write_lines
+from data.annotations.written_numbers import written_boxes
 from utils.errors import UserError
 from utils.files import read_bytes
 
