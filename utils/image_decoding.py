@@ -15,7 +15,7 @@ from utils.decoder_messages import catch_damage
 from utils.errors import UserError
 from utils.image_kinds import RAW, advice, is_raw, jpeg_header
 from utils.image_notes import ImageNote
-from utils.value_range import DARK, scale_to_bytes
+from utils.value_range import DARK, MOST_BRIGHT, scale_to_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,6 +82,8 @@ def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
 
 
 def _decode(path: str | Path, content: bytes, flags: int, page: int) -> DecodedImage:
+    if _is_avif(content) and "AVIF" in _known_formats():  # OpenCV ignores its orientation
+        return _decode_pillow(path, content, flags, page, "")
     pixels, reason = _decode_opencv(path, content, flags, page)
     is_tiff = content.startswith(TIFF)
     is_dark = pixels is None or (DEEP.match(content) is not None and pixels.max() <= FOURTEEN_BITS)
@@ -93,8 +95,20 @@ def _decode(path: str | Path, content: bytes, flags: int, page: int) -> DecodedI
             return _scaled(deep, pixels, flags)
     if pixels is None:
         return _decode_pillow(path, content, flags, page, reason)
-    damage = _damage_of_tiff(content) if is_tiff else None
-    return DecodedImage(pixels, (ImageNote("damaged", damage),) if damage else ())
+    notes = _note_of_dark(pixels)
+    if is_tiff and (damage := _damage_of_tiff(content)):
+        notes.append(ImageNote("damaged", damage))
+    return DecodedImage(pixels, tuple(notes))
+
+
+def _note_of_dark(pixels: np.ndarray) -> list[ImageNote]:
+    """Return a note if hardly any value is bright enough for anything to be seen."""
+    sample = pixels[::8, ::8]  # clears nearly all images, fast
+    if np.count_nonzero(sample >= DARK) > sample.size / 10:
+        return []
+    if np.count_nonzero(pixels >= DARK) > MOST_BRIGHT * pixels.size:
+        return []
+    return [ImageNote("dark", f"at most {int(pixels.max())}")]
 
 
 def _decode_opencv(path: str | Path, content: bytes, flags: int, page: int) -> tuple[np.ndarray | None, str]:
@@ -111,15 +125,12 @@ def _decode_opencv(path: str | Path, content: bytes, flags: int, page: int) -> t
 def _scaled(values: np.ndarray, pixels: np.ndarray | None, flags: int) -> DecodedImage:
     """Return an image of more than 8 bits; `pixels` are OpenCV's 8 bits of it, if it has any."""
     scaled, used = scale_to_bytes(values)
-    notes = []
     if used is not None:
-        notes.append(ImageNote("stretched", used))
         pixels = None
     if pixels is None:
         pixels = scaled if flags & cv2.IMREAD_COLOR else cv2.cvtColor(scaled, cv2.COLOR_BGR2GRAY)
-    if (brightest := int(pixels.max())) < DARK:
-        notes.append(ImageNote("dark", f"at most {brightest}"))
-    return DecodedImage(pixels, tuple(notes))
+    notes = [ImageNote("stretched", used)] if used is not None else []
+    return DecodedImage(pixels, (*notes, *_note_of_dark(pixels)))
 
 
 def _decode_pillow(path: str | Path, content: bytes, flags: int, page: int, reason: str) -> DecodedImage:
@@ -138,12 +149,15 @@ def _decode_pillow(path: str | Path, content: bytes, flags: int, page: int, reas
     except UserError:
         raise
     except Exception as error:  # Pillow raises many types for damaged data
-        if found := advice(content):
+        if _is_avif(content) and "AVIF" in _known_formats():
+            found = "; it is a damaged AVIF image; fetch it again"
+        elif found := advice(content):
             found = f"; it is {found}"
         elif reason or not isinstance(error, UnidentifiedImageError):
             found = f": {reason or error}"
         raise UserError(f"{path}: is not an image that OpenCV can decode{found or ''}") from error
-    return DecodedImage(pixels if flags & cv2.IMREAD_COLOR else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY))
+    pixels = pixels if flags & cv2.IMREAD_COLOR else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    return DecodedImage(pixels, tuple(_note_of_dark(pixels)))
 
 
 def open_pillow(source: str | Path | io.BytesIO, path: str | Path) -> "Image.Image":
@@ -226,8 +240,12 @@ def tiff_pages(path: str | Path) -> list[int]:
     return []
 
 
+def _is_avif(content: bytes) -> bool:
+    return content[4:12] in (b"ftypavif", b"ftypavis")
+
+
 def _ends_early(content: bytes) -> bool:
-    """Whether a JPEG or PNG file lacks its end marker.
+    """Whether a JPEG or PNG file lacks its end marker, or a WebP file is shorter than it says.
 
     OpenCV fills the missing part with gray without an error. A JPEG may have a preview, which is a JPEG itself, in a
     segment before its scan, so only an end marker after the start of the scan is its own.
@@ -237,6 +255,8 @@ def _ends_early(content: bytes) -> bool:
         return scan < 0 or content.rfind(b"\xff\xd9") < scan
     if content.startswith(b"\x89PNG"):
         return b"IEND" not in content
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return len(content) < int.from_bytes(content[4:8], "little") + 7  # the last byte may be padding
     return False
 
 

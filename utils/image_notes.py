@@ -25,7 +25,7 @@ class ImageNote(NamedTuple):
 NOTE_KINDS = {
     "damaged": "damaged and decoded as far as possible",
     "stretched": "scaled to the bits in use",
-    "dark": "nearly black, with no value over 15 of 255",
+    "dark": "nearly black, with hardly a value over 15 of 255",
     "frames": "read in the first frame or page only",
 }
 

@@ -84,7 +84,7 @@ def test_images_of_one_pixel_and_of_every_color_format_are_detected(detect, tmp_
     folder = tmp_path / "in"
     folder.mkdir()
     color = Image.new("RGB", (40, 30), (200, 30, 60))
-    Image.new("RGB", (1, 1)).save(folder / "one.png")
+    Image.new("RGB", (1, 1), (90, 90, 90)).save(folder / "one.png")
     color.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
     color.convert("L").save(folder / "gray.jpg")
     color.convert("RGBA").save(folder / "clear.png")

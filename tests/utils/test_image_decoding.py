@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 from tests.helpers.image_files import damaged_jpeg, frames, saved, scene
 from utils.decoder_messages import catch_damage
@@ -119,10 +119,37 @@ def test_a_dark_image_of_eight_bits_saved_with_sixteen_stays_dark(written, facto
     assert found.notes == ()
 
 
-def test_a_deep_image_without_bright_values_is_named(written):
+def test_images_without_bright_values_are_named(written):
     assert kinds(written("a.png", cv2.imencode(".png", np.zeros((9, 9), np.uint16))[1])) == {"dark": "at most 0"}
     notes = kinds(written("b.png", cv2.imencode(".png", np.full((9, 9), 12, np.uint16))[1]))
     assert notes == {"stretched": "uses 8 of 16 bits", "dark": "at most 12"}
+    assert kinds(written("c.jpg", cv2.imencode(".jpg", scene() // 20)[1])).keys() == {"dark"}
+    broken = scene().astype(np.uint16) << 4  # 12 of 16 bits, and a pixel of the sensor that is always white
+    broken[40, 40] = 65535
+    assert kinds(written("d.png", cv2.imencode(".png", broken)[1])) == {"dark": "at most 255"}
+    lamp = np.zeros((96, 128, 3), np.uint8)
+    lamp[3:7, 3:7] = 255
+    assert kinds(written("e.png", cv2.imencode(".png", lamp)[1])) == {}
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_an_avif_image_is_turned_as_viewers_do(written):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = written("a.avif", saved(scene(), "AVIF", exif=exif, quality=95))
+    assert read_image(path).shape == (96, 128, 3)
+    upright = read_image(path, upright=True)
+    assert np.abs(upright.astype(int) - np.rot90(scene(), -1)).mean() < 6
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(UserError, match=r"a\.avif: .*damaged AVIF image; fetch it again"):
+        read_image(path)
+
+
+def test_a_webp_image_that_ends_early_is_refused(written):
+    content = saved(scene(), "WEBP")
+    assert kinds(written("a.webp", content)) == {}
+    with pytest.raises(UserError, match=r"b\.webp: the image ends early after"):
+        read_image(written("b.webp", content[:-100]))
 
 
 @pytest.mark.parametrize("white", [1, 255, 4095, 65535])
