@@ -64,8 +64,9 @@ def _check_names(names: Sequence[str], target: Format) -> None:
         # A format that is a folder has a file, or an entry, of the name without its suffix.
         key = image_key(name) if target.is_folder else name
         if key in seen:
-            other = "" if name == seen[key] else f", or only its suffix tells it from {seen[key]!r}"
-            raise UserError(f"{name!r}: is there twice{other}; expected each image once")
+            if name == seen[key]:
+                raise UserError(f"{name!r}: is there twice; python -m tools.check --fix joins the faces of its records")
+            raise UserError(f"{name!r}: only its suffix tells it from {seen[key]!r}; rename one of the images")
         seen[key] = name
 
 

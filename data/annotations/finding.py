@@ -15,7 +15,8 @@ from data.splits import FIXED
 from utils.errors import UserError
 
 ANNOTATIONS = "annotations"  # in lower case
-MOST_FILES = 20  # of a folder that are asked for a format that is not read
+MOST_FILES = 20  # of a folder and MOST_LEVELS - 1 below it that are asked for a format that is not read
+MOST_LEVELS = 3
 
 # Text files that may lie beside an annotation and are none.
 NO_ANNOTATIONS = ("*_list.txt", *(name for each in FORMATS.values() for name in each.companions))
@@ -88,16 +89,14 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     """
     found = list_annotations(folder, kind)
     if not any(each.has_boxes for each in found):
-        _refuse_foreign_in(folder)
         below = _found_below(folder, kind)
         if len(below) > 1 and not found:
             raise UserError(
                 f"{folder}: found {_shown([each.example for each in below])} in sub-folders; name one of them"
             )
+        if not below:
+            _refuse_foreign_in(folder)
         found = below if len(below) == 1 else found  # rather than a list of names
-        if not found:
-            for each in _sub_folders(folder):
-                _refuse_foreign_in(each)
     if not found:  # a table with unknown columns, of which its reader says what it expects
         found = [FoundAnnotation("csv", file, file.name) for file in sorted(folder.iterdir()) if _is_table(file)]
     if not found:
@@ -119,8 +118,13 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
 
 
 def _refuse_foreign_in(folder: Path) -> None:
-    """Raise UserError if a file of a folder without boxes is in a format that is not read."""
-    files = (file for file in sorted(folder.iterdir()) if file.suffix.lower() not in IMAGE_SUFFIXES and file.is_file())
+    """Raise UserError if a file of a folder without boxes, or of a folder in it, is in a format that is not read."""
+    files = (
+        file
+        for level in range(MOST_LEVELS)
+        for file in sorted(folder.glob("/".join("*" * (level + 1))))
+        if file.suffix.lower() not in IMAGE_SUFFIXES and file.is_file()
+    )
     for file in islice(files, MOST_FILES):
         refuse_foreign(file)
 

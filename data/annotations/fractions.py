@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.record import Annotations
-from data.annotations.shapes import DIGITS
+from data.annotations.shapes import DIGITS, LARGEST_PART
 from data.image_files import ImageFolder
 from data.image_header import read_header
 from utils.errors import UserError
 from utils.wording import counted
 
-FRACTIONS = "no coordinate of a box is above 1: taken for parts of the images' sizes"
+FRACTIONS = f"no coordinate of a box is above {LARGEST_PART}: taken for parts of the images' sizes"
 
 
 def in_pixels(annotations: Annotations, images: Path) -> Annotations:
-    """Scale boxes and landmarks by the sizes of the images, where no box has a coordinate above 1.
+    """Scale boxes and landmarks by the sizes of the images, where no box has a coordinate above
+    LARGEST_PART.
 
     A note of the result says so, also where the size of an image is not known and nothing is scaled. Whole numbers
     alone, and boxes without area, are pixels.
@@ -41,7 +42,7 @@ def in_pixels(annotations: Annotations, images: Path) -> Annotations:
     result.sizes = sizes
     result.boxes = (boxes * np.tile(scale, 2)).round(DIGITS)
     landmarks = annotations.landmarks
-    if (landmarks != -1).any() and landmarks.max() <= 1:
+    if (landmarks != -1).any() and landmarks.max() <= LARGEST_PART:
         missing = (landmarks == -1).all(axis=2, keepdims=True)
         result.landmarks = np.where(missing, -1.0, (landmarks * scale[:, None]).round(DIGITS))
     result.notes = [*annotations.notes, f"{FRACTIONS}, and scaled by them: {counted(len(boxes), 'face')}"]
@@ -50,4 +51,4 @@ def in_pixels(annotations: Annotations, images: Path) -> Annotations:
 
 def _are_fractions(boxes: np.ndarray) -> bool:
     has_area = (boxes[:, 2:] > boxes[:, :2]).all()
-    return bool(has_area and boxes.max() <= 1 and boxes.min() >= -1 and (boxes != np.round(boxes)).any())
+    return bool(has_area and boxes.max() <= LARGEST_PART and boxes.min() >= -1 and (boxes != np.round(boxes)).any())

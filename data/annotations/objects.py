@@ -20,7 +20,7 @@ from data.annotations.json_values import is_attribute, is_number, whole_text
 from data.annotations.places import Places
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
 from data.annotations.record import Annotations, make_annotations
-from data.annotations.shapes import DIGITS, RECTANGLE, Shape
+from data.annotations.shapes import DIGITS, LARGEST_PART, RECTANGLE, Shape
 from data.image_files import ImageFolder, usual_images
 from data.image_header import read_header
 from utils.errors import UserError
@@ -139,7 +139,7 @@ class ObjectReader:
 
     def set_in_parts(self) -> None:
         """Say that all coordinates are parts of the images' sizes."""
-        self.notes.append("read as parts of the images' sizes: the coordinates, none of which is above 1")
+        self.notes.append(f"read as parts of the images' sizes: the coordinates, none of which is above {LARGEST_PART}")
         for image in self._images.values():
             image.in_parts = True
 

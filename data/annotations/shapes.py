@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 Box = tuple[float, float, float, float]  # x y w h
 DIGITS = 4  # of computed pixels, so that 10 percent of 640 are 64 and not 64.00000000000001
+LARGEST_PART = 1.5  # of an image's size, of a coordinate; boxes may reach beyond the image
 RECTANGLE = "rectangle"
 
 

@@ -84,3 +84,9 @@ def test_unknown_json_is_named_with_its_keys(tmp_path, content, found):
     with pytest.raises(UserError) as error:
         read_annotations(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'a.json'}: {found}")
+
+
+def test_a_list_of_names_hides_no_format_that_is_not_read(tmp_path):
+    write_files(tmp_path, {"label_colors.txt": "1 2 3 face\n", "default/label_2/000001.txt": KITTI})
+    with pytest.raises(UserError, match=r"default/label_2/000001\.txt: is KITTI text"):
+        read_annotations(tmp_path)

@@ -47,6 +47,14 @@ def test_they_are_scaled_and_turned_with_a_note(tmp_path, name, content, orienta
     assert any("taken for parts of the images' sizes, and scaled by them: 1 face" in note for note in annotations.notes)
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "labels.json"])
+def test_they_may_reach_a_little_beyond_the_image(tmp_path, name):
+    save(tmp_path / "images" / "a.png")
+    table = "filename,class,xmin,ymin,xmax,ymax\na.png,face,0.25,0.1,1.015,0.5\n"
+    write_files(tmp_path, {name: table if name == "labels.csv" else coco([0.25, 0.1, 0.765, 0.4])})
+    assert read_annotations(tmp_path).boxes.tolist() == [[50, 10, 203, 50]]
+
+
 def test_an_unknown_size_and_pixels_leave_them_as_they_are(tmp_path):
     write_files(tmp_path, {"labels.json": coco(BOX), "pixels.json": coco([0, 0, 1, 1], width=9, height=9)})
     annotations = read_annotations(tmp_path / "labels.json")

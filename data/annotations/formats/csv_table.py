@@ -16,7 +16,7 @@ from data.annotations.formats.via_json import Regions, region_shape
 from data.annotations.json_files import OBJECTS, as_object
 from data.annotations.objects import ObjectReader, text_value, valid_size
 from data.annotations.record import Annotations
-from data.annotations.shapes import RECTANGLE, Shape, rectangle
+from data.annotations.shapes import LARGEST_PART, RECTANGLE, Shape, rectangle
 from data.image_files import has_no_suffix
 from utils.errors import UserError
 from utils.files import read_text
@@ -58,7 +58,7 @@ CLASS_NAMES = ("*class-descriptions*.csv", "classes.csv")  # of Open Images: row
 def read_csv(path: Path, options: ReadOptions) -> Annotations:
     """Read a file. A row without coordinates is an image without faces; further columns become attributes.
 
-    If no coordinate is above 1, they are parts of the image's size.
+    If no coordinate is above LARGEST_PART, they are parts of the image's size.
 
     Raises:
         UserError: a row that is malformed, named by its line, or columns that are not known.
@@ -100,7 +100,7 @@ def _read_boxes(reader: ObjectReader, rows: Rows, meanings: Mapping[str, str], c
                 shape = rectangle(*values) if coordinates is CORNERS else Shape(RECTANGLE, tuple(values))
                 attributes = {name: text_value(text) for name, text in row.items() if text}
                 reader.add(image, where, [class_names.get(label, label)], shape, attributes)
-    if 0 < largest <= 1:
+    if 0 < largest <= LARGEST_PART:
         reader.set_in_parts()
 
 
