@@ -31,4 +31,4 @@ def joined_splits(names: Iterable[str]) -> list[str]:
     found = [f"{folder} ({count:,})" for folder, count in counts.items() if plain[folder] in SPLIT_FOLDERS]
     if len(found) < 2:
         return []
-    return [f"read as one set: the images of {', '.join(found)}; to read one alone, name the folder of its labels"]
+    return [f"read as one set: the images of {', '.join(found)}; name the labels of one to read it alone"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
+from data.annotations.folders import joined_splits
 from data.annotations.format import ReadOptions
 from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, whole_text
@@ -184,6 +185,7 @@ class ObjectReader:
             classes=chosen,
             notes=[
                 *notes,
+                *joined_splits(names),
                 *count_each((self._repeated, "record", JOINED)),
                 *_outline_notes(faces),
                 *others,

@@ -174,3 +174,9 @@ def test_a_rotation_that_is_no_number_is_named(tmp_path):
     write_files(tmp_path, {"a.xml": voc(thing((1, 2, 3, 4), more=ROTATED.format("left")))})
     with pytest.raises(UserError, match=r"object 1 \(face\): found 'left' for <rotation>; expected a number"):
         read_annotations(tmp_path)
+
+
+def test_splits_that_are_joined_are_named(tmp_path):
+    files = {f"{split}/{name}.xml": FACE for split, name in (("train", "a"), ("train", "b"), ("valid", "c"))}
+    note = "read as one set: the images of train (2), valid (1); name the labels of one to read it alone"
+    assert note in read_annotations(write_files(tmp_path, files)).remarks

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
-from data.annotations.folders import label_files, path_problem
+from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, Format
 from data.annotations.formats.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
 from data.annotations.objects import valid_size
@@ -100,6 +100,7 @@ def read_voc(
         places=Places([record.place for record in records], [face.where for face in faces]),
         classes=chosen,
         notes=[
+            *joined_splits([record.name for record in records]),
             *count_each((shapes["rotated"], "face", "{} with a rotated box: the box around it is read")),
             *count_each((shapes["polygon"], "face", "{} with a polygon: the box around it is read")),
             *count_each((len(listed), "image", "{} in ImageSets without an XML file: read as background")),
