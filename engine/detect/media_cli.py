@@ -24,10 +24,7 @@ def main(description: str) -> None:
     """
     flags = _parse_flags(description)
     folder, crops = Path(flags.save_folder), Path(flags.crops) if flags.crops else None
-    if crops is not None and crops.resolve() == folder.resolve():
-        raise UserError(f"--crops {crops}: is the --save_folder; crops need a folder of their own")
-    if flags.blur_faces and flags.min_size:
-        raise UserError("--min_size: would leave small faces recognizable; omit it with --blur_faces")
+    _check_flags(flags, folder, crops)
     sources = find_sources(flags.sources, [folder] if crops is None else [folder, crops])
     images, videos = [s for s in sources if s.is_image], [s for s in sources if not s.is_image]
     inputs = frozenset(source.path.resolve() for source in sources if source.path is not None)
@@ -46,14 +43,39 @@ def main(description: str) -> None:
         for video in videos:
             if not stop:
                 summary.add(detect_video(detector, video, output, flags.batch_size, flags.every, stop))
+    if flags.every > 1 and not videos:
+        print("warning: --every does nothing without a video or a camera", file=sys.stderr)
+    _report(summary, folder, len(sources))
+
+
+def _check_flags(flags: argparse.Namespace, folder: Path, crops: Path | None) -> None:
+    """Refuse flags that contradict each other, and warn of those that show what --blur_faces hides."""
+    if crops is not None and crops.resolve() == folder.resolve():
+        raise UserError(f"--crops {crops}: is the --save_folder; crops need a folder of their own")
+    if not flags.blur_faces:
+        return
+    if flags.min_size:
+        raise UserError("--min_size: would leave small faces recognizable; omit it with --blur_faces")
+    if crops is not None:
+        print(f"warning: {crops}: gets the faces as they are; --blur_faces does not change crops", file=sys.stderr)
+    for option in ("top_k", "keep_top_k"):
+        if number := getattr(flags, option):
+            print(f"warning: --{option} {number}: leaves further faces of an image recognizable", file=sys.stderr)
+
+
+def _report(summary: DetectionSummary, folder: Path, sources: int) -> None:
+    """Print the outcome.
+
+    Raises:
+        UserError: the only source could not be read.
+        SystemExit: with status UNREADABLE, some of several sources could not be read, or not to their end.
+    """
     for note in summary.notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"faces: {summary.faces}; images and frames: {summary.images}; written to {folder}")
-    if flags.every > 1 and not videos:
-        print("warning: --every does nothing without a video or a camera", file=sys.stderr)
     for line in summary.image_notes.lines():
         print(f"warning: {line}", file=sys.stderr)
-    if len(sources) == len(summary.errors) == 1 and not summary.images:
+    if sources == len(summary.errors) == 1 and not summary.images:
         raise UserError(summary.errors[0])
     for error in summary.errors:
         print(f"error: {error}", file=sys.stderr)

@@ -207,6 +207,14 @@ def test_flags_that_contradict_each_other_are_refused_or_warned_of(detect, tmp_p
     outcome = detect(tmp_path / "a.jpg", "--blur_faces", "--no_pictures")
     assert outcome.status == 2 and "not allowed with argument" in outcome.err
     detect(tmp_path / "a.jpg", "--blur_faces", "--min_size", 9).refuses("--min_size: would leave small faces")
+    outcome = detect(tmp_path / "a.jpg", "--blur_faces", "--crops", tmp_path / "crops", "--top_k", 5)
+    assert outcome.status == 0
+    for warning in (
+        f"warning: {tmp_path / 'crops'}: gets the faces as they are; --blur_faces does not change crops",
+        "warning: --top_k 5: leaves further faces of an image recognizable",
+        "warning: --keep_top_k 4: leaves further faces of an image recognizable",
+    ):
+        assert warning in outcome.err
     outcome = detect(tmp_path / "a.jpg", "--every", 2)
     assert (outcome.status, outcome.err) == (0, "warning: --every does nothing without a video or a camera\n")
 
