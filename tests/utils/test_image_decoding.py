@@ -128,7 +128,7 @@ def test_images_without_bright_values_are_named(written):
     broken[40, 40] = 65535
     assert kinds(written("d.png", cv2.imencode(".png", broken)[1])) == {"dark": "at most 255"}
     lamp = np.zeros((96, 128, 3), np.uint8)
-    lamp[3:7, 3:7] = 255
+    lamp[3:15, 3:15] = 255
     assert kinds(written("e.png", cv2.imencode(".png", lamp)[1])) == {}
 
 
