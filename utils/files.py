@@ -66,7 +66,7 @@ def read_bytes(path: str | Path, most: int | None = None) -> bytes:
     Raises:
         UserError: it cannot be read, or as `check_file`.
     """
-    check_file(path)
+    check_file(path, LARGEST_FILE if most is None else None)
     try:
         with open(path, "rb") as file:
             return file.read(-1 if most is None else most)

@@ -25,7 +25,7 @@ BY_CONTENT = (  # the first that matches the first bytes
     (rb"\xff\x0a|\0\0\0\x0cJXL ", f"a JPEG XL image; {TO_JPEG}"),
     (rb"\x76\x2f\x31\x01", f"an OpenEXR image; {TO_JPEG}"),
     (rb"(?:<\?xml.*?\?>|<!--.*?-->|<!DOCTYPE svg.*?>|\s)*<svg", f"an SVG drawing; {TO_JPEG}"),
-    (rb"(?i)\s*<(?:!doctype html|html|head|body)", "a web page; download the image again"),
+    (rb"(?i)\s*<(?:!doctype html|html|head|body)", "a web page; download the file again"),
     (rb"version https://git-lfs", "a pointer of Git LFS; run git lfs pull"),
     (rb"%PDF", "a PDF document; save its pages as JPEG or PNG"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", f"PostScript; {TO_JPEG}"),
@@ -70,6 +70,8 @@ def jpeg_header(content: bytes) -> JpegHeader:
 
 def advice(content: bytes) -> str | None:
     """Return what a file that cannot be decoded is and what to do, if its first bytes tell."""
+    if not content:
+        return "an empty file of 0 bytes; fetch it again"
     if content.startswith(b"\xff\xd8"):
         header = jpeg_header(content)
         kind = RARE_JPEGS.get(header.frame) if header.bits == 8 else f"of {header.bits} bits"

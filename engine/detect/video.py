@@ -16,7 +16,7 @@ from engine.detect.deinterlacing import Deinterlacer
 from engine.detect.display_matrix import PixelShape, pixel_aspect, upright
 from engine.detect.video_clock import VideoClock
 from engine.detect.video_damage import Damage
-from engine.detect.video_ends import missing_in_mp4, notes_on_end
+from engine.detect.video_ends import describe_missing, notes_on_end
 from engine.detect.video_notes import FrameShape, notes_on_fields, notes_on_shapes, notes_on_times
 from engine.detect.video_streams import (
     choose_stream,
@@ -201,8 +201,8 @@ class Video:
         if end and damage.end < end - max(0.25, 3 / self.rate):
             start = float((self.stream.start_time or 0) * self.stream.time_base)
             return f"{self.path}: ends early, after {damage.end - start:.2f} of {end - start:.2f} s"
-        if "mp4" in self.container.format.name.split(",") and (what := missing_in_mp4(self.path)):
-            return f"{self.path}: {what}"
+        if missing := describe_missing(self.path, self.container.format.name):
+            return f"{self.path}: {missing}"
         if damage.broken:
             return f"{self.path}: some frames are broken; they are missing or damaged in the output"
         return None

@@ -5,36 +5,47 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-TS_PACKETS = (188, 192, 204)  # bytes of a packet of a transport stream: plain, with a time code, with error correction
+TS_PACKETS = (188, 204)  # bytes of a packet of a transport stream from its first byte, without or with error correction
+TS_SYNC = b"G"  # the first byte
 BOX_HEADER = 8  # bytes: length and type
 LARGE_BOX = 1  # instead of the length, which then follows in 8 bytes
+SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska that holds all frames, behind a header
+CUT_OFF = "ends in the middle of a part; frames at its end may be missing or damaged"
 MOST_BOXES = 1_000_000  # that are looked at
 
 
 def notes_on_end(path: Path, file_format: str) -> Iterator[str]:
     """Yield a sentence if a transport stream is cut off, as recordings often are."""
-    if file_format == "mpegts" and all(_size(path) % length for length in TS_PACKETS):
-        yield "ends in the middle of a packet; frames at its end may be missing"
+    if file_format == "mpegts" and path.is_file():  # it may have been removed meanwhile
+        with open(path, "rb") as file:
+            ends = [_read_at(file, os.path.getsize(path) - length, 1) for length in TS_PACKETS]
+        if TS_SYNC not in ends:
+            yield "ends in the middle of a packet; frames at its end may be missing"
 
 
-def missing_in_mp4(path: Path) -> str | None:
-    """Return what is missing at the end of an MP4 file, or was not read there."""
+def describe_missing(path: Path, file_format: str) -> str | None:
+    """Return what is missing at the end of an MP4 or Matroska file, or was not read there."""
+    formats = file_format.split(",") if path.is_file() else ()
+    if "mp4" in formats:
+        return _missing_in_mp4(path)
+    if "matroska" in formats and _segment_end(path) > os.path.getsize(path):
+        return CUT_OFF
+    return None
+
+
+def _missing_in_mp4(path: Path) -> str | None:
     kinds, end = Counter(), 0
     for kind, following in islice(_boxes(path), MOST_BOXES):
         kinds[kind] += 1
         end = following
-    if end > _size(path):
-        return "ends in the middle of a part; frames at its end may be missing or damaged"
+    if end > os.path.getsize(path):
+        return CUT_OFF
     # FFmpeg goes on reading fragments behind another header.
     if kinds[b"ftyp"] > 1 and kinds[b"moov"] > 1 and not kinds[b"moof"]:
         return f"has {kinds[b'moov']} recordings, one behind the other, and only the first is read; split the file"
     return None
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, 0 if it has been removed meanwhile."""
-    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -43,10 +54,9 @@ def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
     What is no box ends them.
     """
     with open(path, "rb") as file:
-        start, size = 0, _size(path)
+        start, size = 0, os.path.getsize(path)
         while start + BOX_HEADER <= size:
-            file.seek(start)
-            header = file.read(2 * BOX_HEADER)
+            header = _read_at(file, start, 2 * BOX_HEADER)
             length, kind = int.from_bytes(header[:4], "big"), header[4:8]
             if length == LARGE_BOX:
                 length = int.from_bytes(header[8:16], "big")
@@ -54,3 +64,27 @@ def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
                 return
             start += length
             yield kind, start
+
+
+def _segment_end(path: Path) -> int:
+    """Return the byte at which the first segment of a Matroska file ends (RFC 8794), 0 where it is not told."""
+    with open(path, "rb") as file:
+        start, length = _element(file, 0)
+        header = start + length
+        if _read_at(file, header, 4) != SEGMENT:
+            return 0
+        start, length = _element(file, header)
+    is_unknown = length == (1 << 7 * (start - header - 4)) - 1  # as in a live stream
+    return 0 if is_unknown else start + length
+
+
+def _element(file: BinaryIO, position: int) -> tuple[int, int]:
+    """Return where the content of an element with an ID of four bytes begins, and its length."""
+    size = _read_at(file, position + 4, 8)
+    width = 9 - size[0].bit_length() if size else 1  # by the number of leading zeros
+    return position + 4 + width, int.from_bytes(size[:width], "big") & ((1 << 7 * width) - 1)
+
+
+def _read_at(file: BinaryIO, position: int, count: int) -> bytes:
+    file.seek(max(position, 0))
+    return file.read(count)

@@ -10,7 +10,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from utils.errors import UserError
-from utils.files import check_file
+from utils.files import check_file, read_bytes
+from utils.image_kinds import VIDEO, advice
 
 VIDEO_SUFFIXES = {
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gxf", ".h264"),
@@ -39,6 +40,8 @@ def open_container(path: Path, start: int = 0) -> InputContainer:
     try:
         container = av.open(f"subfile,,start,{start},end,0,,:{name}" if start else name)
     except (av.error.FFmpegError, ValueError) as error:
+        if (kind := advice(read_bytes(path, 1024))) and kind != VIDEO:
+            raise UserError(f"{path}: is {kind}") from error
         reason = getattr(error, "strerror", error)
         raise UserError(f"{path}: is not a video that can be read, or its end is missing ({reason})") from error
     if _formats(container) & PLAYLISTS:

@@ -7,6 +7,7 @@ import pytest
 from engine.detect.video import Video
 from tests.helpers.images import draw_image
 from tests.helpers.videos import join, moving_images, write_video
+from utils.errors import UserError
 
 SMALL = moving_images(6, (48, 64))
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
@@ -27,11 +28,23 @@ def test_a_transport_stream_that_ends_within_a_packet_is_noted(tmp_path):
     assert video.problem is None
 
 
-@pytest.mark.parametrize("options", [FRAGMENTS, {"movflags": "faststart"}], ids=["fragments", "whole"])
-def test_an_mp4_file_that_ends_within_a_part_is_an_error(tmp_path, options):
-    film = write_video(tmp_path / "film.mp4", moving_images(20), options={"g": "5"}, container_options=options)
+def test_a_transport_stream_with_junk_in_front_is_whole(tmp_path):
+    film = write_video(tmp_path / "film.ts", moving_images(20))
+    film.write_bytes(b"\0" * 100 + film.read_bytes())
+    assert not read(film).notes
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("film.mp4", FRAGMENTS), ("film.mp4", {"movflags": "faststart"}), ("film.mkv", {}), ("film.webm", {})],
+)
+def test_a_file_that_ends_within_a_part_is_an_error(tmp_path, name, options):
+    codec = "libvpx" if name == "film.webm" else "libx264"
+    film = write_video(tmp_path / name, moving_images(20), codec, options={"g": "5"}, container_options=options)
+    content = film.read_bytes().replace(b"DURATION", b"UNKNOWN.")  # Matroska's, which not every program writes
+    film.write_bytes(content)
     assert read(film).problem is None
-    film.write_bytes(film.read_bytes()[:-30])
+    film.write_bytes(content[:-30])
     assert read(film).problem.startswith(f"{film}: ends in the middle of a part; frames at its end may be missing")
 
 
@@ -70,3 +83,18 @@ def test_an_image_with_the_suffix_of_a_video_is_refused(detect, tmp_path, suffix
     draw_image(tmp_path / f"a{suffix}", [(10, 10, 30, 40)])
     (tmp_path / f"a{suffix}").rename(tmp_path / "film.mp4")
     detect(tmp_path / "film.mp4").refuses("film.mp4: is an image, not a video; rename it")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is an empty file of 0 bytes; fetch it again"),
+        (b"<!DOCTYPE html><html>", "is a web page; download the file again"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a pointer of Git LFS; run git lfs pull"),
+        (b"no video", "is not a video that can be read, or its end is missing"),
+    ],
+)
+def test_what_has_the_suffix_of_a_video_is_named(tmp_path, content, said):
+    (tmp_path / "film.mp4").write_bytes(content)
+    with pytest.raises(UserError, match=rf"film\.mp4: {said}"):
+        Video(tmp_path / "film.mp4")
