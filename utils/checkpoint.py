@@ -3,9 +3,12 @@
 import io
 import os
 import pickle
+import pickletools
 import re
 import sys
 import zipfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +26,7 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module"}  # of DataParallel, t
 COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel
 # Names under which programs hold their network, so that all keys begin with them.
 ATTRIBUTES = {"model", "net", "network", "detector", "student", "teacher", "ema", "ema_model"}
+MOST_OPERATIONS = 100_000  # of the pickles of a checkpoint
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -108,6 +112,7 @@ def read_checkpoint(path: str | Path) -> object:
 
 def _load(path: str | Path) -> object:
     _refuse_packed(path)
+    _refuse_many_objects(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -142,6 +147,34 @@ def _refuse_packed(path: str | Path) -> None:
             f"{path}: has {size:,} bytes that unpack to {unpacked:,}; expected a file as torch.save writes it, which is"
             " not compressed"
         )
+
+
+def _refuse_many_objects(path: str | Path) -> None:
+    """Raise UserError for a file whose pickles take more than MOST_OPERATIONS to load.
+
+    One byte of a pickle can be an object of a hundred bytes; a network with its optimizer needs some ten thousand.
+    """
+    try:
+        count = sum(1 for _ in islice(_operations(path), MOST_OPERATIONS + 1))
+    except Exception:  # of a truncated or foreign file, which torch.load explains
+        return
+    if count > MOST_OPERATIONS:
+        raise UserError(
+            f"{path}: holds more than {MOST_OPERATIONS:,} objects; expected the weights of a network, tensors by name"
+        )
+
+
+def _operations(path: str | Path) -> Iterator[tuple]:
+    """Yield the operations of the pickles in a file of torch.save."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".pkl"):
+                    yield from pickletools.genops(archive.read(name))
+    else:  # before PyTorch 1.6: a number, a version, the system, the content, and the keys of its tensors
+        with open(path, "rb") as file:
+            for _ in range(5):
+                yield from pickletools.genops(file)
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], source: str | Path, name: str = "this network") -> None:

@@ -1,5 +1,7 @@
 """The layouts of the rows of YOLO labels."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def corners(count: int, cx: float, cy: float, rx: float, ry: float, start: float
 )  # fmt: skip
 def test_a_convex_outline_of_seven_corners_is_no_face_with_landmarks(cx, cy, rx, ry, start, turn):
     values = [float(value) for value in corners(7, cx, cy, rx, ry, start, turn).split()]
-    assert choose_kinds([Row("a", "0", values)], None) == {14: Kind.OUTLINE}
+    assert choose_kinds([Row(Path("a"), 1, "0", values)], None) == {14: Kind.OUTLINE}
 
 
 @given(
@@ -67,7 +69,7 @@ def test_a_convex_outline_of_seven_corners_is_no_face_with_landmarks(cx, cy, rx,
 def test_five_landmarks_in_a_box_are_a_face(cx, cy, w, h, moved):
     face = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.6], [0.4, 0.75], [0.6, 0.75]]) + np.reshape(moved, (5, 2))
     points = (face - 0.5) * (w, h) + (cx, cy)
-    assert choose_kinds([Row("a", "0", [cx, cy, w, h, *points.ravel()])], None) == {14: Kind.POINTS}
+    assert choose_kinds([Row(Path("a"), 1, "0", [cx, cy, w, h, *points.ravel()])], None) == {14: Kind.POINTS}
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 9, 40])

@@ -147,6 +147,8 @@ class Campaign:
         shutil.rmtree(folder, ignore_errors=True)
         write_files(folder, files)
         outcome = self.worker.run(name, folder)
+        if outcome.kind == "memory":  # the first input of a kind also loads what the process keeps
+            outcome = self.worker.run(name, folder)
         self.counts[name].add(outcome, sum(map(len, files.values())))
         return outcome
 

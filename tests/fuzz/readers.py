@@ -27,6 +27,7 @@ from utils.errors import UserError
 from utils.files import read_bytes, read_image, read_image_with_notes
 from utils.image_decoding import MOST_PIXELS
 
+LONGEST_COMMAND = 128 << 10  # bytes, which Linux allows for one argument
 FRAMES = 30  # of a film that are decoded
 
 
@@ -65,10 +66,9 @@ def _place(folder: Path) -> Path:
 
 def _read_annotation(folder: Path) -> Annotations:
     """Read an annotation; where it is malformed, a second time without what is wrong."""
-    try:
+    with contextlib.suppress(UserError):  # whose traceback holds the content
         return read_annotations(_place(folder), predictions=True)
-    except UserError:
-        return read_annotations(_place(folder), predictions=True, problems=[])
+    return read_annotations(_place(folder), predictions=True, problems=[])
 
 
 def _use_annotations(annotations: Annotations, folder: Path) -> None:
@@ -94,7 +94,10 @@ def _ground_truth() -> list[Annotation]:
 
 
 def _read_options(folder: Path) -> object:
-    words = (folder / "options.txt").read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    content = (folder / "options.txt").read_bytes()
+    if len(content) > LONGEST_COMMAND:
+        raise UserError("Argument list too long")  # as a shell says
+    words = content.decode("utf-8", "surrogateescape").split("\n")
     with _arguments("train.py", *words):
         config = parse_config("")
     return resolve(config, find_network(config.network or seeds.NETWORK), 1, 1, 0)

@@ -4,8 +4,11 @@ import io
 import json
 import zipfile
 
+import cv2
 import hypothesis
+import numpy as np
 import pytest
+import scipy.io
 import torch
 
 from data.annotations import problems as problems_module
@@ -22,6 +25,7 @@ from tests.fuzz.worker import run_reader
 from utils.errors import UserError
 from utils.expansion import check_json
 
+PNG = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 SLOW = ("checkpoint", "weights", "video")  # a fuzz run reads them, too
 
 
@@ -111,6 +115,33 @@ def test_a_file_of_tiny_values_is_refused_before_it_takes_memory(tmp_path, name,
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=f"{name}: holds .*{found}.*MB of memory; is it an annotation"):
         read_annotations(tmp_path / name)
+
+
+def test_a_matlab_file_that_unpacks_to_far_more_is_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"face_bbx_list": np.zeros((4_000_000, 1))}, do_compression=True)
+    with pytest.raises(UserError, match=r"a\.mat: holds 32,000,\d+ compressed bytes in .*which would take 30 MB"):
+        read_annotations(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "older format"])
+def test_weights_of_many_tiny_objects_are_refused(tmp_path, as_zip):
+    torch.save([[] for _ in range(200_000)], tmp_path / "a.pth", _use_new_zipfile_serialization=as_zip)
+    with pytest.raises(UserError, match=r"a\.pth: holds more than 100,000 objects; expected the weights"):
+        load_network(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("labels/classes.txt", "a\n" * 150_000, "has more than 100,000 lines; expected the names of the classes"),
+        ("labels/a.txt", "0 " + "0.5 " * 200_000, "and 800,002 letters in all"),
+    ],
+    ids=["classes", "a long row"],
+)
+def test_yolo_files_of_tiny_values_are_refused(tmp_path, name, content, found):
+    write_files(tmp_path, {"labels/a.txt": b"0 .5 .5 .1 .1\n", "images/a.png": PNG, name: content.encode()})
+    with pytest.raises(UserError, match=f"{name}:?.*{found}"):
+        read_annotations(tmp_path)
 
 
 def test_results_of_tiny_values_are_refused_before_they_take_memory(tmp_path):

@@ -1,13 +1,19 @@
 """Variables of MATLAB files: cell arrays, text and numbers in the shapes in which tools save them."""
 
+import struct
+import zlib
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import UserError
+from utils.expansion import check_unpacked
 from utils.files import read_bytes
 
+HEADER = 128  # bytes before the elements of a file of version 5 to 7
+COMPRESSED = 15  # type of an element that unpacks to another
 HDF5_HEADER = b"MATLAB 7.3 MAT-file"
 MOST_NAMES = 5  # of variables, listed in a message
 
@@ -35,7 +41,7 @@ def list_variables(path: Path) -> dict[str, str]:
     """
     import scipy.io
 
-    _refuse_hdf5(path)
+    _refuse_unreadable(path)
     try:
         return {name: kind for name, _, kind in scipy.io.whosmat(path)}
     except Exception as error:  # SciPy raises many types for a file that is not MATLAB's
@@ -45,7 +51,7 @@ def list_variables(path: Path) -> dict[str, str]:
 def _load(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     import scipy.io  # its import takes longer than reading most files
 
-    _refuse_hdf5(path)
+    _refuse_unreadable(path)
     try:
         content = scipy.io.loadmat(path, variable_names=list(names))
     except Exception as error:  # SciPy raises many types here, too
@@ -53,12 +59,30 @@ def _load(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     return {name: content[name] for name in names if name in content}
 
 
-def _refuse_hdf5(path: Path) -> None:
-    if read_bytes(path, len(HDF5_HEADER)) == HDF5_HEADER:
+def _refuse_unreadable(path: Path) -> None:
+    content = read_bytes(path)
+    check_unpacked(path, len(content), _unpacked_bytes(content))
+    if content.startswith(HDF5_HEADER):
         raise UserError(
             f"{path}: is a MATLAB 7.3 file (HDF5), which SciPy cannot read; load it in MATLAB or Octave and save it"
             " with the option -v7"
         )
+
+
+def _unpacked_bytes(content: bytes) -> int:
+    """Return how many bytes the compressed elements of a file announce; 0 for a file without such elements."""
+    order = ">" if content[HEADER - 2 : HEADER] == b"MI" else "<"
+    total, at = 0, HEADER
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, at)
+        if kind != COMPRESSED:
+            break
+        with suppress(zlib.error, struct.error):
+            total += struct.unpack(f"{order}4xI", zlib.decompressobj().decompress(content[at + 8 : at + 8 + size], 8))[
+                0
+            ]
+        at += 8 + size
+    return total
 
 
 def elements(cells: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ box is x1 y1 x2 y2 in pixels of the image as people see it, with its EXIF rotati
 records have stored pixels.
 """
 
+import io
 import json
 import os
 import re
@@ -28,7 +29,6 @@ from data.annotations.problems import Problem, check_extent, check_landmarks, sk
 from data.annotations.record import SCORE, Annotations, make_annotations
 from data.image_files import DETECTIONS_SUFFIX
 from utils.errors import UserError
-from utils.expansion import check_lines
 from utils.files import read_bytes
 from utils.wording import counted, printable
 
@@ -114,10 +114,8 @@ def parse_lines(path: Path, problems: list[Problem] | None = None) -> DetectionL
         UserError: as `read_detections`.
     """
     content = read_bytes(path).removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")
-    parsed = DetectionLines()
-    check_lines(path, content)
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    parsed, last = DetectionLines(), content.count(b"\n") + 1
+    for number, line in enumerate(io.BytesIO(content), start=1):
         if not line.strip():
             continue
         before = len(parsed.values)
@@ -127,7 +125,7 @@ def parse_lines(path: Path, problems: list[Problem] | None = None) -> DetectionL
                 continue
         except UserError as error:
             del parsed.values[before:]
-            if number == len(lines) and not _is_json(line):
+            if number == last and not _is_json(line):
                 parsed.is_cut = True
             else:
                 skip_or_raise(error, problems)

@@ -9,6 +9,7 @@ A name, the number of rows, and the rows in any order: x y w h in pixels and a s
 empty lines are skipped.
 """
 
+from itertools import chain
 from math import isfinite
 from pathlib import Path, PurePosixPath
 
@@ -22,8 +23,11 @@ from data.annotations.record import SCORE, Annotations, make_annotations
 from data.annotations.text_lines import parse_numbers
 from data.image_files import image_key
 from utils.errors import UserError
+from utils.expansion import check_lines
 from utils.files import read_bytes
 from utils.wording import count_each
+
+LONGEST_ROW = 1000  # letters of a first line that are compared with other layouts
 
 
 def parse_text(content: bytes, path: str | Path) -> np.ndarray:
@@ -33,12 +37,14 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
         (N, 5) float64, x1 y1 x2 y2 score, with x2 = x + w, in the order of the file.
 
     Raises:
-        UserError: the file is not UTF-8, is empty, ends early or has a malformed row, named by its line.
+        UserError: the file is not UTF-8, is empty, ends early or has a malformed row, named by its line, or as
+            `check_lines`.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    check_lines(path, text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not any(lines):
         raise UserError(
@@ -47,18 +53,19 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
     count = lines[1].strip() if len(lines) > 1 else ""
     if not count.isdecimal() or len(count) > 18:
         raise UserError(_describe_start(path, lines, count))
-    rows = [_parse_row(line, path, number) for number, line in enumerate(lines[2:], start=3) if line.strip()]
+    parsed = (_parse_row(line, path, number) for number, line in enumerate(lines[2:], start=3) if line.strip())
+    rows = np.fromiter(chain.from_iterable(parsed), np.float64).reshape(-1, 5)
     if int(count) != len(rows):
         raise UserError(
             f"{path}:2: found {len(rows)} rows below; expected {count}, the number in this line; the file is"
             " incomplete, run the detection for it again"
         )
-    return np.array(rows, np.float64).reshape(-1, 5)
+    return rows
 
 
 def _describe_start(path: str | Path, lines: list[str], count: str) -> str:
     """Return what is wrong with a file whose second line is no count."""
-    first = lines[0].split()
+    first = lines[0][:LONGEST_ROW].split()
     numbers = parse_numbers(" ".join(first)) or parse_numbers(" ".join(first[1:]))
     if numbers is None or len(numbers) < 5:
         return f"{path}:2: found {count[:80]!r}; expected the number of detections"

@@ -22,6 +22,7 @@ LINES = (CLASSES, LABELS, "*.names", "_darknet.labels")  # a name a line; the la
 YAML = ("*.yaml", "*.yml")  # Ultralytics, and all who write for it
 SUFFIXES = {".txt", ".names", ".labels", ".json", ".yaml", ".yml"}
 MOST_YAML = 1 << 20  # bytes; the parser is slow
+MOST_NAMES = 100_000
 HAS_NAMES = re.compile(r"(?:^|[{,\s])[\"']?names[\"']?[ \t]*:", re.MULTILINE)
 
 
@@ -105,7 +106,12 @@ def _read(path: Path) -> ClassNames | None:
     if path.name == LABELS and not is_names_file(path):
         return None
     if _fits(path.name, LINES):
-        lines = [line.strip() for line in read_text(path).strip().split("\n")]
+        text = read_text(path).strip()
+        if text.count("\n") > MOST_NAMES:
+            raise UserError(
+                f"{path}: has more than {MOST_NAMES:,} lines; expected the names of the classes, one a line"
+            )
+        lines = [line.strip() for line in text.split("\n")]
         names, keypoints = {number: line for number, line in enumerate(lines) if line}, None
     else:
         names, keypoints = _of_notes(path) if path.name == NOTES else _of_yaml(path)

@@ -1,5 +1,7 @@
 """The rows of YOLO labels: which layout a row has, and what it says."""
 
+import math
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ FARTHEST = 1e4  # of a landmark, as a fraction of the image's size; less than LA
 FARTHEST_CORNER = 2.0  # of an outline or rotated box, which may reach beyond the image; a farther one is in pixels
 TOLERANCE = 0.001  # coordinates are rounded when they are written
 MARGIN = 0.25  # of a box's side, by which landmarks may lie outside it
+LONGEST_ROW = 500_000  # letters; outlines have thousands of corners
 PIXEL = 0.01  # a missing landmark is at -1 -1, in fractions or in pixels
 EXPECTED = "'class cx cy w h', alone or with landmarks or keypoints, or 'class' and the corners 'x y' of an outline"
 
@@ -36,11 +39,16 @@ class Kind(Enum):
 
 
 class Row(NamedTuple):
-    """A row: `file:line`, the name of its class, and the numbers behind it."""
+    """A row: its file and line, the name of its class, and the numbers behind it."""
 
-    place: str
+    path: Path
+    number: int
     name: str
-    values: list[float]
+    values: Sequence[float]
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.number}"
 
 
 @dataclass(frozen=True)
@@ -70,18 +78,21 @@ def read_rows(path: Path, names: ClassNames, problems: list[Problem] | None, rec
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(_parse(f"{path}:{number}", line, names))
+                rows.append(Row(path, number, *_parse(f"{path}:{number}", line, names)))
             except UserError as error:
                 skip_or_raise(error, problems, record)
     return rows
 
 
-def _parse(place: str, line: str, names: ClassNames) -> Row:
-    words = line.replace(",", " ").split()
+def _parse(place: str, line: str, names: ClassNames) -> tuple[str, array]:
+    """Return the name of the class and the numbers of a row."""
     found = f"{place}: found {line.strip()[:80]!r}"
+    if len(line) > LONGEST_ROW:
+        raise UserError(f"{found} and {len(line):,} letters in all; expected {EXPECTED}")
+    words = line.replace(",", " ").split()
     start = next((index for index, word in enumerate(words) if _number(word) is not None), len(words))
     values = [_number(word) for word in words[start:]]
-    if None in values or not np.isfinite(values).all():
+    if None in values or not all(map(math.isfinite, values)):
         raise UserError(f"{found}; expected {EXPECTED}")
     if start == 0:
         number, *values = values
@@ -99,7 +110,7 @@ def _parse(place: str, line: str, names: ClassNames) -> Row:
         name = next(iter(listed), name)
     if len(values) < 4:
         raise UserError(f"{found}; expected {EXPECTED}")
-    return Row(place, name, values)
+    return name, array("d", values)
 
 
 def _number(word: str) -> float | None:
@@ -129,7 +140,7 @@ def choose_kinds(rows: Iterable[Row], keypoints: tuple[int, int] | None) -> dict
     return {length: _kind(length, values, keypoints) for length, values in by_length.items()}
 
 
-def _kind(length: int, rows: Sequence[list[float]], keypoints: tuple[int, int] | None) -> Kind:
+def _kind(length: int, rows: Sequence[Sequence[float]], keypoints: tuple[int, int] | None) -> Kind:
     if length == 4:
         return Kind.BOX
     if keypoints and length == 4 + keypoints[0] * keypoints[1]:
@@ -143,13 +154,13 @@ def _kind(length: int, rows: Sequence[list[float]], keypoints: tuple[int, int] |
     return Kind.OUTLINE if length >= 6 and length % 2 == 0 else Kind.UNKNOWN
 
 
-def _misses_point(row: list[float]) -> bool:
+def _misses_point(row: Sequence[float]) -> bool:
     """Whether one of the points behind the box is -1 -1, in fractions or (a small negative number) in pixels."""
     points = zip(row[4::2], row[5::2], strict=True)
     return any(x == y == -1 or -PIXEL < max(x, y) < 0 for x, y in points)
 
 
-def _look_like_face(row: list[float]) -> bool:
+def _look_like_face(row: Sequence[float]) -> bool:
     """Whether five points lie in the box before them, the mouth below the eyes, and each pair from left to right.
 
     The left corner of a mouth is also left of the right eye, unlike in a convex outline whose corners go to the right.
