@@ -124,6 +124,8 @@ def _decode_opencv(path: str | Path, content: bytes, flags: int, page: int) -> t
 
 def _scaled(values: np.ndarray, pixels: np.ndarray | None, flags: int) -> DecodedImage:
     """Return an image of more than 8 bits; `pixels` are OpenCV's 8 bits of it, if it has any."""
+    if values.ndim == 2:  # OpenCV 4.11 reads a gray PFM so, whatever the flags
+        values = cv2.merge([values] * 3)
     scaled, used = scale_to_bytes(values)
     if used is not None:
         pixels = None
@@ -144,7 +146,7 @@ def _decode_pillow(path: str | Path, content: bytes, flags: int, page: int, reas
                 image.seek(page)
             upright = image if flags & cv2.IMREAD_IGNORE_ORIENTATION else ImageOps.exif_transpose(image)
             if upright.mode in ("I", "F") or upright.mode.startswith("I;"):
-                return _scaled(cv2.merge([np.asarray(upright)] * 3), None, flags)
+                return _scaled(np.asarray(upright), None, flags)
             pixels = cv2.cvtColor(np.asarray(upright.convert("RGB")), cv2.COLOR_RGB2BGR)
     except UserError:
         raise

@@ -10,6 +10,7 @@ from utils.errors import UserError
 from utils.expansion import check_lines
 from utils.files import read_text
 
+LONGEST_ROW = 10_000  # letters; the longest rows of numbers have 20
 EMPTY = "the file is empty; expected image names or labels"
 
 
@@ -31,7 +32,9 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def parse_numbers(line: str) -> list[float] | None:
-    """Return the finite numbers of a row separated by blanks or commas, None where it has anything else."""
+    """Return the finite numbers of a row separated by blanks or commas, None where it has anything else or is long."""
+    if len(line) > LONGEST_ROW:
+        return None
     try:
         values = [float(value) for value in line.replace(",", " ").split()]
     except ValueError:

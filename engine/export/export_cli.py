@@ -10,7 +10,7 @@ import torch
 
 from engine.detect.detector_flags import add_threshold_flags, add_weights_flags, weights_file
 from engine.export.comparison import compare_faces, compare_heads
-from engine.export.exporters import export_onnx, export_torch, output_names
+from engine.export.exporters import check_pytorch, export_onnx, export_torch, output_names
 from models.deployment import ImagesToFaces, RawHeads, nms_by_one_operator, nms_by_torchvision
 from models.detector import Detector
 from models.weights import load_network
@@ -34,6 +34,7 @@ def main(description: str, draw_default: Callable[[], np.ndarray]) -> None:
         UserError: a mistake of the user, or a file that differs from PyTorch, which is not kept.
     """
     flags = _parse_flags(description)
+    check_pytorch()
     weights = weights_file(flags)
     model, found = load_network(weights, flags.network)
     model.eval()

@@ -14,6 +14,7 @@ from torch.export import Dim
 from models.deployment import ImagesToFaces, non_max_suppression
 from utils.errors import UserError
 
+OLDEST_PYTORCH = (2, 11)  # whose exporters accept the network with its NMS
 OPSET = 18
 
 # Runs an exported file: images (N, H, W, 3) uint8 -> its outputs, in the order of output_names().
@@ -21,6 +22,18 @@ RunExported = Callable[[np.ndarray], list[np.ndarray]]
 
 # Below 33 pixels the coarsest map has one row or column, for which torch.export specialises the network.
 DYNAMIC_SHAPE = {0: Dim("batch"), 1: Dim("height", min=33), 2: Dim("width", min=33)}
+
+
+def check_pytorch() -> None:
+    """Raise UserError for a PyTorch whose exporters refuse the network."""
+    if not is_pytorch_new_enough():
+        needed = ".".join(map(str, OLDEST_PYTORCH))
+        raise UserError(f"PyTorch {torch.__version__} cannot export this network; pip install 'torch>={needed}'")
+
+
+def is_pytorch_new_enough() -> bool:
+    """Whether the installed PyTorch is OLDEST_PYTORCH or newer."""
+    return tuple(map(int, torch.__version__.split(".")[:2])) >= OLDEST_PYTORCH
 
 
 def output_names(network: nn.Module) -> list[str]:

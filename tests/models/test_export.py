@@ -8,11 +8,13 @@ import onnxruntime
 import pytest
 import torch
 
-from engine.export import export_cli
+from engine.export import export_cli, exporters
+from engine.export.exporters import is_pytorch_new_enough
 from models.detector import Detector
 from tests.helpers.images import draw_image
 from utils.files import read_image
 
+pytestmark = pytest.mark.skipif(not is_pytorch_new_enough(), reason="needs a newer PyTorch")
 CPU = torch.device("cpu")
 
 
@@ -137,6 +139,13 @@ def test_no_input_is_overwritten(script, small, tmp_path):
     for flags in (("-m", weights), ("-o", small[-1])):
         script("export_onnx.py", *small, *flags).refuses("is an input, which the output would overwrite")
     assert weights.read_bytes() == small[1].read_bytes()
+
+
+def test_an_older_pytorch_is_refused(script, small, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporters, "OLDEST_PYTORCH", (99, 1))
+    script("export_onnx.py", *small, "-o", tmp_path / "m.onnx").refuses(
+        f"PyTorch {torch.__version__} cannot export this network; pip install 'torch>=99.1'"
+    )
 
 
 def test_a_missing_package_is_named(script, small, tmp_path, monkeypatch):

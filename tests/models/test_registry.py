@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from data import cfg_mnet, cfg_re50
+from engine.export.exporters import is_pytorch_new_enough
 from models.detector import Detector
 from models.registry import NETWORKS, find_network
 from models.retinaface import RetinaFace
@@ -47,5 +48,8 @@ def test_a_new_network_is_trained_detected_with_and_exported(script, dataset, tm
     found = Detector.load(weights, device="cpu", confidence_threshold=0, keep_top_k=5)(np.zeros((96, 64, 3), np.uint8))
     assert found.boxes.shape == (5, 4) and np.isfinite(found.boxes).all()
     exported = script("export_onnx.py", "-m", weights, "--network", flag, "--no_nms")
-    assert exported.status == 0, exported.err
-    assert "the same heads as PyTorch's in 3 images" in exported.out
+    if is_pytorch_new_enough():
+        assert exported.status == 0, exported.err
+        assert "the same heads as PyTorch's in 3 images" in exported.out
+    else:
+        exported.refuses("cannot export this network")

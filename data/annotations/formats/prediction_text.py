@@ -27,8 +27,6 @@ from utils.expansion import check_lines
 from utils.files import read_bytes
 from utils.wording import count_each
 
-LONGEST_ROW = 1000  # letters of a first line that are compared with other layouts
-
 
 def parse_text(content: bytes, path: str | Path) -> np.ndarray:
     """Parse the content of one file in Python, which defines the format and its errors.
@@ -65,12 +63,12 @@ def parse_text(content: bytes, path: str | Path) -> np.ndarray:
 
 def _describe_start(path: str | Path, lines: list[str], count: str) -> str:
     """Return what is wrong with a file whose second line is no count."""
-    first = lines[0][:LONGEST_ROW].split()
-    numbers = parse_numbers(" ".join(first)) or parse_numbers(" ".join(first[1:]))
+    whole = parse_numbers(lines[0])
+    numbers = whole or parse_numbers(lines[0].strip().partition(" ")[2])
     if numbers is None or len(numbers) < 5:
         return f"{path}:2: found {count[:80]!r}; expected the number of detections"
     looks = ""
-    if len(numbers) < len(first):
+    if not whole:
         looks = "; it looks like 'class score x1 y1 x2 y2'"
     elif len(numbers) > 5 and numbers[0] % 1 == 0 and all(0 <= number <= 1 for number in numbers[1:6]):
         looks = "; it looks like YOLO's 'class cx cy w h score' in parts of the image"
