@@ -10,7 +10,7 @@ from utils.errors import UserError
 from utils.expansion import check_lines
 from utils.files import read_text
 
-LONGEST_ROW = 10_000  # letters; the longest rows of numbers have 20
+LONGEST_ROW = 500_000  # letters; outlines have thousands of corners
 EMPTY = "the file is empty; expected image names or labels"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from data.annotations.formats.yolo_names import ClassNames
 from data.annotations.problems import Problem, skip_or_raise
+from data.annotations.text_lines import LONGEST_ROW
 from utils.errors import UserError
 from utils.expansion import check_lines
 from utils.files import read_text
@@ -21,7 +22,6 @@ FARTHEST = 1e4  # of a landmark, as a fraction of the image's size; less than LA
 FARTHEST_CORNER = 2.0  # of an outline or rotated box, which may reach beyond the image; a farther one is in pixels
 TOLERANCE = 0.001  # coordinates are rounded when they are written
 MARGIN = 0.25  # of a box's side, by which landmarks may lie outside it
-LONGEST_ROW = 500_000  # letters; outlines have thousands of corners
 PIXEL = 0.01  # a missing landmark is at -1 -1, in fractions or in pixels
 EXPECTED = "'class cx cy w h', alone or with landmarks or keypoints, or 'class' and the corners 'x y' of an outline"
 
