@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, annotation_images, read_annotations
-from data.annotations.places import Names
+from data.annotations.places import PackedNames
 from data.augmentation import augment, clip_faces
 from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError
@@ -75,7 +75,7 @@ class FaceDataset(Dataset):
         self.skip_unreadable = skip_unreadable
         self.annotations = read_annotations(self.label_file, category=category)
         self.negatives = None if negatives is None else Path(negatives)
-        self.negative_names = Names.pack([] if negatives is None else files_below(negatives, IMAGE_SUFFIXES))
+        self.negative_names = PackedNames.pack([] if negatives is None else files_below(negatives, IMAGE_SUFFIXES))
         self._check_labels()
         if negatives is not None:
             self._check_negatives()

@@ -21,7 +21,7 @@ DIGITS = 3  # of a pixel, in which copies in two formats may differ
 def read_ground_truth(
     place: Path,
     split: Split,
-    kind: str | None = None,
+    requested: str | None = None,
     images: Path | None = None,
     category: str | None = None,
 ) -> tuple[Path, Annotations]:
@@ -30,7 +30,7 @@ def read_ground_truth(
     Args:
         place: the file or folder. In the split's evaluation folder, the files beside eval.py and all folders but those
             that detection and evaluation write are searched.
-        kind, images, category: as in `read_annotations`.
+        requested, images, category: as `format_name`, `images` and `category` in `read_annotations`.
 
     Returns:
         the file or folder of the annotations, and the annotations.
@@ -38,21 +38,21 @@ def read_ground_truth(
     Raises:
         UserError: there is no ground truth, or several that disagree; the annotations cannot be read or have no boxes.
     """
-    found = find_ground_truths(place, split, kind) if place.is_dir() else []
+    found = find_ground_truths(place, split, requested) if place.is_dir() else []
     if not found and place.is_dir():
         _refuse_empty(place, split)
     if len(found) > 1:
         path, annotations = _choose(place, found, images, category)
     else:
-        path, kind = (found[0].path, found[0].format_name) if found else (place, kind)
-        annotations = read_annotations(path, kind, images=images, category=category)
+        path, format_name = (found[0].path, found[0].format_name) if found else (place, requested)
+        annotations = read_annotations(path, format_name, images=images, category=category)
     if not len(annotations.boxes):
         why = "; ".join(annotations.remarks) or "expected a ground truth with boxes, not a list of image names"
         raise UserError(f"{path}: found no faces; {why}")
     return path, annotations
 
 
-def find_ground_truths(place: Path, split: Split, kind: str | None = None) -> list[FoundAnnotation]:
+def find_ground_truths(place: Path, split: Split, requested: str | None = None) -> list[FoundAnnotation]:
     """Return the annotations with boxes in a folder and below it.
 
     Of a folder other than the split's evaluation folder, those below are not looked at where it has its own.
@@ -61,12 +61,12 @@ def find_ground_truths(place: Path, split: Split, kind: str | None = None) -> li
         UserError: .mat files beside each other have different faces.
     """
     if not _is_home(place, split):
-        own = [each for each in list_annotations(place, kind) if _has_boxes(each, kind)]
-        return _without_repeats(choose_files(own) if own else _annotations_below(place, kind))
-    beside = [each for each in annotation_files(place, kind) if _has_boxes(each, kind)]
+        own = [each for each in list_annotations(place, requested) if _has_boxes(each, requested)]
+        return _without_repeats(choose_files(own) if own else _annotations_below(place, requested))
+    beside = [each for each in annotation_files(place, requested) if _has_boxes(each, requested)]
     beside = [each for each in beside if not FORMATS[each.format_name].file_per_image]
     folders = [folder for folder in _sub_folders(place) if not folder.name.endswith(("_txt", "result"))]
-    below = [each for folder in folders for each in _annotations_below(folder, kind)]
+    below = [each for folder in folders for each in _annotations_below(folder, requested)]
     return _without_repeats([*(choose_files(beside) if beside else []), *below])
 
 
@@ -101,13 +101,13 @@ def _is_archive(file: Path) -> bool:
     return file.suffix.lower() in (".zip", ".rar", ".7z", ".tar", ".tgz", ".gz") and file.is_file()
 
 
-def _annotations_below(folder: Path, kind: str | None, level: int = 0) -> Iterator[FoundAnnotation]:
-    found = [each for each in list_annotations(folder, kind) if _has_boxes(each, kind)]
+def _annotations_below(folder: Path, requested: str | None, level: int = 0) -> Iterator[FoundAnnotation]:
+    found = [each for each in list_annotations(folder, requested) if _has_boxes(each, requested)]
     yield from choose_files(found) if found else []
     is_whole = any(FORMATS[each.format_name].file_per_image for each in found)  # with all its sub-folders
     if not is_whole and level < MOST_LEVELS:
         for sub_folder in _sub_folders(folder):
-            yield from _annotations_below(sub_folder, kind, level + 1)
+            yield from _annotations_below(sub_folder, requested, level + 1)
 
 
 def _sub_folders(folder: Path) -> list[Path]:
@@ -119,9 +119,9 @@ def _sub_folders(folder: Path) -> list[Path]:
     ]
 
 
-def _has_boxes(found: FoundAnnotation, kind: str | None) -> bool:
+def _has_boxes(found: FoundAnnotation, requested: str | None) -> bool:
     """Whether it has the boxes of a ground truth, in the format that is asked for."""
-    return found.has_boxes and not found.is_prediction and kind in (None, found.format_name)
+    return found.has_boxes and not found.is_prediction and requested in (None, found.format_name)
 
 
 def _choose(

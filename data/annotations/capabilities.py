@@ -22,7 +22,7 @@ from utils.wording import counted, printable
 
 
 def fit_annotations(
-    annotations: Sequence[Annotation], kind: str, *, images: str | Path | None = None
+    annotations: Sequence[Annotation], format_name: str, *, images: str | Path | None = None
 ) -> tuple[list[Annotation], list[str]]:
     """Drop what a format cannot hold. Arguments as for `write_annotations`.
 
@@ -37,7 +37,7 @@ def fit_annotations(
         UserError: no such format, no images, a name that the format cannot hold or that is there twice, or an unknown
             size that the format needs.
     """
-    target, fitted = find_format(kind), list(annotations)
+    target, fitted = find_format(format_name), list(annotations)
     capabilities = target.capabilities
     if not fitted:
         raise UserError("no images are left to write")

@@ -45,7 +45,7 @@ class FoundAnnotation:
         return self.format_name is not None and FORMATS[self.format_name].is_prediction
 
 
-def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | None, Path]:
+def find_annotations(path: str | Path, requested: str | None = None) -> tuple[str | None, Path]:
     """Return the name of the format and the file or folder that `read_annotations` reads.
 
     The name is None where the format is unknown.
@@ -54,42 +54,42 @@ def find_annotations(path: str | Path, kind: str | None = None) -> tuple[str | N
         UserError: as `read_annotations`, before anything is read.
     """
     path = Path(path)
-    requested = None if kind is None else find_format(kind)
+    is_per_image = requested is not None and find_format(requested).file_per_image
     if path.is_dir():
-        if requested and requested.file_per_image:
-            format_name = kind
+        if is_per_image:
+            format_name = requested
         else:
-            annotation = _find_in_folder(path, kind)
+            annotation = _find_in_folder(path, requested)
             if (path / annotation.example).is_file():
                 refuse_foreign(path / annotation.example)
             format_name, path = annotation.format_name, annotation.path
     elif path.is_file():
         refuse_foreign(path)
-        format_name = recognize_file(path, kind)
+        format_name = recognize_file(path, requested)
     else:
         raise UserError(f"{path}: no such annotation file or folder")
-    if requested and format_name not in (kind, None):
-        raise UserError(f"{path}: is {FORMATS[format_name].description}; expected {_asked_for(kind)}")
+    if requested is not None and format_name not in (requested, None):
+        raise UserError(f"{path}: is {FORMATS[format_name].description}; expected {_asked_for(requested)}")
     # Names that look like rows of numbers are a list if the user says so.
-    return (kind if kind == "list" else format_name), path
+    return (requested if requested == "list" else format_name), path
 
 
-def _asked_for(kind: str) -> str:
-    return f"{FORMATS[kind].description}, the format {kind} that was asked for"
+def _asked_for(requested: str) -> str:
+    return f"{FORMATS[requested].description}, the format {requested} that was asked for"
 
 
-def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
+def _find_in_folder(folder: Path, requested: str | None) -> FoundAnnotation:
     """Return the one annotation in a folder.
 
     Args:
-        kind: the format that the user asked for; None: any.
+        requested: the format that the user asked for; None: any.
 
     Raises:
         UserError: there is no annotation in the folder, or more than one.
     """
-    found = list_annotations(folder, kind)
+    found = list_annotations(folder, requested)
     if not any(each.has_boxes for each in found):
-        below = _found_below(folder, kind)
+        below = _found_below(folder, requested)
         if len(below) > 1 and not found:
             raise UserError(
                 f"{folder}: found {_shown([each.example for each in below])} in sub-folders; name one of them"
@@ -102,7 +102,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
     if not found:
         patterns = dict.fromkeys(each.files for each in FORMATS.values())
         raise UserError(f"{folder}: has no label file ({', '.join(patterns)}); name another folder or a file")
-    matching = [each for each in found if kind in (each.format_name, None)]
+    matching = [each for each in found if requested in (each.format_name, None)]
     matching = [each for each in matching if each.has_boxes] or matching
     matching = [each for each in matching if not each.is_prediction] or matching
     if len(matching) > 1:
@@ -111,7 +111,7 @@ def _find_in_folder(folder: Path, kind: str | None) -> FoundAnnotation:
         return matching[0]
     shown = _shown([each.example for each in matching or found])
     if not matching:
-        raise UserError(f"{folder}: found {shown}; expected {_asked_for(kind)}")
+        raise UserError(f"{folder}: found {shown}; expected {_asked_for(requested)}")
     raise UserError(
         f"{folder}: found {shown}; name one of them, or its format (eval.py --gt_format, tools.convert --from)"
     )
@@ -133,12 +133,12 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _found_below(folder: Path, kind: str | None) -> list[FoundAnnotation]:
+def _found_below(folder: Path, requested: str | None) -> list[FoundAnnotation]:
     """Return the annotations with boxes in the sub-folders of a folder, as in train, valid and test."""
     return [
         replace(found, example=f"{each.name}/{found.example}")
         for each in _sub_folders(folder)
-        for found in list_annotations(each, kind)
+        for found in list_annotations(each, requested)
         if found.has_boxes
     ]
 
@@ -148,7 +148,7 @@ def _sub_folders(folder: Path) -> list[Path]:
     return [each for each in folders if not each.name.startswith(".") and not each.name.endswith(FIXED)]
 
 
-def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
+def list_annotations(folder: Path, requested: str | None) -> list[FoundAnnotation]:
     """Return the annotations in a folder or, if it has none with boxes, in `annotations` in it.
 
     Label files of a format with a file per image are one annotation, whose path is the folder. They are also looked
@@ -166,7 +166,7 @@ def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
 
     for place in (folder, *_label_folders(folder)):
         if not has_boxes():
-            for each in annotation_files(place, kind):
+            for each in annotation_files(place, requested):
                 add(each.format_name, each.path, each.path.relative_to(folder).as_posix())
     if not has_boxes():
         for name in label_files(folder, {each.suffix for each in per_image.values()}):
@@ -180,10 +180,10 @@ def list_annotations(folder: Path, kind: str | None) -> list[FoundAnnotation]:
     return list(found.values())
 
 
-def annotation_files(folder: Path, kind: str | None = None) -> Iterator[FoundAnnotation]:
+def annotation_files(folder: Path, requested: str | None = None) -> Iterator[FoundAnnotation]:
     """Yield the files in a folder, not below it, that may be annotations."""
     for file in filter(_may_be_annotation, sorted(folder.iterdir())):
-        yield FoundAnnotation(recognize_file(file, kind), file, file.name)
+        yield FoundAnnotation(recognize_file(file, requested), file, file.name)
 
 
 def choose_files(found: list[FoundAnnotation]) -> list[FoundAnnotation]:

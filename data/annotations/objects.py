@@ -16,8 +16,8 @@ from data.annotations.attributes import attribute_columns
 from data.annotations.classes import choose_classes
 from data.annotations.folders import joined_splits
 from data.annotations.format import ReadOptions
-from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, whole_text
+from data.annotations.name_search import names_below
 from data.annotations.places import Places
 from data.annotations.problems import LARGEST, check_extent, skip_or_raise
 from data.annotations.record import Annotations, make_annotations

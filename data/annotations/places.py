@@ -13,7 +13,7 @@ def clean_name(name: str) -> str:
     return name.replace("\\", "/").lstrip("/")
 
 
-class Names(Sequence[str]):
+class PackedNames(Sequence[str]):
     """Packed names of images. Each takes its letters and 16 bytes instead of a Python object.
 
     Args:
@@ -27,7 +27,7 @@ class Names(Sequence[str]):
         self.ends = ends
 
     @classmethod
-    def pack(cls, names: Iterable[str]) -> "Names":
+    def pack(cls, names: Iterable[str]) -> "PackedNames":
         text, ends = bytearray(), array("q", [0])
         for name in names:
             text += name.encode("utf-8", "surrogateescape")

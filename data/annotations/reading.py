@@ -24,7 +24,7 @@ from utils.errors import UserError
 
 def read_annotations(
     path: str | Path,
-    kind: str | None = None,
+    format_name: str | None = None,
     *,
     images: str | Path | None = None,
     category: str | None = None,
@@ -44,7 +44,7 @@ def read_annotations(
     become pixels; see `in_pixels`.
 
     Args:
-        kind: the name of the format, one of FORMATS; None: recognized by the content.
+        format_name: the name of the format, one of FORMATS; None: recognized by the content.
         images: folder of the images; None: that of `usual_images`.
         category: the class of objects that is the face, in formats with classes; None: "face" in any case, else the
             only class.
@@ -57,10 +57,10 @@ def read_annotations(
         ids: COCO JSON with the images that the ids of COCO's results refer to.
 
     Raises:
-        UserError: nothing to read, another format than `kind`, an unknown one, or a malformed row or record.
+        UserError: nothing to read, another format than `format_name`, an unknown one, or a malformed row or record.
     """
     options = ReadOptions(_path(images), category, problems, _path(ids))
-    found, path, annotations = _read_records(path, kind, options, predictions)
+    found, path, annotations = _read_records(path, format_name, options, predictions)
     if not predictions and found.write is not None:  # labelling tools keep scores in formats of their own
         refuse_scores(path, annotations)
     if found.is_prediction and min_score is None:
@@ -81,10 +81,10 @@ def _path(place: str | Path | None) -> Path | None:
 
 
 def _read_records(
-    path: str | Path, kind: str | None, options: ReadOptions, predictions: bool
+    path: str | Path, requested: str | None, options: ReadOptions, predictions: bool
 ) -> tuple[Format, Path, Annotations]:
     """Return the format, the file or folder, and the annotations as they are in it, before their images are read."""
-    format_name, path = find_annotations(path, kind)
+    format_name, path = find_annotations(path, requested)
     if options.category is not None and (format_name is None or not FORMATS[format_name].has_classes):
         raise UserError(f"{path}: has no classes of objects to choose from; omit --category")
     if format_name is None:
@@ -97,10 +97,10 @@ def _read_records(
     return found, path, found.read(path, options)
 
 
-def annotation_images(path: str | Path, kind: str | None = None) -> Path:
+def annotation_images(path: str | Path, requested: str | None = None) -> Path:
     """Return `usual_images` of what `find_annotations` finds; if there is no such folder, that of the path itself."""
     with suppress(UserError):  # which reading the annotation reports
-        images = usual_images(find_annotations(path, kind)[1])
+        images = usual_images(find_annotations(path, requested)[1])
         if images.is_dir():
             return images
     return usual_images(path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.annotations.attributes import have_type
 from data.annotations.classes import Classes
-from data.annotations.places import Chosen, Names, Places
+from data.annotations.places import Chosen, PackedNames, Places
 from data.annotations.problems import LARGEST, check_extent, check_landmarks
 from data.annotations.remarks import describe_ignored, describe_repeated, describe_scores
 from data.image_header import ImageHeader
@@ -137,7 +137,7 @@ class Annotations(Sequence[Annotation]):
 
     def __init__(
         self,
-        names: Names,
+        names: PackedNames,
         ends: np.ndarray,
         boxes: np.ndarray,
         landmarks: np.ndarray,
@@ -248,7 +248,7 @@ def make_annotations(
     Raises:
         UserError: a box or a landmark reaches beyond LARGEST, or is not finite.
     """
-    names = names if isinstance(names, Names) else Names.pack(names)
+    names = names if isinstance(names, PackedNames) else PackedNames.pack(names)
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     with np.errstate(over="ignore"):
         corners[:, 2:] += corners[:, :2]

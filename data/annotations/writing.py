@@ -13,7 +13,7 @@ from utils.files import atomic_path, new_folder, refuse_existing
 
 
 def write_annotations(
-    annotations: Sequence[Annotation], path: str | Path, kind: str, *, images: str | Path | None = None
+    annotations: Sequence[Annotation], path: str | Path, format_name: str, *, images: str | Path | None = None
 ) -> list[str]:
     """Write a set of annotations to a new file, or to a new folder where the format is one.
 
@@ -21,7 +21,7 @@ def write_annotations(
     x2 and y2 may differ by rounding of the last digit.
 
     Args:
-        kind: the name of the format, one of WRITABLE.
+        format_name: the name of the format, one of WRITABLE.
         images: folder of the images. Where the format has sizes, unknown ones are read from the images' headers.
 
     Returns:
@@ -30,13 +30,13 @@ def write_annotations(
     Raises:
         UserError: the path exists, cannot be written, or as `fit_annotations`. Nothing is written then.
     """
-    with write_at_exit(annotations, path, kind, images=images) as sentences:
+    with write_at_exit(annotations, path, format_name, images=images) as sentences:
         return sentences
 
 
 @contextmanager
 def write_at_exit(
-    annotations: Sequence[Annotation], path: str | Path, kind: str, *, images: str | Path | None = None
+    annotations: Sequence[Annotation], path: str | Path, format_name: str, *, images: str | Path | None = None
 ) -> Iterator[list[str]]:
     """Write as `write_annotations` does, to a temporary place that becomes `path` when the block succeeds.
 
@@ -44,15 +44,15 @@ def write_at_exit(
     """
     path = Path(path)
     refuse_existing(path)
-    target = find_format(kind)
+    target = find_format(format_name)
     if target.write is None:
-        raise UserError(f"{kind}: {target.description} can only be read; choose another format to write")
-    fitted, sentences = fit_annotations(annotations, kind, images=images)
+        raise UserError(f"{format_name}: {target.description} can only be read; choose another format to write")
+    fitted, sentences = fit_annotations(annotations, format_name, images=images)
     with (new_folder if target.is_folder else atomic_path)(path) as place:
         target.write(place, fitted)
-        if not target.is_folder and recognize_content(FileHead.read(place, kind)) != kind:
+        if not target.is_folder and recognize_content(FileHead.read(place, format_name)) != format_name:
             raise UserError(
-                f"{fitted[0].name!r}: the file would not be recognized as {kind} by this name of its first image;"
-                " rename the image or choose another format"
+                f"{fitted[0].name!r}: the file would not be recognized as {format_name} by this name of its first"
+                " image; rename the image or choose another format"
             )
         yield sentences

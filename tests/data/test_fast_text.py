@@ -17,7 +17,7 @@ from data.annotations.formats.wider_text import (
     read_wider_text_by_line,
     read_wider_text_fast,
 )
-from data.annotations.places import Names
+from data.annotations.places import PackedNames
 from utils.errors import UserError
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12).filter(lambda name: name.strip())
@@ -101,10 +101,10 @@ def test_unusual_files_are_read_line_by_line(tmp_path, text):
 
 def test_names_are_packed_and_unpacked():
     names = ["a.jpg", "日本/語.png", "with blank.jpg", "\udce9.jpg", "back\\slash.jpg", "/root.jpg"]
-    packed = Names.pack(names)
+    packed = PackedNames.pack(names)
     assert list(packed) == [*names[:4], "back/slash.jpg", "root.jpg"]
     assert packed[-1] == "root.jpg" and packed[1:3] == names[1:3] and len(packed) == 6
-    assert list(Names.pack([])) == []
+    assert list(PackedNames.pack([])) == []
 
 
 def test_a_large_label_file_takes_little_memory(tmp_path):

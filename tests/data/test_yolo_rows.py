@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations import read_annotations
-from data.annotations.formats.yolo_rows import Kind, Row, choose_kinds
+from data.annotations.formats.yolo_rows import Layout, Row, choose_layouts
 from tests.helpers.annotations import write_files
 
 BOX = "0.5 0.5 0.25 0.5"
@@ -59,7 +59,7 @@ def corners(count: int, cx: float, cy: float, rx: float, ry: float, start: float
 )  # fmt: skip
 def test_a_convex_outline_of_seven_corners_is_no_face_with_landmarks(cx, cy, rx, ry, start, turn):
     values = [float(value) for value in corners(7, cx, cy, rx, ry, start, turn).split()]
-    assert choose_kinds([Row(Path("a"), 1, "0", values)], None) == {14: Kind.OUTLINE}
+    assert choose_layouts([Row(Path("a"), 1, "0", values)], None) == {14: Layout.OUTLINE}
 
 
 @given(
@@ -69,7 +69,7 @@ def test_a_convex_outline_of_seven_corners_is_no_face_with_landmarks(cx, cy, rx,
 def test_five_landmarks_in_a_box_are_a_face(cx, cy, w, h, moved):
     face = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.6], [0.4, 0.75], [0.6, 0.75]]) + np.reshape(moved, (5, 2))
     points = (face - 0.5) * (w, h) + (cx, cy)
-    assert choose_kinds([Row(Path("a"), 1, "0", [cx, cy, w, h, *points.ravel()])], None) == {14: Kind.POINTS}
+    assert choose_layouts([Row(Path("a"), 1, "0", [cx, cy, w, h, *points.ravel()])], None) == {14: Layout.POINTS}
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 9, 40])

@@ -34,7 +34,7 @@ class DatasetSplit:
     Attributes:
         name: for people, as "train".
         rank: index of its purpose in SPLIT_WORDS, None if its folder's name does not tell.
-        path, kind: the annotation and its format; a list of names has no faces.
+        path, format_name: the annotation and its format; a list of names has no faces.
         annotations: its P records with F faces, without rows that cannot be read.
         problems: the rows and records that cannot be read.
         lists: the lists of names beside the annotation -> (name, place) of each entry.
@@ -44,7 +44,7 @@ class DatasetSplit:
     name: str
     rank: int | None
     path: Path
-    kind: str
+    format_name: str
     annotations: Annotations
     problems: list[Problem]
     lists: dict[Path, list[tuple[str, str]]]
@@ -216,10 +216,12 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
     if not images.is_dir():
         raise UserError(f"{images}: no such folder of images; name it with --images")
     problems = []
-    kind, path = find_annotations(path)
-    annotations = read_annotations(path, kind, images=images, category=category, problems=problems, predictions=True)
+    format_name, path = find_annotations(path)
+    annotations = read_annotations(
+        path, format_name, images=images, category=category, problems=problems, predictions=True
+    )
     lists = {}
-    if kind != "list":
+    if format_name != "list":
         # A cleaned copy goes with the cleaned lists.
         is_fixed = (path.name if path.is_dir() else path.stem).endswith(FIXED)
         for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
@@ -229,4 +231,4 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
                 lists[file] += zip(listed.names, listed.places.images, strict=True)
             except UserError as error:
                 problems.append(Problem(str(error), None))
-    return DatasetSplit(name, rank, path, kind, annotations, problems, lists, images)
+    return DatasetSplit(name, rank, path, format_name, annotations, problems, lists, images)

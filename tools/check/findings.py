@@ -119,7 +119,7 @@ def _check_records(split: DatasetSplit, labels: LabelChecks) -> Iterator[Found]:
                 continue
             other = by_lower_case.get(name.lower())
             yield "missing", places[i], f"no such image: {path}" + (f"; is it {other}?" if other else "")
-    if short and split.kind != "wider_mat":  # its names never have a suffix
+    if short and split.format_name != "wider_mat":  # its names never have a suffix
         message = f"{short} of {len(places)} names; python -m tools.convert with --images adds the suffixes"
         yield "suffix", str(split.path), message
 

@@ -78,17 +78,18 @@ def _write_split(checked: CheckedSplit, dropped: set[int], together: ExitStack) 
     if not cleaned.annotations:
         yield f"{path}: not written, since nothing would be left"
         return
-    kind = _fixed_kind(split)
-    sentences = together.enter_context(write_at_exit(cleaned.annotations, path, kind, images=split.images))
+    format_name = _fixed_format(split)
+    sentences = together.enter_context(write_at_exit(cleaned.annotations, path, format_name, images=split.images))
     faces = sum(len(annotation.boxes) for annotation in cleaned.annotations)
     yield (
         f"{path}: {counted(len(cleaned.annotations), 'image')}, {counted(faces, 'face')};"
         f" dropped: {', '.join(cleaned.dropped) or 'nothing'}; clipped: {counted(cleaned.clipped, 'face')}"
     )
-    if kind != split.kind:
-        yield f"{path}: is {FORMATS[kind].description}, since {FORMATS[split.kind].description} can only be read"
+    if format_name != split.format_name:
+        original, copy = (FORMATS[name].description for name in (split.format_name, format_name))
+        yield f"{path}: is {copy}, since {original} can only be read"
     yield from (f"{path}: {sentence}" for sentence in (*split.annotations.unread, *sentences))
-    if split.kind == "yolo" and len(cleaned.annotations) < len(split.annotations):
+    if split.format_name == "yolo" and len(cleaned.annotations) < len(split.annotations):
         yield (
             f"{path}: move the dropped images away from {split.images}; without label files they count as background"
             " images"
@@ -124,17 +125,19 @@ def _lists_agree(annotations: list[Annotation], split: DatasetSplit) -> bool:
 
 def _fixed_annotation(split: DatasetSplit) -> Path:
     """Return the path of an annotation's cleaned copy, a folder for formats that are folders, beside the original."""
-    path = split.path.parent if split.kind == "wider_mat" else split.path
+    path = split.path.parent if split.format_name == "wider_mat" else split.path
     path = path.resolve()  # "." has no name
-    stem, kind = path.name if path.is_dir() else path.stem, _fixed_kind(split)
-    if FORMATS[kind].is_folder:
+    stem, format_name = path.name if path.is_dir() else path.stem, _fixed_format(split)
+    if FORMATS[format_name].is_folder:
         return path.with_name(stem + FIXED)
-    return path.with_name(f"{stem}{FIXED}{path.suffix if kind == split.kind else FORMATS[kind].suffix}")
+    return path.with_name(
+        f"{stem}{FIXED}{path.suffix if format_name == split.format_name else FORMATS[format_name].suffix}"
+    )
 
 
-def _fixed_kind(split: DatasetSplit) -> str:
+def _fixed_format(split: DatasetSplit) -> str:
     """Return the format of an annotation's cleaned copy: its own, or COCO JSON where that can only be read."""
-    return "coco" if FORMATS[split.kind].write is None else split.kind
+    return "coco" if FORMATS[split.format_name].write is None else split.format_name
 
 
 def _fixed_list(path: Path) -> Path:

@@ -21,7 +21,7 @@ def describe_split(checked: CheckedSplit) -> dict:
     annotations = split.annotations
     return {
         "annotation": str(split.path),
-        "format": split.kind,
+        "format": split.format_name,
         "remarks": annotations.remarks,
         "records": len(annotations),
         "faces": len(annotations.boxes),

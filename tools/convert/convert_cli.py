@@ -101,7 +101,7 @@ def convert_wider(args: argparse.Namespace) -> None:
 
 def write_splits(args: argparse.Namespace) -> bool:
     """Assign the images to splits, write the dataset and print the next commands; return whether rows were skipped."""
-    kind, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
+    format_name, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
     source, problems = _read(args)
     resolved = resolve_images(source, images)
     annotations, skipped = without_lost_images(resolved, problems)
@@ -118,28 +118,28 @@ def write_splits(args: argparse.Namespace) -> bool:
             groups = Counter(prefixes.values())
             example, count = groups.most_common(1)[0]
             print(f"prefixes of the names: {len(groups):,}, for example {example!r} ({counted(count, 'image')})")
-    splits, sentences = fit_splits(annotations, assigned, images, kind)
+    splits, sentences = fit_splits(annotations, assigned, images, format_name)
     write_dataset(args.out, splits, args.copy)
     sentences = [*skipped, *source.remarks, *source.unread, *sentences]
     _report(args.out, {name: split.annotations for name, split in splits.items()}, sentences)
     print(f"\nto check it:\npython -m tools.check {quote(str(args.out))}")
-    if "train" in splits and kind in TRAINABLE:
-        label = args.out / "train" / annotation_name("train", kind)
+    if "train" in splits and format_name in TRAINABLE:
+        label = args.out / "train" / annotation_name("train", format_name)
         print(f"to train on it:\npython train.py --training_dataset {quote(str(label))}")
     return bool(problems)
 
 
 def write_annotation(args: argparse.Namespace) -> bool:
     """Write the annotation in another format; return whether rows were skipped."""
-    kind, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
+    format_name, images = args.to or "label", args.images or annotation_images(args.source, getattr(args, "from"))
     source, problems = _read(args)
     annotations, skipped = without_lost_images(resolve_images(source, images) if args.images else source, problems)
     annotations = _choose(annotations, args)
-    annotations, sentences = fit_annotations(annotations, kind, images=images)
-    if kind != "wider_mat" and any(has_no_suffix(annotation.name) for annotation in annotations):
+    annotations, sentences = fit_annotations(annotations, format_name, images=images)
+    if format_name != "wider_mat" and any(has_no_suffix(annotation.name) for annotation in annotations):
         sentences.append("names without suffix; training does not find their images; --images FOLDER adds the suffixes")
-    write_annotations(annotations, args.out, kind)
-    _report(args.out, {kind: annotations}, [*skipped, *source.remarks, *source.unread, *sentences])
+    write_annotations(annotations, args.out, format_name)
+    _report(args.out, {format_name: annotations}, [*skipped, *source.remarks, *source.unread, *sentences])
     return bool(problems)
 
 
@@ -151,20 +151,20 @@ def write_frames(args: argparse.Namespace) -> None:
         raise UserError("--frames and --video go together: every how many frames of which video become images")
     own = ("from", "category", "images", "ids", "skip_unreadable", "split", "split_list", *OF_DATASETS)
     _refuse_flags(args, own, "does nothing for frames of a video; convert the draft again, when it is corrected")
-    kind, min_score = args.to or "label", DRAFT_SCORE if args.min_score is None else args.min_score
-    if not FORMATS[kind].capabilities.boxes:
-        raise UserError(f"--to {kind}: has no faces; choose another format for draft labels")
+    format_name, min_score = args.to or "label", DRAFT_SCORE if args.min_score is None else args.min_score
+    if not FORMATS[format_name].capabilities.boxes:
+        raise UserError(f"--to {format_name}: has no faces; choose another format for draft labels")
     found = find_lines(args.source, args.video)
     labels = [read_video_labels(*pair, args.frames, min_score, args.faces_only) for pair in found.items()]
-    written = write_frames_dataset(args.out, labels, args.frames, kind)
-    _report(args.out, {kind: written.annotations}, written.remarks)
-    print(f"\nto look at it:\npython -m tools.show {quote(str(args.out / annotation_name('train', kind)))}")
+    written = write_frames_dataset(args.out, labels, args.frames, format_name)
+    _report(args.out, {format_name: written.annotations}, written.remarks)
+    print(f"\nto look at it:\npython -m tools.show {quote(str(args.out / annotation_name('train', format_name)))}")
 
 
 def _read(args: argparse.Namespace) -> tuple[Annotations, list[Problem]]:
     """Return the annotations and, with --skip_unreadable, what is left out of them, which stderr names."""
-    kind, path = find_annotations(args.source, getattr(args, "from"))
-    if kind == "list" and args.to != "list":
+    format_name, path = find_annotations(args.source, getattr(args, "from"))
+    if format_name == "list" and args.to != "list":
         raise UserError(f"{path}: is a list of names without faces; expected an annotation with boxes")
     options = {"images": args.images, "category": args.category, "min_score": args.min_score, "ids": args.ids}
     read = partial(read_annotations, args.source, getattr(args, "from"), predictions=True, **options)

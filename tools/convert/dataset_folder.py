@@ -25,19 +25,19 @@ class NewSplit:
     """A split to write.
 
     Attributes:
-        annotations: of its images, fitted to `kind`.
+        annotations: of its images, fitted to `format_name`.
         images: folder that the images are in now.
-        kind: format of the annotation.
+        format_name: format of the annotation.
     """
 
     annotations: Sequence[Annotation]
     images: Path
-    kind: str
+    format_name: str
 
 
-def annotation_name(split: str, kind: str) -> str:
+def annotation_name(split: str, format_name: str) -> str:
     """Return the name of a split's annotation in the split's folder."""
-    return ANNOTATION_NAMES.get(kind, LABELS[split])
+    return ANNOTATION_NAMES.get(format_name, LABELS[split])
 
 
 def resolve_images(annotations: Annotations, images: Path) -> list[Annotation]:
@@ -86,9 +86,11 @@ def write_dataset(
                 source = join_inside(split.images, annotation.name)
                 link_or_copy(source, join_inside(folder / name / "images", annotation.name), copy)
                 progress.update()
-            if split.kind != "list":
-                write_annotations(split.annotations, folder / name / annotation_name(name, split.kind), split.kind)
-            if name in LISTS or split.kind == "list":
+            if split.format_name != "list":
+                write_annotations(
+                    split.annotations, folder / name / annotation_name(name, split.format_name), split.format_name
+                )
+            if name in LISTS or split.format_name == "list":
                 write_annotations(split.annotations, folder / name / LISTS.get(name, "tvtrain_list.txt"), "list")
         for name, path in (extra or {}).items():
             link_or_copy(path, folder / name, copy=True)
@@ -113,7 +115,7 @@ def link_or_copy(source: Path, target: Path, copy: bool) -> None:
 
 
 def fit_splits(
-    annotations: Sequence[Annotation], assigned: Mapping[str, str], images: Path, kind: str
+    annotations: Sequence[Annotation], assigned: Mapping[str, str], images: Path, format_name: str
 ) -> tuple[dict[str, NewSplit], list[str]]:
     """Divide annotations into splits.
 
@@ -127,12 +129,12 @@ def fit_splits(
         UserError: as `fit_annotations`, or a split without images.
     """
     chosen = [annotation for annotation in annotations if annotation.name in assigned]
-    fitted, sentences = fit_annotations(chosen, kind, images=images)
+    fitted, sentences = fit_annotations(chosen, format_name, images=images)
     splits = {}
     for name in SPLITS:
         if name in assigned.values():
             own = [annotation for annotation in fitted if assigned[annotation.name] == name]
             if not own:
                 raise UserError(f"{name}: no image is left in this split")
-            splits[name] = NewSplit(own, images, kind)
+            splits[name] = NewSplit(own, images, format_name)
     return splits, sentences

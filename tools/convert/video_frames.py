@@ -123,12 +123,12 @@ def read_video_labels(video: Path, lines: Path, every: int, min_score: float, fa
     return VideoLabels(video, lines, frames, dict(zip(parsed.sources, parsed.times, strict=True)), remarks)
 
 
-def write_frames_dataset(out: Path, labels: Sequence[VideoLabels], every: int, kind: str) -> WrittenFrames:
+def write_frames_dataset(out: Path, labels: Sequence[VideoLabels], every: int, format_name: str) -> WrittenFrames:
     """Write images/ and, beside it, the annotation of the frames; the folder appears when it is complete.
 
     Args:
         every: as for `read_video_labels`.
-        kind: format of the annotation.
+        format_name: format of the annotation.
 
     Raises:
         UserError: `out` exists or cannot be written, a video cannot be read, or as `fit_annotations`.
@@ -139,12 +139,12 @@ def write_frames_dataset(out: Path, labels: Sequence[VideoLabels], every: int, k
         images.mkdir()
         for each in labels:
             _write_frames(images, each, every, written)
-        kept, sentences = fit_annotations(written.annotations, kind)
+        kept, sentences = fit_annotations(written.annotations, format_name)
         for name in {each.name for each in written.annotations} - {each.name for each in kept}:
             (images / name).unlink()
         written.remarks += [*sentences, *draft_notes(len(each.boxes) for each in kept)]
         written.annotations = kept
-        write_annotations(kept, folder / annotation_name("train", kind), kind)
+        write_annotations(kept, folder / annotation_name("train", format_name), format_name)
     return written
 
 

@@ -60,9 +60,9 @@ def wider_splits(folder: Path, landmark_file: Path | None) -> tuple[dict[str, Ne
             raise UserError(reason)
         found["train"] = with_landmarks(found["train"], labelled)
         sentences += [f"train: {sentence}" for sentence in (*labelled.remarks, *labelled.unread)]
-    for split, kind in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
+    for split, format_name in (("train", "wider" if landmark_file is None else "label"), ("val", "wider")):
         names = dict.fromkeys((annotation.name for annotation in found[split]), split)
-        fitted, said = fit_splits(found[split], names, images[split], kind)
+        fitted, said = fit_splits(found[split], names, images[split], format_name)
         splits |= fitted
         sentences += [f"{split}: {sentence}" for sentence in said]
     return splits, landmark_file, sentences

@@ -24,8 +24,8 @@ from data.annotations.formats.coco_values import (
     said_sentences,
 )
 from data.annotations.formats.coco_writer import write_coco
-from data.annotations.image_names import names_below
 from data.annotations.json_values import is_attribute, is_number, load_json, shown, whole_text
+from data.annotations.name_search import names_below
 from data.annotations.places import Places
 from data.annotations.problems import Problem, check_landmarks, skip_or_raise
 from data.annotations.record import SCORE, Annotations, make_annotations

@@ -7,9 +7,9 @@ from itertools import chain
 from pathlib import Path
 
 from data.annotations.format import FileHead, Format, ReadOptions
-from data.annotations.image_names import split_path
 from data.annotations.json_files import OBJECTS, as_object
 from data.annotations.json_values import load_json, number_of, objects_of, points_of
+from data.annotations.name_search import split_path
 from data.annotations.objects import LabelledImage, ObjectReader, valid_size
 from data.annotations.record import Annotations
 from data.annotations.shapes import Shape, ellipse, outline, rotated, rounded

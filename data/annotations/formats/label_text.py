@@ -11,7 +11,7 @@ import numpy as np
 
 from data.annotations.fast_text import find_lines, parse_rows
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.places import Lines, Names, Places
+from data.annotations.places import Lines, PackedNames, Places
 from data.annotations.problems import Problem, check_landmarks, skip_or_raise
 from data.annotations.record import Annotation, Annotations, make_annotations
 from data.annotations.text_lines import format_row, parse_row, read_lines, write_lines
@@ -61,7 +61,7 @@ def read_label_fast(path: Path, content: bytes) -> Annotations | None:
         landmarks[with_points] = points[:, :, :2]
         scores = np.where(columns[with_points] == 20, values[(firsts + columns - 1)[with_points]], SCORE)
         unread = _unread_columns(points, scores)
-    names = Names(content, starts[is_title] + 1, ends[is_title])
+    names = PackedNames(content, starts[is_title] + 1, ends[is_title])
     # A title that ends with an ASCII letter has a name. The few other names are decoded to see whether they are blank.
     last = text[np.maximum(names.ends - 1, names.starts)]
     unclear = np.flatnonzero((last <= ord(" ")) | (last >= 0x7F))

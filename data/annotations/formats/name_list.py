@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.places import Lines, Names, Places, clean_name
+from data.annotations.places import Lines, PackedNames, Places, clean_name
 from data.annotations.record import Annotation, Annotations, make_annotations
 from data.annotations.text_lines import EMPTY, hash_problem, parse_numbers, write_lines
 from utils.errors import UserError
@@ -23,7 +23,7 @@ def read_list(path: Path) -> Annotations:
             numbers.append(number)
             yield name
 
-    packed = Names.pack(names())
+    packed = PackedNames.pack(names())
     return make_annotations(packed, np.zeros(len(packed), np.int8), [], places=Places(Lines(path, numbers), []))
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from data.annotations.format import Capabilities, Format
-from data.annotations.image_names import names_below
 from data.annotations.json_values import is_number, parse_json
+from data.annotations.name_search import names_below
 from data.annotations.orientation import in_stored_pixels, read_headers
 from data.annotations.places import Lines, Places
 from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.annotations.fast_text import find_lines, parse_rows
 from data.annotations.format import Capabilities, FileHead, Format
-from data.annotations.places import Lines, Names, Places
+from data.annotations.places import Lines, PackedNames, Places
 from data.annotations.problems import Problem, skip_or_raise
 from data.annotations.record import WIDER_VALUES, Annotation, Annotations, make_annotations
 from data.annotations.text_lines import format_row, hash_problem, parse_numbers, parse_row, read_lines, write_lines
@@ -68,7 +68,7 @@ def read_wider_text_fast(path: Path, content: bytes, attributes: Sequence[str]) 
     values = numbers[0].reshape(-1, columns)
     if (values[:, 2:4] < 0).any():
         return None
-    names = Names(content, starts[titles], ends[titles])
+    names = PackedNames(content, starts[titles], ends[titles])
     places = Places(Lines(path, titles + 1), Lines(path, np.flatnonzero(is_row) + 1))
     return _annotations(names, counts, values, attributes, places)
 

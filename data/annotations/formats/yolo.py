@@ -16,7 +16,7 @@ from data.annotations.formats.yolo_rows import (
     PIXEL,
     Faces,
     Row,
-    choose_kinds,
+    choose_layouts,
     read_faces,
     read_rows,
     row_problem,
@@ -40,7 +40,7 @@ def read_yolo(
 ) -> Annotations:
     """Read the label files below a folder, or `labels` in it, for the images that `keys_of_image` finds.
 
-    The layouts of rows are those of `choose_kinds`; of an outline, the box around it is read. `read_class_names` says
+    The layouts of rows are those of `choose_layouts`; of an outline, the box around it is read. `read_class_names` says
     where the names of the classes come from. Without names, the numbers of the classes are their names. An image
     without a label file has no faces.
 
@@ -63,8 +63,8 @@ def read_yolo(
     names, files = read_class_names(folder), find_images(images)
     labels = _match_labels(folder, files, images, problems)
     rows = [read_rows(labels[key], names, problems, index) if key in labels else [] for index, key in enumerate(files)]
-    kinds = choose_kinds((row for group in rows for row in group), names.keypoints)
-    rows = [_valid_rows(group, kinds, problems, index) for index, group in enumerate(rows)]
+    layouts = choose_layouts((row for group in rows for row in group), names.keypoints)
+    rows = [_valid_rows(group, layouts, problems, index) for index, group in enumerate(rows)]
     chosen = _choose_classes(folder, rows, names, category)
     headers = _read_headers(files, problems)
     # The rows of an unreadable image are no faces, since their place in pixels is not known.
@@ -76,7 +76,7 @@ def read_yolo(
     counts = [len(group) for group in faces]
     sizes = [header.shown_size if header else None for header in headers]
     scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
-    found = read_faces([row for group in faces for row in group], kinds)
+    found = read_faces([row for group in faces for row in group], layouts)
     boxes, landmarks = _to_pixels(found, scale)
     sources = [str(labels.get(key, path)) for key, path in files.items()]
     paths = [path.relative_to(images).as_posix() for path in files.values()]
@@ -144,10 +144,10 @@ def _is_image_list(path: Path) -> bool:
     return bool(lines) and all(PurePosixPath(line).suffix.lower() in IMAGE_SUFFIXES for line in lines)
 
 
-def _valid_rows(rows: Sequence[Row], kinds: Mapping, problems: list[Problem] | None, record: int) -> list[Row]:
+def _valid_rows(rows: Sequence[Row], layouts: Mapping, problems: list[Problem] | None, record: int) -> list[Row]:
     valid = []
     for row in rows:
-        if problem := row_problem(row, kinds[len(row.values)]):
+        if problem := row_problem(row, layouts[len(row.values)]):
             shown = " ".join([row.name, *(f"{value:g}" for value in row.values)])
             skip_or_raise(UserError(f"{row.place}: found {shown[:80]!r}; {problem}"), problems, record)
         else:

@@ -26,7 +26,7 @@ PIXEL = 0.01  # a missing landmark is at -1 -1, in fractions or in pixels
 EXPECTED = "'class cx cy w h', alone or with landmarks or keypoints, or 'class' and the corners 'x y' of an outline"
 
 
-class Kind(Enum):
+class Layout(Enum):
     """What follows the class in a row."""
 
     BOX = "cx cy w h"
@@ -120,8 +120,8 @@ def _number(word: str) -> float | None:
         return None
 
 
-def choose_kinds(rows: Iterable[Row], keypoints: tuple[int, int] | None) -> dict[int, Kind]:
-    """Return number of values -> kind, for the rows of a dataset.
+def choose_layouts(rows: Iterable[Row], keypoints: tuple[int, int] | None) -> dict[int, Layout]:
+    """Return number of values -> layout, for the rows of a dataset.
 
     Rows of one length have one layout, so all of them decide together where a length allows several:
 
@@ -137,21 +137,21 @@ def choose_kinds(rows: Iterable[Row], keypoints: tuple[int, int] | None) -> dict
     by_length = defaultdict(list)
     for row in rows:
         by_length[len(row.values)].append(row.values)
-    return {length: _kind(length, values, keypoints) for length, values in by_length.items()}
+    return {length: _layout(length, values, keypoints) for length, values in by_length.items()}
 
 
-def _kind(length: int, rows: Sequence[Sequence[float]], keypoints: tuple[int, int] | None) -> Kind:
+def _layout(length: int, rows: Sequence[Sequence[float]], keypoints: tuple[int, int] | None) -> Layout:
     if length == 4:
-        return Kind.BOX
+        return Layout.BOX
     if keypoints and length == 4 + keypoints[0] * keypoints[1]:
-        return Kind.POINTS if keypoints[1] == 2 else Kind.SEEN_POINTS
+        return Layout.POINTS if keypoints[1] == 2 else Layout.SEEN_POINTS
     if length == 5:
-        return Kind.TRACK if all(row[4] == int(row[4]) for row in rows) else Kind.PREDICTION
+        return Layout.TRACK if all(row[4] == int(row[4]) for row in rows) else Layout.PREDICTION
     if length == 14 and (any(map(_misses_point, rows)) or sum(map(_look_like_face, rows)) > len(rows) / 2):
-        return Kind.POINTS
+        return Layout.POINTS
     if length >= 7 and (length - 4) % 3 == 0 and (length % 2 or all(set(row[6::3]) <= {0, 1, 2} for row in rows)):
-        return Kind.SEEN_POINTS
-    return Kind.OUTLINE if length >= 6 and length % 2 == 0 else Kind.UNKNOWN
+        return Layout.SEEN_POINTS
+    return Layout.OUTLINE if length >= 6 and length % 2 == 0 else Layout.UNKNOWN
 
 
 def _misses_point(row: Sequence[float]) -> bool:
@@ -173,40 +173,40 @@ def _look_like_face(row: Sequence[float]) -> bool:
     return bool(is_inside and in_order and left_eye[1] + right_eye[1] < left_mouth[1] + right_mouth[1])
 
 
-def row_problem(row: Row, kind: Kind) -> str | None:
+def row_problem(row: Row, layout: Layout) -> str | None:
     """Return what is wrong with the numbers of a row, None where it is valid."""
     values = row.values
-    if kind is Kind.PREDICTION:
+    if layout is Layout.PREDICTION:
         return "six columns are a prediction with its confidence; expected the ground truth, 'class cx cy w h'"
-    if kind is Kind.UNKNOWN:
+    if layout is Layout.UNKNOWN:
         return f"{len(values) + 1} columns are in no known layout; expected {EXPECTED}"
     pixels = "expected parts of the image, from 0 to 1"
-    if kind is Kind.OUTLINE:
+    if layout is Layout.OUTLINE:
         largest = max(map(abs, values))
         return f"{pixels}; are these pixels?" if largest > FARTHEST_CORNER else None
     if values[2] < 0 or values[3] < 0:
         return "a face's width and height cannot be negative"
     if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values[:4]):
         return f"{pixels}; are these pixels?" if max(values[:4]) > FARTHEST_CORNER else pixels
-    if kind is not Kind.TRACK and not all(abs(value) <= FARTHEST for value in values[4:]):
+    if layout is not Layout.TRACK and not all(abs(value) <= FARTHEST for value in values[4:]):
         return "landmarks are parts of the image, too"
     return None
 
 
-def read_faces(rows: Sequence[Row], kinds: Mapping[int, Kind]) -> Faces:
+def read_faces(rows: Sequence[Row], layouts: Mapping[int, Layout]) -> Faces:
     """Return what valid rows say."""
     boxes, landmarks = np.empty((len(rows), 4)), np.full((len(rows), 5, 2), np.nan)
     hidden = outlines = keypoints = tracks = 0
     for index, row in enumerate(rows):
-        kind, values = kinds[len(row.values)], row.values
-        if kind is Kind.OUTLINE:
+        layout, values = layouts[len(row.values)], row.values
+        if layout is Layout.OUTLINE:
             x, y = values[::2], values[1::2]
             boxes[index] = (min(x) + max(x)) / 2, (min(y) + max(y)) / 2, max(x) - min(x), max(y) - min(y)
             outlines += 1
             continue
         boxes[index] = values[:4]
-        tracks += kind is Kind.TRACK
-        step = {Kind.POINTS: 2, Kind.SEEN_POINTS: 3}.get(kind)
+        tracks += layout is Layout.TRACK
+        step = {Layout.POINTS: 2, Layout.SEEN_POINTS: 3}.get(layout)
         if step and len(values) != 4 + 5 * step:
             keypoints += 1
         elif step:

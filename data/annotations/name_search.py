@@ -1,4 +1,4 @@
-"""Names of images as annotations of other computers write them: paths with drives, URLs, and names of uploads."""
+"""Search for images by names that another computer has written: paths with drives, URLs, and names of uploads."""
 
 import os
 import re

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.annotations.image_names import names_below
+from data.annotations.name_search import names_below
 from data.image_files import usual_images
 from tests.helpers.annotations import write_files
 
