@@ -11,10 +11,10 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from data.annotations.attributes import attribute_columns
-from data.annotations.classes import choose_classes
+from data.annotations.classes import Classes, choose_classes
 from data.annotations.folders import joined_splits, label_files, path_problem
 from data.annotations.format import Capabilities, Format
-from data.annotations.formats.voc_objects import DEFAULTS, VocObject, read_face, read_objects, text_of
+from data.annotations.formats.voc_objects import DEFAULTS, VocFace, VocObject, read_face, read_objects, text_of
 from data.annotations.objects import valid_size
 from data.annotations.places import Places
 from data.annotations.problems import Problem, skip_or_raise
@@ -64,36 +64,19 @@ def read_voc(
     files = label_files(folder, {".xml"}) if path.is_dir() else [path.name]
     if not files:
         raise UserError(f"{path}: has no Pascal VOC files (*.xml); name the folder that has them")
-    records = []
-    for file in files:
-        try:
-            root = load_xml(folder / file, "annotation")
-        except UserError as error:
-            skip_or_raise(error, problems)
-            continue
-        objects = read_objects(folder / file, root, problems, len(records))
-        records.append(_Record(str(folder / file), _name(file, root, images), _size(root), objects))
+    records = _read_files(folder, files, images, problems)
     listed = _only_listed(path, records, images)
     records += listed
     counts = Counter(dict.fromkeys(_label_map(path), 0))
     counts.update(each.name for record in records for each in record.objects)
     chosen = choose_classes(path, counts, category)
-
-    faces, own = [], []
-    for number, record in enumerate(records):
-        before = len(faces)
-        for each in record.objects:
-            try:
-                if each.name in chosen.faces:
-                    faces.append(read_face(each))
-            except UserError as error:
-                skip_or_raise(error, problems, number)
-        own.append(len(faces) - before)
+    groups = [_read_faces(record, chosen, problems, number) for number, record in enumerate(records)]
+    faces = [face for group in groups for face in group]
     columns, _ = attribute_columns([face.attributes for face in faces], DEFAULTS)
     shapes, unread = Counter(face.shape for face in faces), Counter(key for face in faces for key in face.unread)
     return make_annotations(
         [record.name for record in records],
-        own,
+        list(map(len, groups)),
         [face.box for face in faces],
         attributes=columns,
         sizes=[record.size for record in records],
@@ -107,6 +90,31 @@ def read_voc(
         ],
         unread=[f"{printable(key)} of {counted(count, 'face')}" for key, count in unread.items()],
     )
+
+
+def _read_files(folder: Path, files: Sequence[str], images: Path, problems: list[Problem] | None) -> list[_Record]:
+    records = []
+    for file in files:
+        try:
+            root = load_xml(folder / file, "annotation")
+        except UserError as error:
+            skip_or_raise(error, problems)
+            continue
+        objects = read_objects(folder / file, root, problems, len(records))
+        records.append(_Record(str(folder / file), _name(file, root, images), _size(root), objects))
+    return records
+
+
+def _read_faces(record: _Record, chosen: Classes, problems: list[Problem] | None, number: int) -> list[VocFace]:
+    """Return the faces among the objects of a record, of which `number` is the index."""
+    faces = []
+    for each in record.objects:
+        try:
+            if each.name in chosen.faces:
+                faces.append(read_face(each))
+        except UserError as error:
+            skip_or_raise(error, problems, number)
+    return faces
 
 
 def _label_map(path: Path) -> list[str]:
