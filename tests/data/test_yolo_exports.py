@@ -234,3 +234,10 @@ def test_labels_txt_may_be_the_labels_of_an_image(tmp_path):
     draw_image(tmp_path / "labels.png", [])
     write_files(tmp_path, {"labels.txt": "0 0.5 0.5 0.2 0.2\n"})
     assert [(each.name, len(each.boxes)) for each in read_annotations(tmp_path)] == [("labels.png", 1)]
+
+
+def test_images_without_a_label_file_are_counted(tmp_path):
+    for name in "abc":
+        draw_image(tmp_path / "images" / f"{name}.png", [])
+    write_files(tmp_path, {"labels/a.txt": "0 0.5 0.5 0.2 0.2\n", "labels/b.txt": ""})
+    assert "1 image without a label file: read as background" in read_annotations(tmp_path).remarks

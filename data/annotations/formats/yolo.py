@@ -15,6 +15,7 @@ from data.annotations.formats.yolo_rows import (
     FARTHEST_CORNER,
     PIXEL,
     Faces,
+    Layout,
     Row,
     choose_layouts,
     read_faces,
@@ -62,9 +63,7 @@ def read_yolo(
         folder = folder / "labels"
     names, files = read_class_names(folder), find_images(images)
     labels = _match_labels(folder, files, images, problems)
-    rows = [read_rows(labels[key], names, problems, index) if key in labels else [] for index, key in enumerate(files)]
-    layouts = choose_layouts((row for group in rows for row in group), names.keypoints)
-    rows = [_valid_rows(group, layouts, problems, index) for index, group in enumerate(rows)]
+    rows, layouts = _read_labels([labels.get(key) for key in files], names, problems)
     chosen = _choose_classes(folder, rows, names, category)
     headers = _read_headers(files, problems)
     # The rows of an unreadable image are no faces, since their place in pixels is not known.
@@ -75,9 +74,8 @@ def read_yolo(
 
     counts = [len(group) for group in faces]
     sizes = [header.shown_size if header else None for header in headers]
-    scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
     found = read_faces([row for group in faces for row in group], layouts)
-    boxes, landmarks = _to_pixels(found, scale)
+    boxes, landmarks = _to_pixels(found, sizes, counts)
     sources = [str(labels.get(key, path)) for key, path in files.items()]
     paths = [path.relative_to(images).as_posix() for path in files.values()]
     annotations = make_annotations(
@@ -90,7 +88,10 @@ def read_yolo(
         classes=chosen,
         notes=[
             *joined_splits(paths),
-            *count_each((found.outlines, "face", "{} with an outline or a rotated box: the box around it is read")),
+            *count_each(
+                (len(files) - len(labels), "image", "{} without a label file: read as background"),
+                (found.outlines, "face", "{} with an outline or a rotated box: the box around it is read"),
+            ),
             *([unread] if (unread := passed_over(images)) else []),
         ],
         unread=count_each(
@@ -144,7 +145,18 @@ def _is_image_list(path: Path) -> bool:
     return bool(lines) and all(PurePosixPath(line).suffix.lower() in IMAGE_SUFFIXES for line in lines)
 
 
-def _valid_rows(rows: Sequence[Row], layouts: Mapping, problems: list[Problem] | None, record: int) -> list[Row]:
+def _read_labels(
+    labels: Sequence[Path | None], names: ClassNames, problems: list[Problem] | None
+) -> tuple[list[list[Row]], dict[int, Layout]]:
+    """Return the valid rows of each image, by the images' label files, and the layouts of the rows."""
+    rows = [read_rows(path, names, problems, index) if path else [] for index, path in enumerate(labels)]
+    layouts = choose_layouts((row for group in rows for row in group), names.keypoints)
+    return [_valid_rows(group, layouts, problems, index) for index, group in enumerate(rows)], layouts
+
+
+def _valid_rows(
+    rows: Sequence[Row], layouts: Mapping[int, Layout], problems: list[Problem] | None, record: int
+) -> list[Row]:
     valid = []
     for row in rows:
         if problem := row_problem(row, layouts[len(row.values)]):
@@ -173,8 +185,15 @@ def _read_headers(files: Mapping[str, Path], problems: list[Problem] | None) -> 
     return headers
 
 
-def _to_pixels(faces: Faces, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes (F, 4) x y w h and landmarks (F, 5, 2) in pixels of images with (F, 2) width and height."""
+def _to_pixels(
+    faces: Faces, sizes: Sequence[tuple[int, int] | None], counts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes (F, 4) x y w h and landmarks (F, 5, 2) in pixels.
+
+    Args:
+        sizes, counts: (P,) (height, width) and numbers of faces of the images.
+    """
+    scale = np.repeat([size[::-1] if size else (0, 0) for size in sizes], counts, axis=0)
     boxes = faces.boxes.reshape(-1, 2, 2) * scale[:, None]
     boxes[:, 0] -= boxes[:, 1] / 2
     landmarks = faces.landmarks * scale[:, None]
