@@ -64,7 +64,6 @@ FOREIGN = (
     ForeignFormat("DOTA text", COCO_OR_VOC, _starts("imagesource:")),
     ForeignFormat("DOTA text", COCO_OR_VOC, _lines(rf"({NUMBER} ){{8}}[A-Za-z][\w-]* [012]")),
     ForeignFormat("MOT text", COCO_OR_VOC, _lines(rf"\d+, ?-?\d+(, ?{NUMBER}){{5,8}}")),
-    ForeignFormat("Datumaro JSON", COCO_OR_VOC, _keys("items", "categories")),
     ForeignFormat("Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("data_row", "projects")),
     ForeignFormat(
         "Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("Labeled Data", "Label", level=1)

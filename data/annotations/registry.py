@@ -8,6 +8,7 @@ from data.annotations.formats.coco import COCO
 from data.annotations.formats.createml import CREATEML
 from data.annotations.formats.csv_table import CSV
 from data.annotations.formats.cvat_xml import CVAT
+from data.annotations.formats.datumaro import DATUMARO
 from data.annotations.formats.fiftyone import FIFTYONE
 from data.annotations.formats.label_studio import LABEL_STUDIO
 from data.annotations.formats.label_text import LABEL
@@ -28,7 +29,7 @@ from data.annotations.formats.yolo import YOLO
 from utils.errors import UserError
 
 # By name. The first format that recognizes a file's content is chosen, so specific formats come before general ones.
-EXPORTS = (CSV, CVAT, LABELME, SUPERVISELY, VOTT, VIA, LABEL_STUDIO, CREATEML, FIFTYONE)
+EXPORTS = (CSV, CVAT, LABELME, SUPERVISELY, VOTT, VIA, LABEL_STUDIO, CREATEML, DATUMARO, FIFTYONE)
 TEXTS = (DETECTION_TEXTS, LABORO, WIDER, WIDER_MAT, YOLO, NAME_LIST)
 FORMATS = {each.name: each for each in (SCRFD, LABEL, DETECTIONS, *EXPORTS, COCO_RESULTS, COCO, VOC, *TEXTS)}
 

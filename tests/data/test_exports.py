@@ -17,6 +17,8 @@ from tests.helpers.exports import (
     corners,
     cvat_box,
     cvat_images,
+    datumaro,
+    datumaro_box,
     fiftyone_samples,
     labelme,
     labelme_shape,
@@ -425,3 +427,15 @@ def test_the_image_of_a_label_studio_task_is_the_text_that_names_one(tmp_path):
     data = {"question": "Which of these are faces?", "photo": "s3://bucket/x/a.jpg?versionId=3"}
     task = studio_task(1, "a.jpg", studio_annotation(studio_region("face", FACES[0]))) | {"data": data}
     assert [each.name for each in read(tmp_path, {"p.json": json.dumps([task])})] == ["a.jpg"]
+
+
+def test_datumaro_rotation_outlines_and_labels_of_images(tmp_path):
+    polygon = datumaro_box(0, []) | {"type": "polygon", "points": [10, 20, 40, 30, 20, 60]}
+    mask = datumaro_box(0, []) | {"type": "mask", "rle": {"counts": "x", "size": [480, 640]}}
+    turned, tag = datumaro_box(0, [40, 35, 20, 10], rotation=90.0), {"type": "label", "label_id": 1}
+    found = read(tmp_path, {"default.json": datumaro(turned, polygon, mask, tag)})
+    assert boxes(found) == [[45, 30, 55, 50], [10, 20, 40, 60]] and "rotation" not in found[0].attributes
+    assert "read as the boxes around them: 1 rotated rectangle, 1 polygon" in found.remarks
+    assert "not read, since they are no boxes or outlines: 1 mask" in found.remarks
+    with pytest.raises(UserError, match=r"item a: annotation 1: found label_id 7; expected the number"):
+        read(tmp_path, {"default.json": datumaro(datumaro_box(7, [1, 2, 3, 4]))})

@@ -10,7 +10,6 @@ from utils.errors import UserError
 
 KITTI = "Car 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56\n"
 DOTA = "imagesource:GoogleEarth\ngsd:0.146343\n937 913 921 912 923 874 940 875 small-vehicle 0\n"
-DATUMARO = {"dm_format_version": "1.0", "info": {}, "categories": {"label": {"labels": []}}, "items": [{"id": "a"}]}
 LABELBOX = {"data_row": {"id": "cl", "external_id": "a.jpg"}, "media_attributes": {}, "projects": {"p": {"labels": []}}}
 OLD_LABELBOX = [{"ID": "x", "Labeled Data": "https://storage.example/a.jpg", "Label": {"objects": []}}]
 DARWIN = {
@@ -32,7 +31,6 @@ DLIB = (
         ("P0001.txt", DOTA, "is DOTA text"),
         ("P0002.txt", DOTA.split("\n")[2], "is DOTA text"),
         ("gt.txt", "1,1,794.27,247.59,71.245,174.88,1,1,0.8\n" * 2, "is MOT text"),
-        ("default.json", json.dumps(DATUMARO), "is Datumaro JSON"),
         ("export.ndjson", (json.dumps(LABELBOX) + "\n") * 2, "is Labelbox JSON"),
         ("export.json", json.dumps(OLD_LABELBOX), "is Labelbox JSON"),
         ("bdd100k.json", json.dumps(BDD), "is Scalabel or BDD100K JSON"),

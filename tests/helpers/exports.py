@@ -241,6 +241,22 @@ def fiftyone_labels() -> str:
     return json.dumps({"classes": [label for label, _ in OBJECTS], "labels": {"a": found, "b": []}})
 
 
+def datumaro(*annotations: dict) -> str:
+    def item(name: str, records: list) -> dict:
+        image = {"path": f"{name}.jpg", "size": list(SIZE)}
+        return {"id": name, "annotations": records, "attr": {"frame": 0}, "image": image, "point_cloud": {"path": ""}}
+
+    labels = [{"name": label, "parent": "", "attributes": []} for label, _ in OBJECTS]
+    categories = {"label": {"labels": labels, "attributes": ["occluded"]}, "points": {"items": []}}
+    return json.dumps({"info": {}, "categories": categories, "items": [item("a", list(annotations)), item("b", [])]})
+
+
+def datumaro_box(label: int, box: list[float], rotation: float = 0.0) -> dict:
+    attributes = {"occluded": False, "rotation": rotation}
+    own = {"id": 0, "type": "bbox", "attributes": attributes, "group": 0, "label_id": label, "z_order": 0}
+    return own | {"bbox": box}
+
+
 def cvat_images(*shapes: str) -> str:
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta><task><id>4</id>'
@@ -351,6 +367,10 @@ EXPORTS: dict[str, tuple[str, dict[str, str]]] = {
         {"metadata.json": json.dumps({"name": "faces", "media_type": "image"}), "samples.json": fiftyone_samples()},
     ),
     "fiftyone labels": ("fiftyone", {"labels.json": fiftyone_labels()}),
+    "datumaro": (
+        "datumaro",
+        {"annotations/default.json": datumaro(*(datumaro_box(i, box) for i, (_, box) in enumerate(OBJECTS)))},
+    ),
     "cvat": ("cvat", {"annotations.xml": cvat_images(*(cvat_box(*each) for each in OBJECTS))}),
     "tensorflow": ("csv", {"train_labels.csv": "\ufeff" + TF + "b.jpg,640,480,,,,,\n"}),
     "roboflow": ("csv", {"_annotations.csv": TF.replace("\n", "\r\n") + "b.jpg,640,480,,,,,\r\n"}),
