@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -159,13 +160,15 @@ def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, P
 def _split_files(folder: Path) -> dict[str, Path]:
     """Return the annotation files in a folder if they are those of several splits, as `annotations/` of COCO has them.
 
-    `instances_train.json` is that of the split train; of several files of a split, it is the one with boxes.
+    `instances_train.json` and `train_labels.csv` are those of the split train; of several files of a split, it is the
+    one with boxes.
     """
     for place in dict.fromkeys((folder, label_folder(folder))):
         splits: dict[str, Path] = {}
         for each in annotation_files(place):
-            name = each.path.stem.rpartition("_")[2]
-            if rank_of(name) is None:
+            words = re.split(r"[_\W]+", each.path.stem)
+            name = next((word for word in reversed(words) if rank_of(word) is not None), None)
+            if name is None:
                 return {}
             if each.has_boxes and (each.path.name.startswith(INSTANCES) or name not in splits):
                 splits[name] = each.path
