@@ -29,8 +29,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
     try:
         with _header(path, path) as image:
             return image.height, image.width
-    except UserError as error:
-        return _decoded_size(path, read_bytes(path), error)
+    except UserError:
+        return _decoded_size(path, read_bytes(path))
 
 
 class ImageHeader(NamedTuple):
@@ -67,16 +67,13 @@ def read_header(path: str | Path, content: bytes | None = None) -> ImageHeader:
             has_exif = image.format != "PNG" or "exif" in image.info
             orientation = image.getexif().get(EXIF_ORIENTATION, 1) if has_exif else 1
             return ImageHeader((image.height, image.width), orientation if orientation in range(1, 9) else 1)
-    except UserError as error:
-        return ImageHeader(_decoded_size(path, read_bytes(path) if content is None else content, error), 1)
-
-
-def _decoded_size(path: str | Path, content: bytes, error: UserError) -> tuple[int, int]:
-    """Return the size of an image in a format that only OpenCV knows; raise the error if it does not know it either."""
-    try:
-        return decode_image(path, content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION).pixels.shape[:2]
     except UserError:
-        raise error from None
+        return ImageHeader(_decoded_size(path, read_bytes(path) if content is None else content), 1)
+
+
+def _decoded_size(path: str | Path, content: bytes) -> tuple[int, int]:
+    """Return the size of an image in a format that only OpenCV knows; its error says what else a file is."""
+    return decode_image(path, content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION).pixels.shape[:2]
 
 
 @contextmanager

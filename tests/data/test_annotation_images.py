@@ -69,8 +69,14 @@ def test_the_size_needs_the_header_only(tmp_path):
 def test_an_invalid_image_is_named(tmp_path, content):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.jpg: is not an image"):
+    with pytest.raises(UserError, match=r"a\.jpg: (is not an image|the image ends early)"):
         image_size(path)
+
+
+def test_what_is_no_image_is_named_by_the_size_too(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    with pytest.raises(UserError, match=r"a\.jpg: is not an image .*; it is a HEIF image \(HEIC\); convert it"):
+        image_size(tmp_path / "a.jpg")
 
 
 def test_a_missing_image_is_named(tmp_path):
