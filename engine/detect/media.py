@@ -14,7 +14,7 @@ from engine.detect.video_writer import VideoWriter
 from models.detector import Detector
 from utils.console import progress_bar
 from utils.errors import UserError
-from utils.files import read_image_with_notes, write_image
+from utils.files import read_image_with_notes
 from utils.image_decoding import DecodedImage, tiff_pages
 from utils.signals import Stop, StopRequest
 from utils.threads import prefetch
@@ -36,16 +36,9 @@ def detect_images(
     pages, animated = [], []
 
     def write(job: ImageJob) -> int:
-        faces = output.filter(job.detections)
-        if output.draws:
-            write_image(output.drawn_image(job.source), output.draw(job.image, faces))
-        output.write_crops(job.source.name, job.image, faces)
-        height, width = job.image.shape[:2]
-        record = {"picture": str(job.source.path), "height": height, "width": width}
-        if job.source.page is not None:
-            record["page"] = job.source.page + 1
-        write_record(record | {"faces": faces_to_json(faces)})
-        return len(faces.scores)
+        record = output.write_image(job.source, job.image, job.detections)
+        write_record(record)
+        return len(record["faces"])
 
     def detect(sources: list[MediaSource]) -> DetectionSummary:
         jobs = read_images(takewhile(lambda _: not stop, sources), detector, read)

@@ -49,6 +49,17 @@ class MediaOutput:
             return pixelate(image, faces.boxes)
         return draw_detections(image, faces.boxes, faces.scores, faces.landmarks)
 
+    def write_image(self, source: MediaSource, image: np.ndarray, detections: Detections) -> dict:
+        """Write the drawn image and the crops of an image, (H, W, 3) uint8 BGR, and return its JSON record."""
+        faces = self.filter(detections)
+        if self.draws:
+            write_image(self.drawn_image(source), self.draw(image, faces))
+        self.write_crops(source.name, image, faces)
+        record = {"picture": str(source.path), "height": image.shape[0], "width": image.shape[1]}
+        if source.page is not None:
+            record["page"] = source.page + 1
+        return record | {"faces": faces_to_json(faces)}
+
     def write_crops(self, name: str, image: np.ndarray, faces: Detections) -> None:
         """Write the part of the image inside each box as `name`_00.jpg and so on, best first."""
         if self.crops is None:
