@@ -8,6 +8,7 @@ from engine.detect.video_clock import VideoClock
 from engine.detect.video_damage import Damage
 
 SOUND_LEAD = 0.1  # seconds; less is not mentioned
+OTHER_CLOCK = 60.0  # seconds; in a broadcast, sound that begins so much earlier is of another program
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ def notes_on_times(clock: VideoClock, damage: Damage, sound_start: float | None)
     """Yield sentences on the start, on jumps and on pauses."""
     if damage.undecoded:
         yield f"begins between key frames; {damage.undecoded} frames before the first one cannot be decoded"
-    if None not in (clock.first, sound_start) and clock.first - sound_start >= SOUND_LEAD:
-        yield f"its sound begins {clock.first - sound_start:.2f} s before its first frame, which is time 0"
+    if None not in (clock.first, sound_start):
+        lead = clock.first - sound_start
+        if lead >= SOUND_LEAD and not (clock.restarts and lead > OTHER_CLOCK):
+            yield f"its sound begins {lead:.2f} s before its first frame, which is time 0"
     if clock.jumps:
         damaged = ", and frames there may be missing or damaged" if damage.at_joints else ""
         jumps = f"its clock jumps at {_places(clock.jumps)}, as in joined recordings"

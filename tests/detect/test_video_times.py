@@ -170,8 +170,9 @@ def test_the_resolution_of_a_clock_is_not_a_frame_rate(tmp_path, rate):
     assert times_of(video) == pytest.approx(EVEN, abs=2e-3) and video.rate == 25
 
 
-def test_sound_that_begins_earlier_is_named(tmp_path):
-    with av.open(str(tmp_path / "late.mkv"), "w") as container:
+def write_with_sound(path: Path, delay: int) -> Video:
+    """Write a video whose sound begins `delay` frames before it."""
+    with av.open(str(path), "w") as container:
         video, sound = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=16_000)
         video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
@@ -179,13 +180,22 @@ def test_sound_that_begins_earlier_is_named(tmp_path):
         container.mux(sound.encode(silence) + sound.encode(None))
         frames = [av.VideoFrame.from_ndarray(image, "bgr24") for image in SMALL]
         for i, frame in enumerate(frames):
-            frame.pts, frame.time_base = 10 + i, Fraction(1, 25)
+            frame.pts, frame.time_base = delay + i, Fraction(1, 25)
         for frame in [*frames, None]:
             container.mux(video.encode(frame))
-    late = Video(tmp_path / "late.mkv")
+    return Video(path)
+
+
+def test_sound_that_begins_earlier_is_named(tmp_path):
+    late = write_with_sound(tmp_path / "late.mkv", 10)
     assert times_of(late) == pytest.approx(EVEN, abs=2e-3) and late.problem is None
     assert len(late.notes) == 1
     assert re.search(r"late\.mkv: its sound begins 0\.4\d s before its first frame, which is time 0$", late.notes[0])
+
+
+def test_sound_of_another_program_with_another_clock_is_not_mentioned(tmp_path):
+    film = write_with_sound(tmp_path / "film.ts", 25 * 3600)
+    assert times_of(film) == pytest.approx(EVEN, abs=2e-3) and not film.notes
 
 
 def test_a_pause_of_a_day_is_written_with_the_image_repeated(tmp_path):
