@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from utils.checkpoint_kinds import foreign_kind
 from utils.errors import UserError
-from utils.files import atomic_path
+from utils.files import atomic_path, check_file
 from utils.wording import printable
 
 USUAL_NAMES = ("state_dict", "model")
@@ -105,12 +105,14 @@ def read_checkpoint(path: str | Path) -> object:
     try:
         return _load(path)
     except UserError as error:
-        if kind := foreign_kind(path):
+        if os.path.isfile(path) and (kind := foreign_kind(path)):
             raise UserError(f"{path}: is {kind}") from error
         raise
 
 
 def _load(path: str | Path) -> object:
+    if os.path.exists(path):
+        check_file(path, largest=None)  # a pipe would be waited for
     _refuse_packed(path)
     _refuse_many_objects(path)
     try:

@@ -104,6 +104,14 @@ def test_files_of_other_tools_are_named(tmp_path, name, content, said):
     assert f"{name}: {said}" in str(error.value)
 
 
+def test_folders_and_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(UserError, match=r"pipe\.pth: is a pipe or a device; expected a file"):
+        read_state_dict(tmp_path / "pipe.pth")
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+        read_state_dict(tmp_path)
+
+
 def test_a_whole_network_is_refused_by_its_class(tmp_path, model):
     torch.save(model, tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"refused: holds objects of models\.retinaface\.RetinaFace, which could"):
