@@ -1,6 +1,7 @@
 """SCRFD's labels, which look like RetinaFace's and have corners."""
 
 import json
+import time
 
 import pytest
 
@@ -48,3 +49,11 @@ def test_a_malformed_line_is_named(tmp_path, line, bad, expected):
     (tmp_path / "labelv2.txt").write_text(f"# a.jpg 200 100\n{bad}\n")
     with pytest.raises(UserError, match=f"labelv2.txt:{line}: found '{bad}'; expected {expected}"):
         read_annotations(tmp_path)
+
+
+def test_a_long_title_takes_no_time(tmp_path):
+    (tmp_path / "labelv2.txt").write_text(f"# a.jpg 200 100\n# a{' ' * 100_000}x\n")
+    start = time.process_time()
+    with pytest.raises(UserError, match=r"labelv2\.txt:2"):
+        read_annotations(tmp_path)
+    assert time.process_time() - start < 5

@@ -3,7 +3,6 @@
 A row is `x1 y1 x2 y2` alone, with a 1 behind it for a face to ignore, or with five landmarks `x y visibility`.
 """
 
-import re
 from array import array
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from data.annotations.text_lines import parse_numbers, read_lines
 from data.image_files import has_no_suffix
 from utils.errors import UserError
 
-TITLE = re.compile(r"#\s*(\S.*?)\s+(\d+)\s+(\d+)")
 WIDTHS = (4, 5, 19, 20)  # of rows
 EXPECTED_ROW = "'x1 y1 x2 y2', alone, with 0 or 1 (ignored), or with five landmarks 'x y visibility'"
 
@@ -34,12 +32,13 @@ def read_scrfd(path: Path, problems: list[Problem] | None = None) -> Annotations
     for number, line in enumerate(read_lines(path), start=1):
         try:
             if line.startswith("#"):
-                title = TITLE.fullmatch(line)
+                title = _parse_title(line)
                 is_named = title is not None
-                if not is_named:
+                if title is None:
                     raise UserError(f"{path}:{number}: found {line[:80]!r}; expected '# image.jpg width height'")
-                names.append(title[1])
-                sizes.append(valid_size(title[3], title[2]))
+                name, width, height = title
+                names.append(name)
+                sizes.append(valid_size(height, width))
                 titles.append(number)
                 counts.append(0)
             elif line and is_named:
@@ -62,6 +61,13 @@ def read_scrfd(path: Path, problems: list[Problem] | None = None) -> Annotations
     )
 
 
+def _parse_title(line: str) -> list[str] | None:
+    """Return the name, width and height of a line '# image width height', None for another one."""
+    words = line.removeprefix("#").rsplit(None, 2)
+    is_title = line.startswith("#") and len(words) == 3 and words[1].isdecimal() and words[2].isdecimal()
+    return [words[0].strip(), *words[1:]] if is_title else None
+
+
 def _parse_face(where: str, line: str) -> list[float]:
     """Return x1 y1 x2 y2, whether the face is ignored, and five landmarks x y."""
     values = parse_numbers(line)
@@ -77,8 +83,8 @@ def _parse_face(where: str, line: str) -> list[float]:
 
 
 def _recognizes(head: FileHead) -> bool:
-    title = TITLE.fullmatch(head.lines[0]) if head.lines else None
-    return title is not None and not has_no_suffix(title[1])
+    title = _parse_title(head.lines[0]) if head.lines else None
+    return title is not None and not has_no_suffix(title[0])
 
 
 SCRFD = Format(
