@@ -109,7 +109,7 @@ class Ranks:
             UserError: on the main rank; SystemExit with the same status on the others.
         """
         if self.size > 1:
-            dist.destroy_process_group()
+            _disconnect()
         if self.is_main:
             raise error
         raise SystemExit(2)
@@ -171,10 +171,9 @@ def init_distributed(device: torch.device, minutes: float, flag: str = "") -> It
         try:
             yield ranks
         except SystemExit:  # all ranks end
-            if dist.is_initialized():
-                dist.destroy_process_group()
+            _disconnect()
             raise
-        dist.destroy_process_group()
+        _disconnect()
     except RuntimeError as error:
         message = str(error).lower()
         if not isinstance(error, dist.DistError) and not any(known in message for known in LOST_RANK_MESSAGES):
@@ -195,6 +194,15 @@ def _connect(backend: str, limit: timedelta) -> None:
     store, rank, size = next(dist.rendezvous("env://", timeout=limit))
     store = dist.PrefixStore(_agree_on_prefix(store, rank, size, limit), store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=limit)
+
+
+def _disconnect() -> None:
+    """Destroy the process group of GPUs. That of CPUs is left to the end of the process.
+
+    PyTorch 2.6 and 2.11 sometimes wait forever for gloo's group to be destroyed.
+    """
+    if dist.is_initialized() and dist.get_backend() == "nccl":
+        dist.destroy_process_group()
 
 
 def _agree_on_prefix(store: dist.Store, rank: int, size: int, limit: timedelta) -> str:
