@@ -26,14 +26,16 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module"}  # of DataParallel, t
 COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel
 # Names under which programs hold their network, so that all keys begin with them.
 ATTRIBUTES = {"model", "net", "network", "detector", "student", "teacher", "ema", "ema_model"}
-MOST_OPERATIONS = 100_000  # of the pickles of a checkpoint
+# Operations of the pickles of a checkpoint: some, and more in a large file.
+MOST_OPERATIONS = 100_000
+BYTES_OF_OPERATION = 40
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict: plain, or nested in dictionaries; prefixes of wrappers such as `module.` are removed.
 
     Of several state dicts, the one under `state_dict` or `model` is used, else the one with most tensors; a line on
-    stderr names the others of the same size, the averaged weights for example.
+    stderr names the other networks, the averaged weights for example.
 
     Raises:
         UserError: the file is missing, truncated, or holds no state dict.
@@ -59,6 +61,8 @@ def _find_state_dicts(content: object, depth: int = MOST_DEPTH) -> dict[str, dic
         return {"": content}
     found = {}
     for key, value in content.items() if depth else ():
+        if str(key).startswith("optim"):  # whose state may be larger than the network
+            continue
         for below, state in _find_state_dicts(value, depth - 1).items():
             found[f"{key}.{below}".rstrip(".")] = state
     return found
@@ -67,10 +71,9 @@ def _find_state_dicts(content: object, depth: int = MOST_DEPTH) -> dict[str, dic
 def _choose_state_dict(path: str | Path, found: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
     if not found:
         raise UserError(f"{path}: holds no state dict; expected tensors by name, as torch.save(model.state_dict())")
-    most = max(map(len, found.values()))
-    usual = (name for name in USUAL_NAMES if len(found.get(name, ())) == most)
-    chosen = next(usual, None) or next(name for name, state in found.items() if len(state) == most)
-    others = [name for name, state in found.items() if len(state) == most and name != chosen]
+    largest = max(found, key=lambda name: len(found[name]))
+    chosen = next((name for name in USUAL_NAMES if name in found), largest)
+    others = [name for name, state in found.items() if name != chosen and 2 * len(state) >= len(found[chosen])]
     if others:
         used, unused = printable(chosen), printable(", ".join(others))
         print(f"note: {path}: has several state dicts; used: {used}; not used: {unused}", file=sys.stderr)
@@ -152,17 +155,21 @@ def _refuse_packed(path: str | Path) -> None:
 
 
 def _refuse_many_objects(path: str | Path) -> None:
-    """Raise UserError for a file whose pickles take more than MOST_OPERATIONS to load.
+    """Raise UserError for a file whose pickles take far more operations to load than a network needs.
 
-    One byte of a pickle can be an object of a hundred bytes; a network with its optimizer needs some ten thousand.
+    One byte of a pickle can be an object of a hundred bytes. A network takes some ten thousand operations, and each
+    epoch in the history of a run thirty.
     """
     try:
-        count = sum(1 for _ in islice(_operations(path), MOST_OPERATIONS + 1))
+        size = os.path.getsize(path)
+        most = MOST_OPERATIONS + size // BYTES_OF_OPERATION
+        count = sum(1 for _ in islice(_operations(path), most + 1))
     except Exception:  # of a truncated or foreign file, which torch.load explains
         return
-    if count > MOST_OPERATIONS:
+    if count > most:
         raise UserError(
-            f"{path}: holds more than {MOST_OPERATIONS:,} objects; expected the weights of a network, tensors by name"
+            f"{path}: holds more than {most:,} objects in {size:,} bytes; expected the weights of a network, tensors by"
+            " name"
         )
 
 

@@ -146,7 +146,7 @@ def device_of_rank(name: str | None) -> torch.device:
 
 @contextmanager
 def init_distributed(device: torch.device, minutes: float, flag: str = "") -> Iterator[Ranks]:
-    """Connect the ranks that torchrun started, over NCCL on GPUs and over gloo on CPUs.
+    """Connect the ranks that torchrun started, over NCCL on GPUs and over gloo on CPUs; once in a process.
 
     Args:
         device: device of this rank.
@@ -197,9 +197,9 @@ def _connect(backend: str, limit: timedelta) -> None:
 
 
 def _disconnect() -> None:
-    """Destroy the process group of GPUs. That of CPUs is left to the end of the process.
+    """Destroy the process group of NCCL; that of gloo ends with the process.
 
-    PyTorch 2.6 and 2.11 sometimes wait forever for gloo's group to be destroyed.
+    In PyTorch 2.6 and 2.11 the destruction of gloo's group sometimes waits forever.
     """
     if dist.is_initialized() and dist.get_backend() == "nccl":
         dist.destroy_process_group()

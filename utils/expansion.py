@@ -1,4 +1,4 @@
-"""Refuse files whose content would take far more memory as Python objects than as files.
+"""Refuse text files whose content would take far more memory as Python objects than as files.
 
 The numbers of bytes are those of CPython. Labels as tools write them are estimated at four to ten times their size; a
 few megabytes are always read.
@@ -52,15 +52,6 @@ def check_lines(path: str | Path, text: str | bytes) -> None:
     if len(text) >= SMALL:
         lines = text.count("\n" if isinstance(text, str) else b"\n")
         _refuse(path, len(text), 64 * lines, f"{lines:,} lines")
-
-
-def check_unpacked(path: str | Path, size: int, unpacked: int) -> None:
-    """Check how many bytes the compressed parts of a file of `size` bytes unpack to.
-
-    Raises:
-        UserError: they are more than MOST_RATIO times the size of the file.
-    """
-    _refuse(path, size, unpacked, f"{unpacked:,} compressed bytes")
 
 
 def _refuse(path: str | Path, size: int, needed: int, found: str) -> None:

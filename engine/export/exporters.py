@@ -14,7 +14,7 @@ from torch.export import Dim
 from models.deployment import ImagesToFaces, non_max_suppression
 from utils.errors import UserError
 
-OLDEST_PYTORCH = (2, 11)  # whose exporters accept the network with its NMS
+OLDEST_PYTORCH = (2, 11)  # the exporters of 2.6, 2.9 and 2.10 refuse the network
 OPSET = 18
 
 # Runs an exported file: images (N, H, W, 3) uint8 -> its outputs, in the order of output_names().
@@ -28,7 +28,7 @@ def check_pytorch() -> None:
     """Raise UserError for a PyTorch whose exporters refuse the network."""
     if not is_pytorch_new_enough():
         needed = ".".join(map(str, OLDEST_PYTORCH))
-        raise UserError(f"PyTorch {torch.__version__} cannot export this network; pip install 'torch>={needed}'")
+        raise UserError(f"PyTorch {torch.__version__}: too old to export; pip install 'torch>={needed}'")
 
 
 def is_pytorch_new_enough() -> bool:

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 
 from data.annotations import FORMATS, WRITABLE, Annotation, ImageNames, read_annotations, write_annotations
+from data.annotations.formats.mat_file import MOST_UNPACKED, unpacked_bytes
 from data.annotations.record import Annotations
 from data.image_header import image_size, read_header
 from engine.detect.image_list import check_image_list
@@ -93,6 +94,12 @@ def _ground_truth() -> list[Annotation]:
     return [replace(each, identity=number) for number, each in enumerate(seeds.annotations(), start=1)]
 
 
+def _unpacked(folder: Path) -> int:
+    """Return the bytes that MATLAB files unpack to."""
+    sizes = [unpacked_bytes(path.read_bytes()) for path in folder.rglob("*.mat")]
+    return sum(size for size in sizes if size <= MOST_UNPACKED)
+
+
 def _read_options(folder: Path) -> object:
     content = (folder / "options.txt").read_bytes()
     if len(content) > LONGEST_COMMAND:
@@ -168,7 +175,7 @@ READERS = {
     reader.name: reader
     for reader in (
         *(
-            Reader(name, _read_annotation, lambda name=name: seeds.annotation_seeds(name), _use_annotations)
+            Reader(name, _read_annotation, lambda name=name: seeds.annotation_seeds(name), _use_annotations, _unpacked)
             for name in FORMATS
         ),
         Reader("prediction_text", lambda folder: load_predictions(folder, _ground_truth()), seeds.prediction_texts),

@@ -144,7 +144,7 @@ def test_no_input_is_overwritten(script, small, tmp_path):
 def test_an_older_pytorch_is_refused(script, small, tmp_path, monkeypatch):
     monkeypatch.setattr(exporters, "OLDEST_PYTORCH", (99, 1))
     script("export_onnx.py", *small, "-o", tmp_path / "m.onnx").refuses(
-        f"PyTorch {torch.__version__} cannot export this network; pip install 'torch>=99.1'"
+        f"PyTorch {torch.__version__}: too old to export; pip install 'torch>=99.1'"
     )
 
 

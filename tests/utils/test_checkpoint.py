@@ -52,15 +52,32 @@ def test_state_dicts_of_other_tools_are_loaded(tmp_path, model, form, capsys):
     assert not capsys.readouterr().err
 
 
-def test_of_several_state_dicts_the_one_that_is_used_is_named(tmp_path, model, capsys):
+@pytest.mark.parametrize("counter", [{}, {"n_averaged": torch.tensor(3)}, {"teacher": torch.zeros(3)}])
+def test_of_several_state_dicts_the_one_that_is_used_is_named(tmp_path, model, capsys, counter):
     state = model.state_dict()
-    averaged = {key: value / 2 for key, value in state.items()}
+    averaged = counter | {key: value / 2 for key, value in state.items()}
     torch.save({"state_dict_ema": averaged, "state_dict": state}, tmp_path / "a.pth")
     assert torch.equal(
         read_state_dict(tmp_path / "a.pth")["ClassHead.0.conv1x1.bias"], state["ClassHead.0.conv1x1.bias"]
     )
     said = capsys.readouterr().err
     assert said.endswith("a.pth: has several state dicts; used: state_dict; not used: state_dict_ema\n")
+
+
+def test_the_state_of_an_optimizer_is_no_network(tmp_path, model):
+    weights = list(model.parameters())
+    optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
+    sum(weight.sum() for weight in weights).backward()
+    optimizer.step()
+    torch.save({"net": {**model.state_dict(), "version": 2}, "optimizer": optimizer.state_dict()}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth: holds no state dict"):
+        read_state_dict(tmp_path / "a.pth")
+
+
+def test_the_history_of_thousands_of_epochs_is_read(tmp_path, model):
+    history = [{"epoch": i, "loss": i / 7, "lr": 1e-3, "ap": i / 9} for i in range(6000)]
+    torch.save({"state_dict": model.state_dict(), "history": history}, tmp_path / "a.pth")
+    assert "ClassHead.0.conv1x1.bias" in read_state_dict(tmp_path / "a.pth")
 
 
 def zipped(*names: str) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import UserError
-from utils.expansion import check_unpacked
 from utils.files import read_bytes
 
 HEADER = 128  # bytes before the elements of a file of version 5 to 7
 COMPRESSED = 15  # type of an element that unpacks to another
+MOST_UNPACKED = 256 << 20  # bytes; 500,000 images
 HDF5_HEADER = b"MATLAB 7.3 MAT-file"
 MOST_NAMES = 5  # of variables, listed in a message
 
@@ -61,7 +61,10 @@ def _load(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
 
 def _refuse_unreadable(path: Path) -> None:
     content = read_bytes(path)
-    check_unpacked(path, len(content), _unpacked_bytes(content))
+    if (unpacked := unpacked_bytes(content)) > MOST_UNPACKED:
+        raise UserError(
+            f"{path}: unpacks to {unpacked:,} bytes; expected at most {MOST_UNPACKED:,}; is it an annotation?"
+        )
     if content.startswith(HDF5_HEADER):
         raise UserError(
             f"{path}: is a MATLAB 7.3 file (HDF5), which SciPy cannot read; load it in MATLAB or Octave and save it"
@@ -69,7 +72,7 @@ def _refuse_unreadable(path: Path) -> None:
         )
 
 
-def _unpacked_bytes(content: bytes) -> int:
+def unpacked_bytes(content: bytes) -> int:
     """Return how many bytes the compressed elements of a file announce; 0 for a file without such elements."""
     order = ">" if content[HEADER - 2 : HEADER] == b"MI" else "<"
     total, at = 0, HEADER
