@@ -4,15 +4,14 @@ Predictions in another convention are numbers like any others: they are scored, 
 evaluation/box_conventions.py is therefore tried on some images. Where one finds far more faces, a warning names it.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from data.annotations import Annotation, image_key
 from evaluation.box_conventions import BoxConvention, LabeledRows, plain_conventions, scaled_conventions
+from evaluation.image_order import explain_low_recall
 from evaluation.inclusive_iou import inclusive_ious
 from evaluation.metrics import average_precision, precision_recall
 from evaluation.protocol import EvaluationResult
@@ -28,10 +27,6 @@ MIN_FACES, MIN_FACES_SCALED = 2, 3
 FEW_ROWS = 3  # an image, among which none finds a face by chance
 MAX_SHARE = 2.0  # pixels; boxes in parts of the image are no larger
 MIN_SMALL = 0.05  # share of the images whose boxes look like this
-# Fewer faces are found by predictions of other images, and fewer faces or detections tell nothing.
-LOW_RECALL, ENOUGH, ENOUGH_FOR_NONE = 0.02, 20, 3
-# If fewer are found than this, the predictions are also compared with other images, up to so many places away.
-DOUBTFUL_RECALL, MOST_STEPS = 0.25, 3
 REVERSED_AUC, REVERSED_DEVIATIONS = 0.35, 2.5
 AP_LOSS = 0.02
 
@@ -60,7 +55,7 @@ def convention_warnings(result: EvaluationResult, read_rows: Callable[[str], np.
         read_rows: image_key(name) -> (N, C) numbers of an image's rows as in the file, None where there are none.
     """
     images = sample_images(result.matches.ground_truth, read_rows)
-    sentence = explain_boxes(images) or _low_recall(result, read_rows)
+    sentence = explain_boxes(images) or explain_low_recall(result)
     return [
         each for each in (sentence, find_score_column(images), _reversed_scores(result), _coarse_scores(result)) if each
     ]
@@ -175,71 +170,6 @@ def _row_words(convention: BoxConvention, images: Sequence[LabeledRows]) -> str:
 def _column_word(images: Sequence[LabeledRows], column: int) -> str:
     values = np.concatenate([image.rows[:, column] for image in images])
     return "class" if (values % 1 == 0).all() else "score"
-
-
-def _low_recall(result: EvaluationResult, read_rows: Callable[[str], np.ndarray | None]) -> str | None:
-    """Return a sentence on predictions that find hardly any face, or not more than in other images.
-
-    If the images in another order have far more of the faces, the sentence names it.
-    """
-    matches = result.matches
-    faces, found = int(result.evaluated.sum()), int((result.evaluated & (matches.found_by >= 0)).sum())
-    if found > DOUBTFUL_RECALL * faces:
-        return None
-    read = cache(read_rows)
-
-    def recall_with(owners: dict[str, str]) -> Recall:
-        return _recall(sample_images(matches.ground_truth, lambda key: read(owners[key])), BoxConvention())
-
-    keys = [image_key(annotation.name) for annotation in matches.ground_truth]
-    now = recall_with(dict(zip(keys, keys, strict=True)))
-    in_order = [(words, recall_with(dict(zip(keys, order, strict=True)))) for words, order in _orders(keys)]
-    words, best = max(in_order, key=lambda each: each[1].found)
-    if best.explains(now, MIN_FACES_SCALED) is not None:
-        return (
-            f"finds {now.found[0]:,} of {counted(now.faces, 'face')}, but {best.found[0]:,} of {best.faces:,} {words}"
-        )
-    elsewhere = [recall.found[0] for _, recall in in_order[: 2 * len(_steps(keys))]]
-    chance = sum(elsewhere) / max(len(elsewhere), 1)
-    is_better = found > LOW_RECALL * faces and now.found[0] > 2 * chance + 3 * chance**0.5
-    if is_better or min(faces, len(matches.detections)) < (ENOUGH if found else ENOUGH_FOR_NONE):
-        return None
-    return (
-        f"{len(matches.detections):,} detections find {found:,} of {counted(faces, 'face')} at IoU {result.iou:g},"
-        f" {'hardly any' if found <= LOW_RECALL * faces else 'not more than those of other images'}; are they of these"
-        " images, in pixels of the images as labeled? (python -m tools.check tests the ground truth)"
-    )
-
-
-def _steps(keys: list[str]) -> range:
-    """Return the numbers of places by which images are shifted, none of which leads to the image itself."""
-    return range(1, min(MOST_STEPS, len(keys) - 1) + 1)
-
-
-def _orders(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield words for an order of the images, and the image whose predictions each of `keys` gets in it."""
-    for step in _steps(keys):
-        places = "" if step == 1 else f"{step} places "
-        for side, order in (("after", keys[-step:] + keys[:-step]), ("before", keys[step:] + keys[:step])):
-            yield (
-                (
-                    f"if each prediction belongs to the image {places}{side} its own: the ids or names are counted from"
-                    " another first number"
-                ),
-                order,
-            )
-    for words, order in (
-        ("in reverse order", keys[::-1]),
-        ("sorted by name", sorted(keys)),
-        ("sorted by the numbers in their names", sorted(keys, key=_by_number)),
-    ):
-        back = dict(zip(order, keys, strict=True))
-        for owners in (order, [back[key] for key in keys]):
-            yield f"if the images of either the predictions or the ground truth are {words}", owners
-
-
-def _by_number(key: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", key)]
 
 
 def _reversed_scores(result: EvaluationResult) -> str | None:
