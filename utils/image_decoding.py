@@ -13,7 +13,7 @@ import numpy as np
 
 from utils.decoder_messages import catch_damage
 from utils.errors import UserError
-from utils.image_kinds import RAW, advice, is_raw, jpeg_header
+from utils.image_kinds import AVIF, RAW, advice, is_raw, jpeg_header
 from utils.image_notes import ImageNote
 from utils.value_range import DARK, MOST_BRIGHT, scale_to_bytes
 
@@ -82,7 +82,7 @@ def check_pixels(path: str | Path, size: tuple[int, int]) -> None:
 
 
 def _decode(path: str | Path, content: bytes, flags: int, page: int) -> DecodedImage:
-    if _is_avif(content) and "AVIF" in _known_formats():  # OpenCV ignores its orientation
+    if AVIF.match(content) and "AVIF" in _known_formats():  # OpenCV ignores its orientation
         return _decode_pillow(path, content, flags, page, "")
     pixels, reason = _decode_opencv(path, content, flags, page)
     is_tiff = content.startswith(TIFF)
@@ -108,7 +108,7 @@ def _note_of_dark(pixels: np.ndarray) -> list[ImageNote]:
         return []
     if np.count_nonzero(pixels >= DARK) > MOST_BRIGHT * pixels.size:
         return []
-    return [ImageNote("dark", f"at most {int(pixels.max())}")]
+    return [ImageNote("dark", f"at most {int(np.quantile(pixels, 1 - MOST_BRIGHT, method='lower'))}")]
 
 
 def _decode_opencv(path: str | Path, content: bytes, flags: int, page: int) -> tuple[np.ndarray | None, str]:
@@ -151,7 +151,7 @@ def _decode_pillow(path: str | Path, content: bytes, flags: int, page: int, reas
     except UserError:
         raise
     except Exception as error:  # Pillow raises many types for damaged data
-        if _is_avif(content) and "AVIF" in _known_formats():
+        if AVIF.match(content) and "AVIF" in _known_formats():
             found = "; it is a damaged AVIF image; fetch it again"
         elif found := advice(content):
             found = f"; it is {found}"
@@ -240,10 +240,6 @@ def tiff_pages(path: str | Path) -> list[int]:
         with open_pillow(path, path) as image:
             return frame_numbers(image) if image.format == "TIFF" else []
     return []
-
-
-def _is_avif(content: bytes) -> bool:
-    return content[4:12] in (b"ftypavif", b"ftypavis")
 
 
 def _ends_early(content: bytes) -> bool:

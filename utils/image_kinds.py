@@ -17,9 +17,11 @@ UNREAD_SUFFIXES = RAW_SUFFIXES | {
     *(".pdf", ".ps", ".svg", ".svgz", ".wdp", ".wmf", ".xcf"),
 }
 VIDEO = "a video; rename it to a suffix of videos"
+# The first brand of the file's first box may be that of any HEIF image.
+AVIF = re.compile(rb"....ftyp(?:....){0,16}?avi[fs]", re.DOTALL)
 BY_CONTENT = (  # the first that matches the first bytes
+    (AVIF.pattern, "an AVIF image, which this OpenCV and Pillow cannot read; install newer ones"),
     (rb"....ftyp(?:hei|hev|mif1|msf1)", f"a HEIF image (HEIC); {TO_JPEG}"),
-    (rb"....ftypavi", "an AVIF image, which this OpenCV and Pillow cannot read; install newer ones"),
     (rb"....ftypcrx|FUJIFILM|II\*\0....CR|IIU\0|IIR[OS]", RAW),
     (rb"....(?:ftyp|moov|mdat|free|wide)|RIFF....AVI |\x1a\x45\xdf\xa3|\0\0\x01\xba|FLV\x01|G.{187}G", VIDEO),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", f"a JPEG XL image; {TO_JPEG}"),

@@ -4,7 +4,7 @@ import numpy as np
 
 BIT_DEPTHS = (8, 10, 12, 14, 16, 20, 24, 32)  # of cameras and of files
 DARK = 16  # of 255; an image without such values is nearly black
-MOST_BRIGHT = 0.005  # share of the values of such an image that are larger: broken pixels of a sensor, noise
+MOST_BRIGHT = 1e-4  # share of the values of such an image that are larger: broken pixels of a sensor, but no face
 
 
 def scale_to_bytes(values: np.ndarray) -> tuple[np.ndarray, str | None]:

@@ -7,12 +7,19 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-TS_PACKETS = (188, 204)  # bytes of a packet of a transport stream from its first byte, without or with error correction
-TS_SYNC = b"G"  # the first byte
+TS_PACKET = 188  # bytes of a packet of a transport stream
+TS_DISTANCES = (188, 192, 204)  # bytes from packet to packet: without anything, with times, with error correction
+TS_SYNC = ord("G")  # the first byte
+TS_TAIL = 3 * max(TS_DISTANCES)  # bytes that are looked at
 BOX_HEADER = 8  # bytes: length and type
 LARGE_BOX = 1  # instead of the length, which then follows in 8 bytes
 SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska that holds all frames, behind a header
-CUT_OFF = "ends in the middle of a part; frames at its end may be missing or damaged"
+# At the top level. Other programs append a trailer of their own or text, whose first bytes look like an unknown box.
+BOXES = {
+    *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"meta", b"uuid", b"sidx", b"emsg", b"free", b"skip"),
+    *(b"wide", b"udta"),
+}
+INCOMPLETE = "is incomplete; frames at its end may be missing or damaged"
 MOST_BOXES = 1_000_000  # that are looked at
 
 
@@ -20,9 +27,20 @@ def notes_on_end(path: Path, file_format: str) -> Iterator[str]:
     """Yield a sentence if a transport stream is cut off, as recordings often are."""
     if file_format == "mpegts" and path.is_file():  # it may have been removed meanwhile
         with open(path, "rb") as file:
-            ends = [_read_at(file, os.path.getsize(path) - length, 1) for length in TS_PACKETS]
-        if TS_SYNC not in ends:
+            tail = _read_at(file, os.path.getsize(path) - TS_TAIL, TS_TAIL)
+        if len(tail) == TS_TAIL and _ends_within_packet(tail):
             yield "ends in the middle of a packet; frames at its end may be missing"
+
+
+def _ends_within_packet(tail: bytes) -> bool:
+    """Whether the last of three packets in a row begins too late to be whole; behind it there may be padding."""
+    if TS_SYNC in (tail[-TS_PACKET], tail[-max(TS_DISTANCES)]):
+        return False
+    return any(
+        tail[-rest] == tail[-rest - distance] == tail[-rest - 2 * distance] == TS_SYNC
+        for distance in TS_DISTANCES
+        for rest in range(1, TS_PACKET)
+    )
 
 
 def describe_missing(path: Path, file_format: str) -> str | None:
@@ -31,27 +49,26 @@ def describe_missing(path: Path, file_format: str) -> str | None:
     if "mp4" in formats:
         return _missing_in_mp4(path)
     if "matroska" in formats and _segment_end(path) > os.path.getsize(path):
-        return CUT_OFF
+        return f"its last segment {INCOMPLETE}"
     return None
 
 
 def _missing_in_mp4(path: Path) -> str | None:
-    kinds, end = Counter(), 0
-    for kind, following in islice(_boxes(path), MOST_BOXES):
+    kinds, size = Counter(), os.path.getsize(path)
+    for kind, end in islice(_boxes(path), MOST_BOXES):
         kinds[kind] += 1
-        end = following
-    if end > os.path.getsize(path):
-        return CUT_OFF
+        if end > size and kind in BOXES:
+            return f"its last box (atom) {INCOMPLETE}"
     # FFmpeg goes on reading fragments behind another header.
     if kinds[b"ftyp"] > 1 and kinds[b"moov"] > 1 and not kinds[b"moof"]:
-        return f"has {kinds[b'moov']} recordings, one behind the other, and only the first is read; split the file"
+        return f"has {kinds[b'moov']} recordings, one after the other, and only the first is read; split the file"
     return None
 
 
 def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
     """Yield the type and the end of each box at the top level of an MP4 file (ISO 14496-12, 4.2).
 
-    What is no box ends them.
+    Stops at the first bytes that are not a box.
     """
     with open(path, "rb") as file:
         start, size = 0, os.path.getsize(path)

@@ -21,8 +21,9 @@ VIDEO_SUFFIXES = {
 }
 # Suffixes of recordings that more often are of other files: in a folder, their content decides.
 SHARED_SUFFIXES = {".dat", ".mod", ".rec", ".str", ".vid"}
+ANIMATIONS = {"apng", "gif"}  # formats that FFmpeg reads like a video
 # Formats of FFmpeg that hold images or text.
-NOT_VIDEO = {"apng", "gif", "ico", "image2", "jpegxl_anim", "tty"}
+NOT_VIDEO = ANIMATIONS | {"ico", "image2", "jpegxl_anim", "tty"}
 IMAGE_BRANDS = {"avif", "avis", "heic", "heix", "hevc", "mif1", "msf1"}  # of the container that MP4 is, too
 PLAYLISTS = {"concat", "dash", "hls", "imf", "rtp", "rtsp", "sdp"}
 FASTEST = 480  # frames per second; a higher rate in a header is the resolution of a clock
@@ -69,7 +70,7 @@ def choose_stream(container: InputContainer, path: Path) -> tuple[VideoStream, s
     Raises:
         UserError: no stream has images that can be decoded.
     """
-    if _is_image(container):
+    if _is_image(container) and not _formats(container) & ANIMATIONS:
         raise UserError(f"{path}: is an image, not a video; rename it to the suffix of its format")
     streams = list(container.streams.video)
     if not streams:
