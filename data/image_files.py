@@ -65,7 +65,7 @@ def find_images(folder: str | Path) -> dict[str, Path]:
 def _existing_folder(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of images; name it with --images")
+        raise UserError(f"{folder}: no such folder of images; name another with --images")
     return folder
 
 

@@ -144,6 +144,8 @@ def partial_file(path: Path) -> Iterator[Path]:
             print(f"unfinished: {part}", file=sys.stderr)
         raise
     if not _remove_if_empty(part):
+        if path.exists():
+            print(f"note: {path}: replaced, an earlier run had written it", file=sys.stderr)
         part.replace(path)
 
 

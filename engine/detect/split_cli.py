@@ -63,10 +63,10 @@ def _read_names(flags: argparse.Namespace, images: Path, split: Split) -> ImageN
             " a small one with: python -m tools.sample"
         )
     file = Path(flags.list_file) if flags.list_file else Path(os.path.abspath(images)).parent / split.list_name
-    if not file.is_file():
+    if not file.exists():
         raise UserError(
-            f"{file}: no such list of images, a name a line; name one with --list_file, or another folder of images"
-            " with --dataset_folder, or use detect.py, which needs no list"
+            f"{file}: no such list of images, a name a line; name one, or the annotations of the images, with"
+            " --list_file, or use detect.py, which needs no list"
         )
     return ImageNames(file)
 
@@ -131,9 +131,9 @@ def _parse_flags(split: Split) -> argparse.Namespace:
     add("--dataset_folder", default=split.images, metavar="DIR", help="folder of the images (default: %(default)s)")
     add(
         "--list_file",
-        metavar="FILE",
-        help=f"names of the images, or annotations in any known format (default: {split.list_name} beside the folder"
-        " of the images)",
+        metavar="PATH",
+        help=f"names of the images, or annotations in any known format, a file or a folder (default: {split.list_name}"
+        " beside the folder of the images)",
     )
     add(
         "--save_folder",

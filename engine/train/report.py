@@ -117,8 +117,8 @@ class Report:
     def _repaired_boxes(self, totals: EpochTotals) -> None:
         if totals.clipped + totals.dropped:
             self.say(
-                f"labels: {totals.clipped} boxes reached outside their image and were clipped, {totals.dropped} were"
-                " empty inside it and were dropped",
+                f"labels: {counted(totals.clipped, 'face')} reaching outside the image clipped,"
+                f" {counted(totals.dropped, 'face')} without width or height inside it dropped",
                 sys.stderr,
             )
 

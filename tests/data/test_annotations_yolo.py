@@ -81,7 +81,7 @@ def test_images_are_found_in_the_usual_places(tmp_path, monkeypatch, labels, ima
 def test_images_in_another_place_are_named(tmp_path):
     make(tmp_path, {"labels/a.txt": "0 0.5 0.5 1 1\n"}, {"images/a.png": (10, 20), "elsewhere/a.png": (30, 40)})
     assert read_annotations(tmp_path / "labels", images=tmp_path / "elsewhere")[0].boxes.tolist() == [[0, 0, 40, 30]]
-    with pytest.raises(UserError, match=r"nowhere: no such folder of images; name it with --images"):
+    with pytest.raises(UserError, match=r"nowhere: no such folder of images; name another with --images"):
         read_annotations(tmp_path / "labels", images=tmp_path / "nowhere")
 
 

@@ -124,9 +124,11 @@ def test_origin_size_is_a_boolean(script, images, text, status):
         assert outcome.err == ""
 
 
-def test_a_list_may_be_any_annotation_file(script, images, tmp_path):
-    (tmp_path / "labels.txt").write_text("# sub/b.png\n1 2 3 4\n")
-    assert script("val_tvface.py", *images, "--list_file", tmp_path / "labels.txt").status == 0
+@pytest.mark.parametrize("named", ["labels/labels.txt", "labels"])
+def test_a_list_may_be_any_annotation(script, images, tmp_path, named):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "labels.txt").write_text("# sub/b.png\n1 2 3 4\n")
+    assert script("val_tvface.py", *images, "--list_file", tmp_path / named).status == 0
     assert [path.name for path in (tmp_path / "out").rglob("*.txt")] == ["b.txt"]
 
 

@@ -99,7 +99,7 @@ def test_only_frames_that_were_detected_are_written(convert, film):
     (film / "found" / "film.part.jsonl").write_text(lines + lines[:20])
     flags = ("--video", film / "film.mp4", "--frames", 2)
     outcome = convert(film / "found" / "film.part.jsonl", film / "every 2", *flags)
-    assert "every 3 frames are detected, so every 6 become images" in outcome.out
+    assert "detected 3 frames apart, so the images are 6 frames apart, not 2" in outcome.out
     flags = ("--video", film / "film.mp4", "--frames", 1)
     outcome = convert(film / "found" / "film.part.jsonl", film / "out", *flags)
     assert "the last line is incomplete" in outcome.out

@@ -210,7 +210,7 @@ def test_clipped_and_dropped_boxes_are_counted_in_one_line(train, dataset):
     outcome = train("--epochs", 2)
     assert outcome.status == 0
     (line,) = outcome.err.strip().splitlines()
-    assert line.startswith("labels: 1 boxes reached outside their image and were clipped, 2 were empty")
+    assert line.startswith("labels: 1 face reaching outside the image clipped, 2 faces without width")
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(train, tmp_path):

@@ -217,7 +217,7 @@ def _annotation_in(folder: Path) -> Path:
 
 def _read(name: str, rank: int | None, path: Path, images: Path, category: str | None) -> DatasetSplit:
     if not images.is_dir():
-        raise UserError(f"{images}: no such folder of images; name it with --images")
+        raise UserError(f"{images}: no such folder of images; name another with --images")
     problems = []
     format_name, path = find_annotations(path)
     annotations = read_annotations(

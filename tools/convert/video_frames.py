@@ -110,7 +110,8 @@ def read_video_labels(video: Path, lines: Path, every: int, min_score: float, fa
         raise UserError(f"{lines}: has none of every {every} frames; was detect.py run with another --every?")
     step = math.gcd(*(source for source in parsed.sources if isinstance(source, int)))
     if step > 1 and every % step:
-        remarks.append(f"{lines}: every {step} frames are detected, so every {math.lcm(step, every)} become images")
+        apart = math.lcm(step, every)
+        remarks.append(f"{lines}: detected {step} frames apart, so the images are {apart} frames apart, not {every}")
     frames = {number: each.select(each.attributes[SCORE] >= min_score) for number, each in chosen}
     found = sum(len(each.boxes) for _, each in chosen)
     dropped = found - sum(len(each.boxes) for each in frames.values())
