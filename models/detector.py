@@ -1,6 +1,7 @@
 """Detection: images in, boxes, scores and landmarks out."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,14 @@ class Detector:
         """
         if not isinstance(images, list | tuple):
             return self([images])[0]
+        found = self.detect_each(images)
+        for result in found:
+            if isinstance(result, UserError):
+                raise result
+        return found
+
+    def detect_each(self, images: Sequence[np.ndarray]) -> list[Detections | UserError]:
+        """Detect like a call, but return a UserError in the place of an image that cannot be detected."""
         by_size = {}
         for index, image in enumerate(images):
             if not isinstance(image, np.ndarray):
@@ -141,12 +150,10 @@ class Detector:
                 raise ValueError(f"found an array of {image.dtype} {image.shape}; expected uint8 (H, W, 3), BGR")
             by_size.setdefault(image.shape[:2], []).append(index)
         found = [None] * len(images)
-        for (height, width), indices in by_size.items():
-            batch_size = self.images_at_once(height, width)
-            for start in range(0, len(indices), batch_size):
-                batch = indices[start : start + batch_size]
-                for index, detections in zip(batch, self._detect_or_split([images[i] for i in batch]), strict=True):
-                    found[index] = detections
+        for indices in by_size.values():
+            results = self._detect_same_size([images[index] for index in indices])
+            for index, result in zip(indices, results, strict=True):
+                found[index] = result
         return found
 
     def images_at_once(self, height: int, width: int) -> int:
@@ -169,26 +176,32 @@ class Detector:
             self._at_once[height, width] = sys.maxsize if available is None else int(available / needed)
         return self._at_once[height, width]
 
-    def _detect_or_split(self, images: list[np.ndarray]) -> list[Detections]:
+    def _detect_same_size(self, images: list[np.ndarray]) -> list[Detections | UserError]:
+        """Detect images of one size, as many at once as the memory holds."""
+        try:
+            batch_size = self.images_at_once(*images[0].shape[:2])
+        except UserError as error:
+            return [error] * len(images)
+        batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+        return [result for batch in batches for result in self._detect_or_split(batch)]
+
+    def _detect_or_split(self, images: list[np.ndarray]) -> list[Detections | UserError]:
         """Detect images of one size, one by one if the batch fails.
 
-        Raises:
-            UserError: the memory is too small for one image, or its scores are not finite.
+        A single image fails if the memory is too small for it, or if its scores are not finite.
         """
         try:
             return self._detect(images)
-        except FloatingPointError as error:
-            if len(images) == 1:
-                cause = "its weights are too large" if self.dtype == torch.float32 else "use --amp float32"
-                raise UserError(f"the network's scores are not finite; {cause}") from error
+        except FloatingPointError:
+            cause = "its weights are too large" if self.dtype == torch.float32 else "use --amp float32"
+            problem = f"the network's scores are not finite; {cause}"
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and "DefaultCPUAllocator" not in str(error):
                 raise
-            if len(images) == 1:
-                height, width = images[0].shape[:2]
-                raise UserError(
-                    f"{width} x {height} pixels: the memory is full; scale images with --origin_size false"
-                ) from error
+            height, width = images[0].shape[:2]
+            problem = f"{width} x {height} pixels: the memory is full; scale images with --origin_size false"
+        if len(images) == 1:
+            return [UserError(problem)]
         return [self._detect_or_split([image])[0] for image in images]
 
     @torch.inference_mode()

@@ -108,13 +108,13 @@ def detect_jobs(detector: Detector, jobs: Iterable[ImageJob], batch_size: int) -
     def detect(batch: list[ImageJob]) -> list[ImageJob]:
         if batch[0].image is None:
             return batch
-        try:
-            found = detector([job.image for job in batch])
-        except UserError as error:  # not enough memory, or scores that are not finite
-            if len(batch) > 1:
-                return [each for job in batch for each in detect([job])]
-            return [replace(batch[0], image=None, error=f"{batch[0].source}: {error}")]
-        return [replace(job, detections=detections) for job, detections in zip(batch, found, strict=True)]
+        found = detector.detect_each([job.image for job in batch])
+        return [with_result(job, result) for job, result in zip(batch, found, strict=True)]
+
+    def with_result(job: ImageJob, result: Detections | UserError) -> ImageJob:
+        if isinstance(result, UserError):
+            return replace(job, image=None, error=f"{job.source}: {result}")
+        return replace(job, detections=result)
 
     batches = batch_by_key(jobs, batch_size, lambda job: job.image is not None and job.image.shape)
     if detector.device.type == "cpu":  # PyTorch's CPU threads belong to the main thread

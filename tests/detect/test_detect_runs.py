@@ -287,9 +287,10 @@ def test_one_thread_and_several_write_the_same(script, flags, tmp_path, undistur
 
 def test_an_image_that_cannot_be_detected_is_named_and_the_rest_of_its_batch_is_detected(detector, monkeypatch):
     images = {name: np.full((64, 64, 3), value, np.uint8) for name, value in (("a", 10), ("bright", 255), ("c", 20))}
-    network = detector.network.forward
+    network, batches = detector.network.forward, []
 
     def overflow(pixels):
+        batches.append(len(pixels))
         boxes, logits, landmarks = network(pixels)
         bright = pixels.amax(dim=(1, 2, 3)) > 100
         return boxes, torch.where(bright[:, None, None], torch.inf, logits), landmarks
@@ -298,3 +299,4 @@ def test_an_image_that_cannot_be_detected_is_named_and_the_rest_of_its_batch_is_
     jobs = list(pipeline.detect_jobs(detector, (pipeline.ImageJob(name, image) for name, image in images.items()), 3))
     assert [job.detections is not None for job in jobs] == [True, False, True]
     assert jobs[1].error == "bright: the network's scores are not finite; its weights are too large"
+    assert batches == [3, 1, 1, 1]
