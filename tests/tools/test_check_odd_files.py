@@ -262,4 +262,38 @@ def test_tables_that_are_called_like_splits_are_checked_as_splits(script, tmp_pa
         row = f"{name}.png,200,100,face,10,20,40,60" if name == "a" else f"{name}.png,120,90,face,10,20,40,60"
         (tmp_path / f"{split}_labels.csv").write_text(f"filename,width,height,class,xmin,ymin,xmax,ymax\n{row}\n")
     report, _ = check(script, tmp_path)
-    assert {name: part["faces"] for name, part in report["parts"].items()} == {"train": 1, "test": 1}
+    assert report["findings"] == []  # though each image is in one table only
+    assert {name: (part["pictures"], part["faces"]) for name, part in report["parts"].items()} == {
+        "train": (1, 1),
+        "test": (1, 1),
+    }
+    another = cv2.resize(another_view(2), (100, 100))
+    cv2.imwrite(str(tmp_path / "images" / "c.png"), another)
+    report, _ = check(script, tmp_path)
+    assert {(one["kind"], one["where"]) for one in report["findings"]} == {
+        ("unlisted", str(tmp_path / "images" / "c.png"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("folder", "suffix", "content"),
+    [
+        (
+            "annotations",
+            ".xml",
+            "<annotation><filename>{}.png</filename><object><name>face</name><bndbox><xmin>10</xmin><ymin>20</ymin><xmax>40</xmax>"
+            "<ymax>60</ymax></bndbox></object></annotation>",
+        ),
+        ("labels", ".txt", "0 0.5 0.5 0.2 0.2\n"),
+    ],
+)
+def test_a_file_per_image_that_is_called_like_a_split_is_no_split(script, tmp_path, folder, suffix, content):
+    names = ("train_0001", "test_0001", "val_0003")
+    sizes = {f"{name}.png": (100 + 9 * i, 200) for i, name in enumerate(names)}
+    labelled(tmp_path, "-", sizes).unlink()
+    (tmp_path / folder).mkdir()
+    for name in names:
+        (tmp_path / folder / f"{name}{suffix}").write_text(content.format(name))
+    report, status = check(script, tmp_path)
+    assert status == 0 and report["findings"] == []
+    assert [part["faces"] for part in report["parts"].values()] == [3]

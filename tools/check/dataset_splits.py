@@ -15,7 +15,7 @@ from data.annotations import annotation_images, find_annotations, read_annotatio
 from data.annotations.finding import annotation_files
 from data.annotations.problems import Problem
 from data.annotations.record import Annotations
-from data.annotations.registry import ANNOTATION_NAMES
+from data.annotations.registry import ANNOTATION_NAMES, FORMATS
 from data.image_files import IMAGE_SUFFIXES, LABEL_FOLDERS, files_below, has_images, images_by_name, label_folder
 from data.splits import FIXED, LABELS
 from utils.errors import UserError
@@ -131,7 +131,21 @@ def find_splits(
                 f"{split.path}: none of its {len(split.annotations)} images is in {split.images}; name their folder"
                 " with --images, or is this the annotation of another dataset?"
             )
+    _divide_shared_images(splits)
     return sorted(splits, key=lambda split: len(SPLIT_WORDS) if split.rank is None else split.rank)
+
+
+def _divide_shared_images(splits: Sequence[DatasetSplit]) -> None:
+    """Leave out of each split's files those that only other splits list, where splits share a folder of images."""
+    shared: dict[Path, list[DatasetSplit]] = {}
+    for split in splits:
+        shared.setdefault(split.images.resolve(), []).append(split)
+    for group in shared.values():
+        listed = [{split.files[index] for index in split.file_of.tolist() if index >= 0} for split in group]
+        of_any = set().union(*listed)
+        for split, own in zip(group, listed, strict=True):
+            split.files = [name for name in split.files if name in own or name not in of_any]
+            del split.file_of  # which has indices into the files
 
 
 def _look_into(path: Path, images: str | Path | None) -> list[tuple[str, Path, Path]]:
@@ -166,6 +180,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
     for place in dict.fromkeys((folder, label_folder(folder))):
         splits: dict[str, Path] = {}
         for each in annotation_files(place):
+            if each.format_name and FORMATS[each.format_name].file_per_image:
+                continue
             words = re.split(r"[_\W]+", each.path.stem)
             name = next((word for word in reversed(words) if rank_of(word) is not None), None)
             if name is None:
