@@ -42,6 +42,12 @@ def _starts(*beginnings: str) -> Callable[[FileHead], bool]:
     return lambda head: head.text.lstrip().startswith(beginnings)
 
 
+def _is_darwin(head: FileHead) -> bool:
+    """Whether a file has the item, or in version 1 the dataset, of V7 Darwin. COCO JSON may have these keys, too."""
+    is_coco = bool({"images", "categories"} & head.keys[0])
+    return bool({"item", "dataset"} & head.keys[0]) and "name" in head.keys[2] and not is_coco
+
+
 def _is_fddb(lines: Sequence[str]) -> bool:
     """Whether lines begin with a name, a count, and a face: half axes, angle, center, and 1."""
     ellipse = rf"{NUMBER} {NUMBER} {NUMBER} {NUMBER} {NUMBER}  ?1"
@@ -68,9 +74,7 @@ FOREIGN = (
     ForeignFormat(
         "Labelbox JSON", "convert it to COCO with labelbox's Python package", _keys("Labeled Data", "Label", level=1)
     ),
-    ForeignFormat(
-        "V7 Darwin JSON", COCO_OR_VOC, lambda head: bool({"item", "dataset"} & head.keys[0]) and "name" in head.keys[2]
-    ),
+    ForeignFormat("V7 Darwin JSON", COCO_OR_VOC, _is_darwin),
     ForeignFormat("Dataturks' JSON lines", "convert them to Pascal VOC", _keys("content", "annotation")),
     ForeignFormat("Hugging Face's metadata", "convert it to COCO JSON", _keys("file_name", "objects")),
     ForeignFormat(

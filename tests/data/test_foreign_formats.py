@@ -88,3 +88,15 @@ def test_a_list_of_names_hides_no_format_that_is_not_read(tmp_path):
     write_files(tmp_path, {"label_colors.txt": "1 2 3 face\n", "default/label_2/000001.txt": KITTI})
     with pytest.raises(UserError, match=r"default/label_2/000001\.txt: is KITTI text"):
         read_annotations(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["dataset", "item"])
+def test_coco_with_a_key_of_v7_darwin_is_read(tmp_path, key):
+    content = {
+        key: "tv faces",
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 128, "height": 96}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [30, 20, 40, 50]}],
+        "categories": [{"id": 1, "name": "face"}],
+    }
+    write_files(tmp_path, {"faces.json": json.dumps(content), "images/a.jpg": ""})
+    assert read_annotations(tmp_path / "faces.json")[0].boxes.tolist() == [[30, 20, 70, 70]]
