@@ -96,7 +96,10 @@ def _find_in_folder(folder: Path, requested: str | None) -> FoundAnnotation:
             )
         if not below:
             _refuse_foreign_in(folder)
-        found = below if len(below) == 1 else found  # rather than a list of names
+        has_list = any(each.format_name for each in found)
+        wants_boxes = requested is not None and FORMATS[requested].capabilities.boxes
+        if len(below) == 1 and (wants_boxes or not has_list):
+            found = below
     if not found:  # a table with unknown columns, of which its reader says what it expects
         found = [FoundAnnotation("csv", file, file.name) for file in sorted(folder.iterdir()) if _is_table(file)]
     if not found:

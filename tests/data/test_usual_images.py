@@ -6,6 +6,7 @@ import pytest
 
 from data.annotations import find_annotations
 from data.image_files import usual_images
+from tests.helpers.annotations import write_files
 from tests.helpers.images import draw_image
 from utils.errors import UserError
 
@@ -85,3 +86,11 @@ def test_splits_with_their_labels_among_the_images_are_checked_or_named(script, 
     source, out = tmp_path / "train" / "_annotations.coco.json", tmp_path / "train" / "out.txt"
     script("tools/convert/__main__.py", tmp_path, out).refuses("among the images")
     assert script("tools/convert/__main__.py", source, out).status == 0  # the source lies among them, too
+
+
+def test_an_export_in_a_sub_folder_is_not_taken_for_the_list_of_a_folder(tmp_path):
+    write_files(tmp_path, {"tvval.txt": "a.jpg\nb.jpg\n", "old/label.txt": "# a.jpg\n1 2 3 4\n"})
+    assert find_annotations(tmp_path) == ("list", tmp_path / "tvval.txt")
+    assert find_annotations(tmp_path, "label") == ("label", tmp_path / "old" / "label.txt")
+    (tmp_path / "tvval.txt").unlink()
+    assert find_annotations(tmp_path) == ("label", tmp_path / "old" / "label.txt")
