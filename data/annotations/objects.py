@@ -30,6 +30,7 @@ from utils.wording import count_each, counted, printable
 NO_CLASS = "(no class)"
 JOINED = "{} of an image that has another one: their objects are joined"
 NO_ATTRIBUTES: Mapping[str, float | str] = {}
+CROWDS = {"is_crowd": "crowd", "iscrowd": "crowd"}  # what Datumaro and FiftyOne call COCO's flag among the attributes
 Size = tuple[int, int]
 
 
@@ -130,7 +131,7 @@ class ObjectReader:
         wanted = (self.options.category or "face").casefold()
         names = [whole_text(where, str(label)).strip() for label in labels if label is not None]
         label = next((name for name in names if name.casefold() == wanted), names[0] if names else "")
-        known = ((name, value) for name, value in attributes.items() if is_attribute(value))
+        known = ((CROWDS.get(name, name), value) for name, value in attributes.items() if is_attribute(value))
         values = tuple((whole_text(where, name), _value(where, value)) for name, value in known)
         own = self._attributes.setdefault(values, dict(values))
         row = None if shape.box is None else len(self._boxes) // 4

@@ -429,6 +429,19 @@ def test_the_image_of_a_label_studio_task_is_the_text_that_names_one(tmp_path):
     assert [each.name for each in read(tmp_path, {"p.json": json.dumps([task])})] == ["a.jpg"]
 
 
+def test_a_crowd_of_datumaro_or_fiftyone_is_ignored(tmp_path):
+    crowd, face = datumaro_box(0, [1, 2, 3, 4]), datumaro_box(0, [5, 6, 7, 8])
+    for record, is_crowd in ((crowd, True), (face, False)):
+        record["attributes"] = {"is_crowd": is_crowd}
+    (found,) = read(tmp_path / "datumaro", {"default.json": datumaro(crowd, face)})[:1]
+    assert found.ignored.tolist() == [True, False]
+    labels = fiftyone_samples().replace('"bounding_box"', '"iscrowd": 1, "bounding_box"')
+    annotations = read(write_export(tmp_path / "fiftyone", "fiftyone"), {"samples.json": labels})
+    assert annotations[0].ignored.all() and any(
+        "marked to be ignored (iscrowd)" in each for each in annotations.remarks
+    )
+
+
 def test_datumaro_rotation_outlines_and_labels_of_images(tmp_path):
     polygon = datumaro_box(0, []) | {"type": "polygon", "points": [10, 20, 40, 30, 20, 60]}
     mask = datumaro_box(0, []) | {"type": "mask", "rle": {"counts": "x", "size": [480, 640]}}
