@@ -241,3 +241,12 @@ def test_images_without_a_label_file_are_counted(tmp_path):
         draw_image(tmp_path / "images" / f"{name}.png", [])
     write_files(tmp_path, {"labels/a.txt": "0 0.5 0.5 0.2 0.2\n", "labels/b.txt": ""})
     assert "1 image without a label file: read as background" in read_annotations(tmp_path).remarks
+
+
+@pytest.mark.parametrize("text", ["face\n3d_face\n", "# classes of the project\nface\n", "face\n2 m\n"])
+def test_labels_txt_has_names_of_any_kind(tmp_path, text):
+    draw_image(tmp_path / "images" / "a.png", [])
+    write_files(tmp_path, {"labels/labels.txt": text, "labels/a.txt": "0 0.5 0.5 0.2 0.2\n"})
+    annotations = read_annotations(tmp_path)
+    assert [(each.name, len(each.boxes)) for each in annotations] == [("a.png", 1)]
+    assert annotations.classes.faces == {"face": 1}

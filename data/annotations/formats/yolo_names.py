@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from data.annotations.json_values import parse_json
+from data.annotations.text_lines import parse_numbers
 from data.image_files import files_below
 from utils.errors import UserError
 from utils.files import read_text
@@ -23,6 +24,7 @@ YAML = ("*.yaml", "*.yml")  # Ultralytics, and all who write for it
 SUFFIXES = {".txt", ".names", ".labels", ".json", ".yaml", ".yml"}
 MOST_YAML = 1 << 20  # bytes; the parser is slow
 MOST_NAMES = 100_000
+FEWEST_NUMBERS = 4  # of a row of labels
 HAS_NAMES = re.compile(r"(?:^|[{,\s])[\"']?names[\"']?[ \t]*:", re.MULTILINE)
 
 
@@ -95,10 +97,10 @@ def _agreed(found: list[ClassNames]) -> ClassNames:
 
 
 def is_names_file(path: Path) -> bool:
-    """Whether a text file beside labels has names of classes."""
+    """Whether a text file beside labels has names of classes, which may have numbers, and no rows."""
     if path.name != LABELS:
         return path.name == CLASSES
-    return not any(line[:1].isdecimal() or line.startswith("#") for line in read_text(path).split("\n"))
+    return not any(len(parse_numbers(line) or ()) >= FEWEST_NUMBERS for line in read_text(path).split("\n"))
 
 
 def _read(path: Path) -> ClassNames | None:
@@ -111,7 +113,7 @@ def _read(path: Path) -> ClassNames | None:
             raise UserError(
                 f"{path}: has more than {MOST_NAMES:,} lines; expected the names of the classes, one a line"
             )
-        lines = [line.strip() for line in text.split("\n")]
+        lines = [line.strip() for line in text.split("\n") if not line.startswith("#")]  # comments
         names, keypoints = {number: line for number, line in enumerate(lines) if line}, None
     else:
         names, keypoints = _of_notes(path) if path.name == NOTES else _of_yaml(path)
