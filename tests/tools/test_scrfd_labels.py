@@ -57,3 +57,31 @@ def test_a_long_title_takes_no_time(tmp_path):
     with pytest.raises(UserError, match=r"labelv2\.txt:2"):
         read_annotations(tmp_path)
     assert time.process_time() - start < 5
+
+
+ROWS = ["1 2 3 4", "1 2 3 4 0", "1 2 3 4 1", f"1 2 30 40{' 5.5 6 1.0' * 5}", f"1 2 30 40{' 5 6.25 0' * 5} 0.82"]
+
+
+def test_rows_of_all_widths_give_the_same_at_once_and_line_by_line(tmp_path):
+    for name, last in (("at_once", "1 2 3 4"), ("by_line", "1 2 3 0x4")):
+        (tmp_path / name).write_text("\n".join(["# a.jpg 200 100", *ROWS, "# b.jpg 64 48", last]))
+    problems = []
+    at_once, by_line = (read_annotations(tmp_path / name, problems=problems) for name in ("at_once", "by_line"))
+    assert len(problems) == 1 and problems[0].record == 1 and "by_line:8: found '1 2 3 0x4'" in problems[0].sentence
+    for found in (at_once[0], by_line[0]):
+        assert found.boxes[:, 2:].tolist() == [[3, 4], [3, 4], [3, 4], [30, 40], [30, 40]]
+        assert found.ignored.tolist() == [False, False, True, False, False]
+        assert found.landmarks[:, 0].tolist() == [[-1, -1], [-1, -1], [-1, -1], [5.5, 6], [5, 6.25]]
+    assert [len(each.boxes) for each in by_line] == [5, 0] and [len(each.boxes) for each in at_once] == [5, 1]
+
+
+def test_a_score_of_scrfd_is_said_to_be_not_read(convert, tmp_path):
+    (tmp_path / "labelv2.txt").write_text("\n".join(["# a.jpg 200 100", *ROWS]))
+    outcome = convert(tmp_path / "labelv2.txt", tmp_path / "out.json", "--to", "coco")
+    assert outcome.status == 0 and "the 20th column of 1 face" in outcome.out + outcome.err
+
+
+def test_valid_rows_are_parsed_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.annotations.formats.scrfd_text._parse_face", None)  # which takes a line
+    (tmp_path / "labelv2.txt").write_text("\n".join(["# a.jpg 200 100", *ROWS]))
+    assert len(read_annotations(tmp_path)[0].boxes) == len(ROWS)

@@ -1,24 +1,39 @@
 """InsightFace's `labelv2.txt` of SCRFD: '# image width height' lines, and faces by their corners.
 
-A row is `x1 y1 x2 y2` alone, with a 1 behind it for a face to ignore, or with five landmarks `x y visibility`.
+A row is `x1 y1 x2 y2` alone, with a 1 behind it for a face to ignore, or with five landmarks `x y visibility` and maybe
+a score, as in RetinaFace's annotation of WIDER FACE.
 """
 
-from array import array
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from data.annotations.fast_text import find_lines, parse_rows
 from data.annotations.format import Capabilities, FileHead, Format
 from data.annotations.objects import valid_size
 from data.annotations.places import Lines, Places
-from data.annotations.problems import Problem, check_extent, check_landmarks, skip_or_raise
+from data.annotations.problems import LARGEST, Problem, check_extent, check_landmarks, skip_or_raise
 from data.annotations.record import Annotations, make_annotations
 from data.annotations.text_lines import parse_numbers, read_lines
 from data.image_files import has_no_suffix
 from utils.errors import UserError
+from utils.wording import count_each
 
 WIDTHS = (4, 5, 19, 20)  # of rows
-EXPECTED_ROW = "'x1 y1 x2 y2', alone, with 0 or 1 (ignored), or with five landmarks 'x y visibility'"
+EXPECTED_ROW = "'x1 y1 x2 y2', alone, with 0 or 1 (ignored), or with five landmarks 'x y visibility' and maybe a score"
+SCORE = 1.0  # where a row has none
+NO_LANDMARKS = (-1.0,) * 15
+COLUMNS = 21  # of a face: x1 y1 x2 y2, whether it is ignored, five landmarks x y visibility, and a score
+
+
+class Row(NamedTuple):
+    """The row of a face: the number of its line, its text, and the index of its image."""
+
+    number: int
+    line: str
+    record: int
 
 
 def read_scrfd(path: Path, problems: list[Problem] | None = None) -> Annotations:
@@ -27,8 +42,9 @@ def read_scrfd(path: Path, problems: list[Problem] | None = None) -> Annotations
     Raises:
         UserError: a malformed row, named by its line.
     """
-    names, sizes, titles, counts, numbers = [], [], [], [], []
-    rows, is_named = array("d"), False
+    names, sizes, titles = [], [], []
+    rows: list[Row] = []
+    is_named = False
     for number, line in enumerate(read_lines(path), start=1):
         try:
             if line.startswith("#"):
@@ -40,24 +56,24 @@ def read_scrfd(path: Path, problems: list[Problem] | None = None) -> Annotations
                 names.append(name)
                 sizes.append(valid_size(height, width))
                 titles.append(number)
-                counts.append(0)
             elif line and is_named:
-                rows.extend(_parse_face(f"{path}:{number}", line))
-                numbers.append(number)
-                counts[-1] += 1
+                rows.append(Row(number, line, len(names) - 1))
             elif line:
                 raise UserError(f"{path}:{number}: found {line[:80]!r} before the name of its image")
         except UserError as error:
             skip_or_raise(error, problems, len(names) - 1 if is_named else None)
-    values = np.array(rows).reshape(-1, 15)
+    faces = _parse_fast([row.line for row in rows])
+    if faces is None:
+        rows, faces = _parse_by_line(path, rows, problems)
     return make_annotations(
         names,
-        counts,
-        np.concatenate([values[:, :2], values[:, 2:4] - values[:, :2]], axis=1),
-        values[:, 5:].reshape(-1, 5, 2),
-        {"ignore": values[:, 4]},
+        np.bincount([row.record for row in rows], minlength=len(names)),
+        np.concatenate([faces[:, :2], faces[:, 2:4] - faces[:, :2]], axis=1),
+        faces[:, 5:20].reshape(-1, 5, 3)[:, :, :2],
+        {"ignore": faces[:, 4]},
         sizes=sizes,
-        places=Places(Lines(path, titles), Lines(path, numbers)),
+        places=Places(Lines(path, titles), Lines(path, [row.number for row in rows])),
+        unread=count_each((int((faces[:, 20] != SCORE).sum()), "face", "the 20th column of {}")),
     )
 
 
@@ -68,8 +84,37 @@ def _parse_title(line: str) -> list[str] | None:
     return [words[0].strip(), *words[1:]] if is_title else None
 
 
+def _parse_fast(rows: Sequence[str]) -> np.ndarray | None:
+    """Return (F, COLUMNS) the faces of the rows; None where a row is wrong or unusual."""
+    found = find_lines("\n".join(rows).encode()) if rows else None
+    parsed = found and parse_rows(*found, np.ones(len(rows), bool), WIDTHS)
+    if parsed is None:
+        return None
+    values, columns = parsed
+    firsts = np.cumsum(columns) - columns
+    faces = np.tile([0.0, 0, 0, 0, 0, *NO_LANDMARKS, SCORE], (len(rows), 1))
+    faces[:, :4] = values[firsts[:, None] + np.arange(4)]
+    faces[columns == 5, 4] = values[firsts[columns == 5] + 4]
+    faces[columns > 5, 5:20] = values[firsts[columns > 5, None] + np.arange(4, 19)]
+    faces[columns == 20, 20] = values[firsts[columns == 20] + 19]
+    is_valid = (faces[:, :2] <= faces[:, 2:4]).all() and np.isin(faces[:, 4], (0, 1)).all()
+    return faces if is_valid and np.abs(faces).max() <= LARGEST else None
+
+
+def _parse_by_line(path: Path, rows: Sequence[Row], problems: list[Problem] | None) -> tuple[list[Row], np.ndarray]:
+    """Return the valid rows and their faces, (F, COLUMNS)."""
+    valid, faces = [], []
+    for row in rows:
+        try:
+            faces.append(_parse_face(f"{path}:{row.number}", row.line))
+            valid.append(row)
+        except UserError as error:
+            skip_or_raise(error, problems, row.record)
+    return valid, np.reshape(faces, (-1, COLUMNS))
+
+
 def _parse_face(where: str, line: str) -> list[float]:
-    """Return x1 y1 x2 y2, whether the face is ignored, and five landmarks x y."""
+    """Return the COLUMNS values of a face."""
     values = parse_numbers(line)
     if values is None or len(values) not in WIDTHS or (len(values) == 5 and values[4] not in (0, 1)):
         raise UserError(f"{where}: found {line[:80]!r}; expected {EXPECTED_ROW}")
@@ -77,9 +122,10 @@ def _parse_face(where: str, line: str) -> list[float]:
     if x2 < x1 or y2 < y1:
         raise UserError(f"{where}: found {line[:80]!r}; expected x1 y1 x2 y2 with x2 >= x1 and y2 >= y1")
     check_extent(where, (x1, y1, x2 - x1, y2 - y1))
-    points = np.reshape(values[4:19], (5, 3))[:, :2] if len(values) > 5 else np.full((5, 2), -1.0)
-    check_landmarks(where, points.tolist())
-    return [x1, y1, x2, y2, values[4] if len(values) == 5 else 0.0, *points.ravel().tolist()]
+    if len(values) <= 5:
+        return [x1, y1, x2, y2, values[4] if len(values) == 5 else 0.0, *NO_LANDMARKS, SCORE]
+    check_landmarks(where, zip(values[4:19:3], values[5:19:3], strict=True))
+    return [x1, y1, x2, y2, 0.0, *values[4:19], *(values[19:] or [SCORE])]
 
 
 def _recognizes(head: FileHead) -> bool:
