@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -74,6 +75,7 @@ class _Files:
     """The image files below a folder, each as the parts of its path, by their names with and without suffix."""
 
     def __init__(self, folder: Path):
+        self._grouped: dict[int, dict[str, list[list[str]]]] = {}  # id of a list of files -> see _by_folder
         self._by_name: dict[str, list[list[str]]] = {}
         self._by_spelling: dict[str, list[list[str]]] = {}  # in which "É.JPG" and "é.jpg" are the same
         for path in files_below(folder, IMAGE_SUFFIXES) if folder.is_dir() else ():
@@ -89,6 +91,26 @@ class _Files:
             return exact
         return next((self._by_spelling[name] for name in map(_plain, names) if name in self._by_spelling), [])
 
+    def closest(self, names: Sequence[str], folders: Sequence[str]) -> list[list[str]]:
+        """Return those of the files `called` one of the names that have the most of the last folders."""
+        files = self.called(names)
+        for level, folder in enumerate(reversed(folders), start=2):
+            in_folder = self._by_folder(files, level).get(folder) if len(files) > 1 else None
+            if in_folder is None:
+                break
+            files = in_folder
+        return files
+
+    def _by_folder(self, files: list[list[str]], level: int) -> dict[str, list[list[str]]]:
+        """Return a list of this index by the parts at a level of the paths, counted from the end."""
+        groups = self._grouped.get(id(files))
+        if groups is None:
+            groups = self._grouped[id(files)] = {}
+            for parts in files:
+                if len(parts) >= level:
+                    groups.setdefault(parts[-level], []).append(parts)
+        return groups
+
 
 def _plain(name: str) -> str:
     """Return a name without what computers change in it: capitals, and letters in two parts, as on a Mac."""
@@ -98,17 +120,9 @@ def _plain(name: str) -> str:
 def _search(parts: list[str], files: _Files) -> str | None:
     """Return the one file that has the name, with the most equal last parts; None: no file, or several."""
     last = parts[-1] if parts else ""
-    candidates = files.called((last, unquote(last), UPLOAD.sub("", last), UPLOAD.sub("", unquote(last))))
-    equal = [_equal_parts(parts[:-1], candidate[:-1]) for candidate in candidates]
-    if not equal or equal.count(max(equal)) > 1:
-        return None
-    return "/".join(candidates[equal.index(max(equal))])
-
-
-def _equal_parts(first: list[str], second: list[str]) -> int:
-    """Return how many of the last parts of two paths are equal."""
-    pairs = zip(reversed(first), reversed(second), strict=False)
-    return next((count for count, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+    names = (last, unquote(last), UPLOAD.sub("", last), UPLOAD.sub("", unquote(last)))
+    found = files.closest(names, parts[:-1])
+    return "/".join(found[0]) if len(found) == 1 else None
 
 
 def _without_shared_folders(names: Sequence[str], taken: Collection[str]) -> dict[str, str]:
@@ -127,8 +141,11 @@ def _without_shared_folders(names: Sequence[str], taken: Collection[str]) -> dic
 
 
 def _notes(changed: dict[str, str]) -> list[str]:
-    if not changed:
-        return []
-    name, path = next(iter(changed.items()))
-    count = counted(len(changed), "image")
-    return [f"read by the last parts of the paths: the names of {count}, as '{printable(name)}' -> '{printable(path)}'"]
+    """Return sentences on the names that differ from the path in spelling only, and on the others."""
+    spelled = {name: path for name, path in changed.items() if _plain(name) == _plain(path)}
+    moved = {name: path for name, path in changed.items() if name not in spelled}
+    return [
+        f"{words}: the names of {counted(len(names), 'image')}, as '{printable(name)}' -> '{printable(path)}'"
+        for words, names in (("read in another spelling", spelled), ("read by the last parts of the paths", moved))
+        for name, path in islice(names.items(), 1)
+    ]

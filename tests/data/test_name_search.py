@@ -1,5 +1,7 @@
 """Images named by paths of another computer, and where images lie beside an annotation."""
 
+import time
+
 import pytest
 
 from data.annotations.name_search import names_below
@@ -74,3 +76,21 @@ def test_the_images_of_an_annotation_are_where_tools_put_them(tmp_path, files, a
 def test_names_without_suffix_get_those_of_the_only_files_that_fit(tmp_path):
     write_files(tmp_path, dict.fromkeys(["images/0a1b.jpg", "images/two.jpg", "images/two.png"], ""))
     assert names_below(["0a1b", "two", "three"], tmp_path / "images") == (["0a1b.jpg", "two", "three"], [])
+
+
+def test_a_name_in_other_capitals_is_said_to_be_another_spelling(tmp_path):
+    folder = write_files(tmp_path / "images", FILES)
+    found, notes = names_below(["A.JPG", "/m/x/c.jpg"], folder)
+    assert found == ["a.jpg", "x/c.jpg"]
+    assert notes == [
+        "read in another spelling: the names of 1 image, as 'A.JPG' -> 'a.jpg'",
+        "read by the last parts of the paths: the names of 1 image, as '/m/x/c.jpg' -> 'x/c.jpg'",
+    ]
+
+
+def test_frames_of_many_shots_with_the_same_names_are_found_in_linear_time(tmp_path, monkeypatch):
+    files = [f"shot{shot}/frames/{frame:04}.jpg" for shot in range(300) for frame in range(20)]
+    monkeypatch.setattr("data.annotations.name_search.files_below", lambda folder, suffixes: files)
+    start = time.process_time()
+    found, _ = names_below([f"/home/me/{file}" for file in files], tmp_path)
+    assert found == files and time.process_time() - start < 1.5
