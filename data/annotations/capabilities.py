@@ -34,7 +34,7 @@ def fit_annotations(
         the annotations, all with the same attributes, and sentences, with counts, on what was dropped or filled in.
 
     Raises:
-        UserError: no such format, no images, a name that the format cannot hold or that is there twice, or an unknown
+        UserError: no such format, no images, a name that the format cannot hold or that is listed twice, or an unknown
             size that the format needs.
     """
     target, fitted = find_format(format_name), list(annotations)
@@ -65,7 +65,9 @@ def _check_names(names: Sequence[str], target: Format) -> None:
         key = image_key(name) if target.is_folder else name
         if key in seen:
             if name == seen[key]:
-                raise UserError(f"{name!r}: is there twice; python -m tools.check --fix joins the faces of its records")
+                raise UserError(
+                    f"{name!r}: is listed twice; python -m tools.check --fix joins the faces of its records"
+                )
             raise UserError(f"{name!r}: only its suffix tells it from {seen[key]!r}; rename one of the images")
         seen[key] = name
 

@@ -22,9 +22,9 @@ def describe_repeated(names: Sequence[str]) -> list[str]:
     """Return at most one sentence on images with several records: in each, the faces of the others are background."""
     hashes = np.fromiter(map(hash, names), np.int64, len(names))
     repeated = int((np.unique(hashes, return_counts=True)[1] > 1).sum())
-    return [f"listed more than once: {counted(repeated, 'image')}; python -m tools.check --fix joins their faces"] * (
-        repeated > 0
-    )
+    if not repeated:
+        return []
+    return [f"listed more than once: {counted(repeated, 'image')}; python -m tools.check --fix joins their faces"]
 
 
 def describe_scores(scores: np.ndarray, faces: int) -> list[str]:

@@ -128,7 +128,7 @@ def test_the_face_is_the_class_face_or_the_named_one(tmp_path):
         (changed("annotations", 1, "iscrowd", value="no"), 'annotation id 2: found iscrowd "no"; expected 0 or 1'),
         (changed("annotations", 1, "keypoints", value=["x"] * 15), "annotation id 2: found keypoints"),
         (changed("annotations", 0, value={"image_id": 5}), "annotation number 1: found image_id 5; expected"),
-        (changed("images", 1, "id", value=7), "image id 7: is there twice"),
+        (changed("images", 1, "id", value=7), "image id 7: is listed twice"),
         (changed("images", 1, "id"), "image number 2: found no id; expected"),
         (changed("images", 1, "id", value=1.5), "image id 1.5: found id 1.5; expected a whole number or a text"),
         (changed("images", 1, "file_name"), "image id 'x9': found no file_name; expected"),

@@ -102,7 +102,7 @@ def test_image_sizes_in_coco_are_compared_with_the_files(script, tmp_path):
     assert status == 1
     found = [(one["kind"], one["where"], one["message"]) for one in report["findings"]]
     assert found == [
-        ("row", str(path), "image id 2: is there twice; expected an id of its own for each image"),
+        ("row", str(path), "image id 2: is listed twice; expected an id of its own for each image"),
         ("row", str(path), 'annotation id 5: found bbox [1, 2, "three", 4]; expected four finite numbers, x y w h'),
         ("row", str(path), "annotation id 6: found image_id 9; expected the id of one of the images"),
         ("size", f"{path}: image id 1", "the annotation says 200 x 300, but the image has 300 x 200"),

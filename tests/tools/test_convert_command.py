@@ -280,7 +280,7 @@ def test_spellings_of_one_path_are_one_image(convert, dataset):
         assert len(list(out.glob("*/images/*.jpg"))) == 6
         (dataset.parent / "label.txt").write_text(f"{text}# 0.jpg\n1 2 3 4\n")
         convert(dataset, dataset.parent / "twice", "--split", "train=0.5", "val=0.5").refuses(
-            "'0.jpg'", "is there twice"
+            "'0.jpg'", "is listed twice"
         )
         assert not (dataset.parent / "twice").exists()
 

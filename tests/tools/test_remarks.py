@@ -133,6 +133,6 @@ def test_an_image_that_is_listed_twice_is_said(convert, tmp_path, spelled):
     content = json.loads(spelled.read_text())
     content["images"][1]["file_name"] = "a.jpg"
     spelled.write_text(json.dumps(content))
-    convert(spelled, tmp_path / "out.txt").refuses("'a.jpg': is there twice")
+    convert(spelled, tmp_path / "out.txt").refuses("'a.jpg': is listed twice")
     said = [*REMARKS, "listed more than once: 1 image; python -m tools.check --fix joins their faces"]
     assert FaceDataset(spelled, 64).annotations.remarks == said

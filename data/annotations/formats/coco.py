@@ -143,7 +143,7 @@ def _read_images(path: Path, content: dict, said: Said, problems: list[Problem] 
         try:
             identity, name = read_id(where, record, "id"), read_text_value(where, record, "file_name")
             if identity in images and images[identity].name != name:
-                raise UserError(f"{where}: is there twice; expected an id of its own for each image")
+                raise UserError(f"{where}: is listed twice; expected an id of its own for each image")
         except UserError as error:
             skip_or_raise(error, problems)
             continue
