@@ -168,6 +168,7 @@ side = st.floats(0, 1e4) | st.integers(0, 10_000)
 
 @given(st.lists(st.lists(st.tuples(number, number, side, side), max_size=4), max_size=5), st.randoms())
 def test_boxes_are_read_as_written(tmp_path_factory, faces_by_image, random):
+    faces_by_image.append([(0, 0, 50, 50)])  # these are pixels
     annotations = [
         {"image_id": i, "category_id": 1, "bbox": face, "attributes": {"order": j}}
         for i, faces in enumerate(faces_by_image)

@@ -125,6 +125,7 @@ corner = st.integers(-100, 5000) | st.floats(-100, 5000)
 @given(st.lists(st.lists(st.tuples(corner, corner, corner, corner), max_size=4), min_size=1, max_size=4))
 def test_boxes_are_read_as_written(tmp_path_factory, images):
     boxes = [[(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in faces] for faces in images]
+    boxes[0].append((0, 0, 50, 50))  # these are pixels
     files = {f"{i}.xml": voc(*map(thing, faces), filename="x.jpg") for i, faces in enumerate(boxes)}
     for annotation, faces in zip(
         read_annotations(write_files(tmp_path_factory.mktemp("voc"), files)), boxes, strict=True
