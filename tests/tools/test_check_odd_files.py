@@ -260,6 +260,7 @@ def test_tables_that_are_called_like_splits_are_checked_as_splits(script, tmp_pa
     labelled(tmp_path, "-", {"a.png": (100, 200), "b.png": (90, 120)}).unlink()
     for split, name in (("train", "a"), ("test", "b")):
         row = f"{name}.png,200,100,face,10,20,40,60" if name == "a" else f"{name}.png,120,90,face,10,20,40,60"
+        (tmp_path / f"{split}_list.txt").write_text(f"{name}.png\n")
         (tmp_path / f"{split}_labels.csv").write_text(f"filename,width,height,class,xmin,ymin,xmax,ymax\n{row}\n")
     report, _ = check(script, tmp_path)
     assert report["findings"] == []  # though each image is in one table only

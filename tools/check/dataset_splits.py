@@ -244,6 +244,8 @@ def _read(name: str, rank: int | None, path: Path, images: Path, category: str |
         # A cleaned copy goes with the cleaned lists.
         is_fixed = (path.name if path.is_dir() else path.stem).endswith(FIXED)
         for file in sorted(path.parent.glob(fixed_name(LISTS) if is_fixed else LISTS)):
+            if None not in (rank, rank_of(file.name)) and rank_of(file.name) != rank:
+                continue  # the list of another split in the same folder
             lists[file] = []
             try:
                 listed = read_annotations(file, "list")
