@@ -66,12 +66,7 @@ def read_yolo(
     rows, layouts = _read_labels([labels.get(key) for key in files], names, problems)
     chosen = _choose_classes(folder, rows, names, category)
     headers = _read_headers(files, problems)
-    # The rows of an unreadable image are no faces, since their place in pixels is not known.
-    faces = [
-        [row for row in group if row.name in chosen.faces] if header else []
-        for group, header in zip(rows, headers, strict=True)
-    ]
-
+    faces = _rows_of_faces(rows, headers, chosen)
     counts = [len(group) for group in faces]
     sizes = [header.shown_size if header else None for header in headers]
     found = read_faces([row for group in faces for row in group], layouts)
@@ -86,14 +81,7 @@ def read_yolo(
         sizes=sizes,
         places=Places(sources, [row.place for group in faces for row in group]),
         classes=chosen,
-        notes=[
-            *joined_splits(paths),
-            *count_each(
-                (len(files) - len(labels), "image", "{} without a label file: read as background"),
-                (found.outlines, "face", "{} with an outline or a rotated box: the box around it is read"),
-            ),
-            *([unread] if (unread := passed_over(images)) else []),
-        ],
+        notes=[*joined_splits(paths), *_notes(len(files) - len(labels), found.outlines, images)],
         unread=count_each(
             (found.hidden, "landmark", "visibility 1 of {}"),
             (found.keypoints, "face", "keypoints other than five of {}"),
@@ -171,6 +159,27 @@ def _choose_classes(folder: Path, rows: Sequence[Sequence[Row]], names: ClassNam
     counts = Counter(dict.fromkeys(names.names.values(), 0))
     counts.update(row.name for group in rows for row in group)
     return choose_classes(folder, counts, category)
+
+
+def _rows_of_faces(
+    rows: Sequence[Sequence[Row]], headers: Sequence[ImageHeader | None], chosen: Classes
+) -> list[list[Row]]:
+    """Return the rows of faces of each image, none of an unreadable one: their place in pixels is not known."""
+    return [
+        [row for row in group if row.name in chosen.faces] if header else []
+        for group, header in zip(rows, headers, strict=True)
+    ]
+
+
+def _notes(unlabelled: int, outlines: int, images: Path) -> list[str]:
+    unread = passed_over(images)
+    return [
+        *count_each(
+            (unlabelled, "image", "{} without a label file: read as background"),
+            (outlines, "face", "{} with an outline or a rotated box: the box around it is read"),
+        ),
+        *([unread] if unread else []),
+    ]
 
 
 def _read_headers(files: Mapping[str, Path], problems: list[Problem] | None) -> list[ImageHeader | None]:
