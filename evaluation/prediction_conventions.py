@@ -161,7 +161,7 @@ def _many_rows(images: Sequence[LabeledRows]) -> bool:
 
 
 def _row_words(convention: BoxConvention, images: Sequence[LabeledRows]) -> str:
-    """Return what the columns of a row are: those before the box, the box, and the score if it is behind."""
+    """Return what the columns of a row are: those before the box, the box, and the score if it follows."""
     before = [_column_word(images, column) for column in range(convention.first)]
     after = [] if "score" in before else ["score"]
     return " ".join([*before, convention.layout, *after])

@@ -9,7 +9,7 @@ class VideoClock:
     """Turns the timestamps of a video's frames into increasing times.
 
     A timestamp that goes back by more than `BACKWARDS` begins another recording, and so does one that goes forward by
-    more than `FORWARDS` if `restarts`. The times go on behind it, one frame later. Any other distance is kept: frame
+    more than `FORWARDS` if `restarts`. The times go on after it, one frame later. Any other distance is kept: frame
     rates vary, and slides and screen recordings do pause. A frame without a timestamp follows one frame after the last,
     and so does one whose timestamp alone is out of line.
 
@@ -38,7 +38,7 @@ class VideoClock:
 
         Args:
             timestamp: seconds, with any start; None if the frame has none.
-            following: the timestamp of the frame behind it.
+            following: the timestamp of the frame after it.
         """
         if timestamp is not None and following is not None and self._out_of_line(timestamp, following):
             timestamp = None

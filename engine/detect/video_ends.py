@@ -13,7 +13,7 @@ TS_SYNC = ord("G")  # the first byte
 TS_TAIL = 3 * max(TS_DISTANCES)  # bytes that are looked at
 BOX_HEADER = 8  # bytes: length and type
 LARGE_BOX = 1  # instead of the length, which then follows in 8 bytes
-SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska that holds all frames, behind a header
+SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska that holds all frames, after a header
 # At the top level. Other programs append a trailer of their own or text, whose first bytes look like an unknown box.
 BOXES = {
     *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"meta", b"uuid", b"sidx", b"emsg", b"free", b"skip"),
@@ -33,7 +33,7 @@ def notes_on_end(path: Path, file_format: str) -> Iterator[str]:
 
 
 def _ends_within_packet(tail: bytes) -> bool:
-    """Whether the last of three packets in a row begins too late to be whole; behind it there may be padding."""
+    """Whether the last of three packets in a row begins too late to be whole; padding may follow it."""
     if TS_SYNC in (tail[-TS_PACKET], tail[-max(TS_DISTANCES)]):
         return False
     return any(
@@ -59,7 +59,7 @@ def _missing_in_mp4(path: Path) -> str | None:
         kinds[kind] += 1
         if end > size and kind in BOXES:
             return f"its last box (atom) {INCOMPLETE}"
-    # FFmpeg goes on reading fragments behind another header.
+    # FFmpeg goes on reading fragments after another header.
     if kinds[b"ftyp"] > 1 and kinds[b"moov"] > 1 and not kinds[b"moof"]:
         return f"has {kinds[b'moov']} recordings, one after the other, and only the first is read; split the file"
     return None

@@ -79,6 +79,6 @@ def set_fields(frame: av.VideoFrame, fields: str) -> av.VideoFrame:
 
 
 def join(path: Path, *parts: Path) -> Path:
-    """Write the parts into one file, one behind the other."""
+    """Write the parts into one file, one after another."""
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path
