@@ -19,6 +19,7 @@ from utils.wording import counted
 
 MOST_IMAGES = 100  # on which conventions are tried
 MOST_ROWS = 100  # of an image
+MOST_PLACES = 500  # of faces, which are compared with those of further images
 IOUS = (0.5, 0.75)
 # A convention explains the predictions if it finds this share of the faces more, and this many times as many.
 MIN_GAIN, MIN_RATIO = 0.25, 2.0
@@ -78,15 +79,16 @@ def explain_boxes(images: Sequence[LabeledRows]) -> str | None:
     """Return a sentence that names the likely convention of the boxes; None where x y w h in pixels is the best one."""
     if not images:
         return None
-    now = _recall(images, BoxConvention())
+    different = _different_images(images)
+    now = _recall(different, BoxConvention())
     columns = min(image.rows.shape[1] for image in images)
     sizes_known = all(image.size for image in images)
-    min_faces = MIN_FACES if _many_rows(images) else 1
+    min_faces = MIN_FACES if _many_rows(images) or len(different) < len(images) else 1
     if MIN_RATIO * now.found[0] > now.faces:  # only width and height can be swapped
-        best = _best(images, now, [BoxConvention("x y h w")], min_faces)
+        best = _best(different, now, [BoxConvention("x y h w")], min_faces)
     else:
-        best = _best(images, now, plain_conventions(columns, sizes_known), min_faces)
-        best = best or _best(images, now, scaled_conventions(columns, images), MIN_FACES_SCALED)
+        best = _best(different, now, plain_conventions(columns, sizes_known), min_faces)
+        best = best or _best(different, now, scaled_conventions(columns, different), MIN_FACES_SCALED)
     if best:
         convention, recall, index = best
         return (
@@ -111,6 +113,19 @@ def explain_boxes(images: Sequence[LabeledRows]) -> str | None:
             " expected 'x y w h score'"
         )
     return None
+
+
+def _different_images(images: Sequence[LabeledRows]) -> list[LabeledRows]:
+    """Return the images without those whose faces are all where earlier ones are, as of a fixed camera.
+
+    There a convention that by chance takes one detection to the face does so in all images.
+    """
+    different, places = [], np.empty((0, 4))
+    for image in images:
+        if (_best_ious(places, image.faces) < IOUS[0]).any():
+            different.append(image)
+            places = np.concatenate([places, image.faces])[-MOST_PLACES:]
+    return different
 
 
 def find_score_column(images: Sequence[LabeledRows]) -> str | None:

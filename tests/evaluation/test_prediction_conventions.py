@@ -245,6 +245,16 @@ def test_few_right_detections_in_nearly_equal_images_give_no_warning(shot, false
     assert warnings_of_rows(images, rows) == []
 
 
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_a_wrong_detection_that_a_fixed_camera_repeats_gives_no_convention(cameras):
+    """The detector takes a poster for a face; from the right instead of the left, it would be where the face is."""
+    boxes = [[100 + 200 * camera, 100, 160 + 200 * camera, 180] for camera in range(cameras)]
+    images = [replace(labelled_image(f"{i}.jpg", [boxes[i % cameras]]), size=(360, 640)) for i in range(12)]
+    poster = np.array([[480, 100, 60, 80, 0.6]])
+    (warning,) = warnings_of_rows(images, {f"{i}": poster for i in range(12)})
+    assert "12 detections find none of 12 faces at IoU 0.5; are they" in warning
+
+
 def test_few_faces_of_a_single_image_or_of_many_give_no_warning(ground_truth):
     boxes = np.concatenate([image.boxes + i for i, image in enumerate(ground_truth)])
     rows = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], np.linspace(0.9, 0.4, len(boxes))])
