@@ -8,9 +8,12 @@ import pytest
 from engine.detect.detector_flags import weights_file
 from tests.helpers.detections import lines
 from tests.helpers.images import draw_image
+from tests.helpers.scripts import NEEDS_EXPORTERS
 
 
-@pytest.fixture(params=["val_tvface.py", "test_tvface.py", "detect.py", "export_onnx.py"])
+@pytest.fixture(
+    params=["val_tvface.py", "test_tvface.py", "detect.py", pytest.param("export_onnx.py", marks=NEEDS_EXPORTERS)]
+)
 def apply_weights(request, script, tmp_path):
     """Run a script with some weights: apply_weights(weights, ...) -> Outcome; it writes to tmp_path / "out"."""
     draw_image(tmp_path / "images" / "a.png", [(20, 20, 40, 50)])

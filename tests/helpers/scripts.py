@@ -1,4 +1,4 @@
-"""The outcome of a script, and a terminal to run it in."""
+"""The outcome of a script, a terminal to run it in, and what export_onnx.py needs."""
 
 import os
 import struct
@@ -7,8 +7,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from engine.export.exporters import is_pytorch_new_enough
+
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
+NEEDS_EXPORTERS = pytest.mark.skipif(not is_pytorch_new_enough(), reason="needs a newer PyTorch")
 
 
 @dataclass

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from engine.export import export_cli, exporters
-from engine.export.exporters import is_pytorch_new_enough
 from models.detector import Detector
 from tests.helpers.images import draw_image
+from tests.helpers.scripts import NEEDS_EXPORTERS
 from utils.files import read_image
 
-pytestmark = pytest.mark.skipif(not is_pytorch_new_enough(), reason="needs a newer PyTorch")
+pytestmark = NEEDS_EXPORTERS
 CPU = torch.device("cpu")
 
 
