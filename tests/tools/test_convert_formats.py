@@ -312,7 +312,7 @@ def test_names_that_would_share_an_entry_are_refused(tmp_path, kind):
             write_annotations(pair, tmp_path / "out", kind)
     else:
         write_annotations(pair, tmp_path / "out", kind)
-    with pytest.raises(UserError, match="there twice"):
+    with pytest.raises(UserError, match="listed twice"):
         write_annotations([pair[0], pair[0]], tmp_path / "twice", kind)
 
 
