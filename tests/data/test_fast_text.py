@@ -49,7 +49,7 @@ def assert_equal(found, expected) -> None:
         np.testing.assert_array_equal(one.landmark_mask, other.landmark_mask)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=label_files())
 def test_usual_labels_are_read_fast_and_equal_those_read_line_by_line(tmp_path_factory, monkeypatch, content):
     monkeypatch.setattr(fast_text, "_BLOCK", 64)  # bytes, so that files of a few rows have several blocks
@@ -199,7 +199,7 @@ def wider_texts(draw) -> str:
     return draw(st.sampled_from(["", "\ufeff"])) + draw(st.sampled_from(["\n", "\n", "\r\n", "\r"])).join(lines)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(text=wider_texts(), attributes=st.sampled_from([WIDER_ATTRIBUTES, LABORO_ATTRIBUTES]))
 def test_both_readers_of_wider_text_agree(tmp_path_factory, text, attributes):
     path = tmp_path_factory.getbasetemp() / "wider.txt"
