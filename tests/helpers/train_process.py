@@ -55,7 +55,10 @@ class TrainProcess:
 
     def send(self, number: int) -> None:
         """Send a signal to the process and its workers."""
-        os.killpg(self.process.pid, number)
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:  # it has no group of its own yet
+            os.kill(self.process.pid, number)
 
     def end(self, seconds: float = 30) -> Outcome:
         """Wait for the end of the process. A negative status is the number of the signal that killed it."""
