@@ -15,7 +15,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
-from utils.checkpoint_kinds import foreign_kind
+from utils.checkpoint_kinds import foreign_kind, zip_members
 from utils.errors import UserError
 from utils.files import atomic_path, check_file
 from utils.wording import printable
@@ -141,13 +141,8 @@ def _refuse_packed(path: str | Path) -> None:
 
     PyTorch stores members uncompressed, but also reads compressed ones, in which zeros take a thousandth of the memory.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        size = os.path.getsize(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return  # torch.load explains it, and reads its older format, which is no zip file
-    if unpacked > size:
+    unpacked = sum(member.file_size for member in zip_members(path))
+    if unpacked and unpacked > (size := os.path.getsize(path)):
         raise UserError(
             f"{path}: has {size:,} bytes that unpack to {unpacked:,}; expected a file as torch.save writes it, which is"
             " not compressed"

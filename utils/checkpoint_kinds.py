@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from utils.wording import printable
@@ -39,12 +40,12 @@ BY_SUFFIX = {
 
 def foreign_kind(path: str | Path) -> str | None:
     """Return what a file is that PyTorch does not read as a checkpoint, and what to do with it; None if unknown."""
+    if members := zip_members(path):
+        return _kind_of_zip([member.filename for member in members])
     try:
         with open(path, "rb") as file:
             head = file.read(1024)
-        if head.startswith(b"PK\x03\x04"):
-            return _kind_of_zip(path)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+    except OSError:
         return None
     found = next((text for pattern, text in BY_CONTENT if re.match(pattern, head, re.DOTALL)), None)
     if found is None and (kind := BY_SUFFIX.get(Path(path).suffix.lower())):
@@ -52,9 +53,16 @@ def foreign_kind(path: str | Path) -> str | None:
     return found
 
 
-def _kind_of_zip(path: str | Path) -> str | None:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+def zip_members(path: str | Path) -> list[zipfile.ZipInfo]:
+    """Return the members of a zip file, none of another file or of a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):  # NotImplementedError: of a newer zip
+        return []
+
+
+def _kind_of_zip(names: Sequence[str]) -> str | None:
     if any(re.match(r"[^/]+/code/", name) for name in names):
         return f"a TorchScript program; {OTHER_TOOL}"
     for pattern, kind in BY_MEMBER:

@@ -13,6 +13,8 @@ import torch
 
 from data.annotations import problems as problems_module
 from data.annotations import read_annotations
+from data.annotations.formats.prediction_text import parse_text
+from data.annotations.text_lines import parse_numbers
 from engine.detect.image_list import check_image_list
 from engine.detect.prediction_writer import SETTINGS_FILE, record_settings
 from evaluation.predictions import load_predictions
@@ -142,6 +144,12 @@ def test_yolo_files_of_tiny_values_are_refused(tmp_path, name, content, found):
     write_files(tmp_path, {"labels/a.txt": b"0 .5 .5 .1 .1\n", "images/a.png": PNG, name: content.encode()})
     with pytest.raises(UserError, match=f"{name}:?.*{found}"):
         read_annotations(tmp_path)
+
+
+def test_predictions_of_empty_lines_and_endless_rows_are_refused():
+    with pytest.raises(UserError, match=r"a\.txt: holds 2,000,000 lines"):
+        parse_text(b"\n" * 2_000_000, "a.txt")
+    assert parse_numbers("1 " * 300_000) is None
 
 
 def test_results_of_tiny_values_are_refused_before_they_take_memory(tmp_path):

@@ -75,7 +75,7 @@ def test_the_state_of_an_optimizer_is_no_network(tmp_path, model):
 
 
 def test_the_history_of_thousands_of_epochs_is_read(tmp_path, model):
-    history = [{"epoch": i, "loss": i / 7, "lr": 1e-3, "ap": i / 9} for i in range(6000)]
+    history = [{"epoch": i, "loss": i / 7, "lr": 1e-3, "ap": i / 9} for i in range(9000)]
     torch.save({"state_dict": model.state_dict(), "history": history}, tmp_path / "a.pth")
     assert "ClassHead.0.conv1x1.bias" in read_state_dict(tmp_path / "a.pth")
 
