@@ -1,27 +1,30 @@
 """Detection: images in, boxes, scores and landmarks out."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
-from layers.functions.prior_box import PriorBox
+from models.candidates import Candidates, find_candidates
 from models.folding import fold_batch_norm
 from models.memory import bytes_per_pixel
 from models.retinaface import RetinaFace
+from models.views import Scaling, Slice, View, cut_slices, slice_side, stack_slices, vote
 from models.weights import load_network
-from utils.box_utils import decode, decode_landm
 from utils.devices import HALF_PRECISION, available_memory, choose_device
 from utils.errors import UserError
 from utils.nms import nms
-from utils.pixels import normalize
+
+__all__ = ["Detections", "Detector", "Scaling"]
 
 # Measured peaks are 1.05 to 1.25 times the estimate on a CPU; some kernels of GPUs need more.
 MEMORY_RESERVE = 1.8
+LOWEST_VOTE = 0.02  # score of a detection that is merged with those of other views
 
 
 @dataclass
@@ -43,23 +46,6 @@ class Detections:
         return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
 
 
-@dataclass
-class Scaling:
-    """Size of an image in the network: its short side is scaled to `target_size` pixels, or to less if the long side
-    would exceed `max_size`."""
-
-    target_size: int = 1600
-    max_size: int = 2150
-
-    def factor(self, height: int, width: int) -> float:
-        """Return the factor by which an image is scaled."""
-        short, long = sorted((height, width))
-        factor = self.target_size / short
-        if round(factor * long) > self.max_size:
-            factor = self.max_size / long
-        return max(factor, 1 / short)  # at least one row of pixels is left
-
-
 class Detector:
     """Detects faces in images.
 
@@ -67,7 +53,9 @@ class Detector:
         model: a RetinaFace of phase "train", which returns logits; it is copied.
         cfg: its configuration.
         device: device of the network.
-        scaling: None detects at the original size.
+        scaling: None detects at the original size; several detect at each of the sizes.
+        flip: detect in the flipped images, too. The detections of all sizes and of flipped images are merged by voting.
+        slices: side in pixels of the overlapping square slices in which an image is detected; None: the whole image.
         confidence_threshold: detections with a higher score are kept.
         nms_threshold: IoU threshold of NMS.
         top_k: number of candidates of an image before NMS; 0: all.
@@ -81,7 +69,9 @@ class Detector:
         cfg: dict,
         device: torch.device | str,
         *,
-        scaling: Scaling | None = None,
+        scaling: Scaling | Sequence[Scaling] | None = None,
+        flip: bool = False,
+        slices: int | None = None,
         confidence_threshold: float = 0.02,
         nms_threshold: float = 0.4,
         top_k: int = 0,
@@ -95,7 +85,10 @@ class Detector:
         self.has_landmarks = model.has_trained_landmarks()
         self.cfg = cfg
         self.device = torch.device(device)
-        self.scaling = scaling
+        scalings = [scaling] if scaling is None or isinstance(scaling, Scaling) else scaling
+        flips = (False, True) if flip else (False,)
+        self.views = [View(each, flipped) for each in scalings for flipped in flips]
+        self.slice_side = None if slices is None else slice_side(slices)
         self.confidence_threshold = confidence_threshold
         self.nms_threshold = nms_threshold
         self.top_k = top_k
@@ -163,8 +156,9 @@ class Detector:
             UserError: not even one image fits.
         """
         if (height, width) not in self._at_once:
-            factor = 1.0 if self.scaling is None else self.scaling.factor(height, width)
-            needed = self.bytes_per_pixel * factor**2 * height * width
+            factor = max(view.factor(height, width) for view in self.views)
+            pixels = factor**2 * height * width if self.slice_side is None else self.slice_side**2
+            needed = self.bytes_per_pixel * pixels
             available = available_memory(self.device)
             if available is not None and self.device.type == "cuda":
                 available /= 2  # two batches may be on the GPU at once
@@ -211,40 +205,67 @@ class Detector:
         Raises:
             FloatingPointError: scores are not finite, so that faces would be missing without a word.
         """
-        factor = 1.0 if self.scaling is None else self.scaling.factor(*images[0].shape[:2])
-        if factor != 1.0:
-            # Resized as bytes: resized as float, the published weights lose half a point of AP on enlarged images.
-            images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR) for image in images]
-        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-        outputs = self.network(normalize(pixels.to(self.device)).to(self.dtype))
-        loc, logits, landm = (output.float() for output in outputs)
-        scores = logits.softmax(dim=-1)[..., 1]
-        if not scores.isfinite().all():
-            raise FloatingPointError
-        priors = PriorBox(self.cfg, pixels.shape[2:], self.device).forward()
-        size = torch.tensor([pixels.shape[3], pixels.shape[2]], dtype=torch.float32, device=self.device) / factor
-
-        # Decode only candidates over the threshold, of all images at once, because small kernels leave a GPU idle.
-        owner, prior = (scores > self.confidence_threshold).nonzero(as_tuple=True)
-        boxes = decode(loc[owner, prior], priors[prior], self.cfg["variance"]) * size.repeat(2)
-        finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which overflow in an untrained network
-        owner, prior, boxes = owner[finite], prior[finite], boxes[finite]
-        scores = scores[owner, prior]
+        parts = [
+            (number, part) for number, view in enumerate(self.views) for part in self._find_candidates(images, view)
+        ]
+        image, scores, boxes, landmarks = Candidates(*map(torch.cat, zip(*(part for _, part in parts), strict=True)))
+        views = torch.cat([torch.full_like(part.image, number) for number, part in parts])
         order = scores.argsort(descending=True, stable=True)
-        order = order[owner[order].argsort(stable=True)]
-        kept = []
-        for candidates in order.split(owner.bincount(minlength=len(images)).tolist()):
+        order = order[image[order].argsort(stable=True)]
+        found = []
+        for candidates in order.split(image.bincount(minlength=len(images)).tolist()):
             candidates = candidates[: self.top_k] if self.top_k else candidates
             # The published protocol counts pixels inclusively: width = x2 - x1 + 1.
             enlarged = boxes[candidates] + boxes.new_tensor([0, 0, 1, 1])
             chosen = nms(enlarged, self.nms_threshold)
-            kept.append(candidates[chosen[: self.keep_top_k] if self.keep_top_k else chosen])
-        index = torch.cat(kept)
-        found = [boxes[index], scores[index]]
-        if self.has_landmarks:
-            owner, prior = owner[index], prior[index]
-            codes = decode_landm(landm[owner, prior], priors[prior], self.cfg["variance"])
-            found.append(codes.unflatten(1, (5, 2)) * size)
-        ends = np.cumsum([len(indices) for indices in kept])[:-1]
-        parts = zip(*(np.split(values.cpu().numpy(), ends) for values in found), strict=True)
-        return [Detections(*part, *(() if self.has_landmarks else (None,))) for part in parts]
+            points, values = torch.cat([boxes, landmarks], dim=1)[candidates], scores[candidates]
+            if len(self.views) == 1:
+                points, values = points[chosen], values[chosen]
+            else:
+                voters = (values, points, views[candidates], len(self.views))
+                points, values = vote(chosen, enlarged, *voters, self.nms_threshold)
+                best = values.argsort(descending=True, stable=True)
+                best = best[values[best] > self.confidence_threshold]
+                points, values = points[best], values[best]
+            most = self.keep_top_k or None
+            found.append((points[:most], values[:most]))
+        points, scores = (torch.cat(values).cpu().numpy() for values in zip(*found, strict=True))
+        ends = np.cumsum([len(each) for _, each in found])[:-1]
+        return [
+            Detections(each[:, :4], values, each[:, 4:].reshape(-1, 5, 2) if self.has_landmarks else None)
+            for each, values in zip(np.split(points, ends), np.split(scores, ends), strict=True)
+        ]
+
+    def _find_candidates(self, images: list[np.ndarray], view: View) -> Iterator[Candidates]:
+        """Yield the candidates of a view of images of one size, in as many parts as fit into the memory."""
+        factor = view.factor(*images[0].shape[:2])
+        # A face with a high score in one view has a low one in others, which count in its mean.
+        threshold = self.confidence_threshold if len(self.views) == 1 else min(self.confidence_threshold, LOWEST_VOTE)
+        if factor != 1.0:
+            # Resized as bytes: resized as float, the published weights lose half a point of AP on enlarged images.
+            images = [cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR) for image in images]
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
+        width = pixels.shape[3]
+        pixels = pixels.flip(3) if view.flip else pixels
+        for part, slices, first in self._batches(pixels, *images[0].shape[:2]):
+            found = find_candidates(self.network, self.cfg, part, factor, threshold, self.has_landmarks, slices)
+            found = found._replace(image=(found.image + first) % len(images))
+            yield found.flip(width / factor) if view.flip else found
+
+    def _batches(self, pixels: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, list[Slice] | None, int]]:
+        """Yield what the network sees at once: the (B, 3, H, W) images, or some of their slices.
+
+        Slices are ordered by place, then by image.
+
+        Yields:
+            images or slices; None or the places of the slices; the number of the first slice.
+        """
+        if self.slice_side is None:
+            yield pixels, None, 0
+            return
+        slices = cut_slices(*pixels.shape[2:], self.slice_side)
+        places = [(each, image) for each in slices for image in range(len(pixels))]
+        at_once = self.images_at_once(height, width)
+        for first in range(0, len(places), at_once):
+            chosen = places[first : first + at_once]
+            yield stack_slices(pixels, chosen), [each for each, _ in chosen], first

@@ -8,6 +8,7 @@ from models.detector import Detector, Scaling
 from models.registry import NETWORKS, find_network
 from utils.devices import keep_freed_memory
 from utils.distributed import device_of_rank
+from utils.errors import UserError
 from utils.flags import boolean, fraction, natural_int, positive_int
 
 DEFAULT_WEIGHTS_OF = "resnet50"  # the network of the default weights
@@ -88,6 +89,26 @@ def add_detector_flags(parser: argparse.ArgumentParser, confidence_threshold: fl
         metavar="PX",
         help=f"largest long side with --origin_size false (default: {Scaling.max_size})",
     )
+    add(
+        "--scales",
+        type=positive_int,
+        nargs="+",
+        metavar="PX",
+        help="detect with each of these short sides and merge the faces (test-time augmentation): finds more faces for"
+        " the time of all scales; scores are lower",
+    )
+    add(
+        "--flip",
+        action="store_true",
+        help="also detect in the flipped image and merge the faces: twice the time",
+    )
+    add(
+        "--slices",
+        type=positive_int,
+        metavar="PX",
+        help="detect in overlapping square slices with this side instead of the whole image, for large images with tiny"
+        " faces: the same faces up to 320 pixels for less memory; 1024 is usual",
+    )
     add_threshold_flags(parser, confidence_threshold, reason)
     add(
         "--top_k",
@@ -130,6 +151,8 @@ def load_detector(flags: argparse.Namespace) -> Detector:
         flags.network,
         device,
         scaling=_scaling(flags),
+        flip=flags.flip,
+        slices=flags.slices,
         confidence_threshold=flags.confidence_threshold,
         nms_threshold=flags.nms_threshold,
         top_k=flags.top_k,
@@ -140,7 +163,11 @@ def load_detector(flags: argparse.Namespace) -> Detector:
     return detector
 
 
-def _scaling(flags: argparse.Namespace) -> Scaling | None:
+def _scaling(flags: argparse.Namespace) -> Scaling | list[Scaling] | None:
+    if flags.scales:
+        if flags.target_size or not flags.origin_size:
+            raise UserError("--scales: replaces --origin_size and --target_size; omit them")
+        return [Scaling(scale, flags.max_size) for scale in flags.scales]
     if not flags.origin_size:
         return Scaling(flags.target_size or Scaling.target_size, flags.max_size or Scaling.max_size)
     if flags.target_size or flags.max_size:

@@ -27,12 +27,14 @@ class PredictionWriter:
         started: time in ns at which the run began; files written since then are complete.
         drawn_folder: folder of the drawn images (JPEG); None: none are written.
         min_score: lowest score that is drawn.
+        decimals: of x y w h, as `rounded_rows`.
     """
 
     folder: Path
     started: int
     drawn_folder: Path | None = None
     min_score: float = 0.5
+    decimals: int = 0
 
     def is_done(self, key: str) -> bool:
         """Whether this run has written the prediction file, the last output of an image."""
@@ -52,7 +54,7 @@ class PredictionWriter:
             shown = detections.where(detections.scores >= self.min_score)
             drawn = draw_detections(job.image, shown.boxes, shown.scores, shown.landmarks)
             write_image(join_inside(self.drawn_folder, f"{key}.jpg"), drawn)
-        write_text(self._path(key), format_prediction(PurePosixPath(key).name, detections))
+        write_text(self._path(key), format_prediction(PurePosixPath(key).name, detections, self.decimals))
         return len(detections.scores)
 
     def remove(self, job: ImageJob) -> None:
@@ -90,19 +92,21 @@ def record_settings(folder: Path, settings: Mapping[str, object], resume: bool) 
     return file.stat().st_mtime_ns
 
 
-def rounded_rows(detections: Detections) -> np.ndarray:
+def rounded_rows(detections: Detections, decimals: int = 0) -> np.ndarray:
     """Return (N, 5) float64 x1 y1 x2 y2 score as a prediction file stores them.
 
-    Corners are truncated to whole pixels, scores rounded to seven digits.
+    Corners are rounded to some decimals, or truncated to whole pixels, as published, where there are none. Scores have
+    seven digits.
     """
-    corners = np.trunc(detections.boxes.astype(np.float64).clip(-MAX_COORDINATE, MAX_COORDINATE))
+    corners = detections.boxes.astype(np.float64).clip(-MAX_COORDINATE, MAX_COORDINATE)
+    corners = corners.round(decimals) if decimals else np.trunc(corners)
     return np.column_stack([corners, detections.scores.astype(np.float64).round(7)])
 
 
-def format_prediction(stem: str, detections: Detections) -> str:
+def format_prediction(stem: str, detections: Detections, decimals: int = 0) -> str:
     """Return the text of a prediction file: base name, count, then `x y w h score` a line, best first."""
     rows = [
-        f"{x1:.0f} {y1:.0f} {x2 - x1:.0f} {y2 - y1:.0f} {score:.7f}"
-        for x1, y1, x2, y2, score in rounded_rows(detections).tolist()
+        f"{x1:.{decimals}f} {y1:.{decimals}f} {x2 - x1:.{decimals}f} {y2 - y1:.{decimals}f} {score:.7f}"
+        for x1, y1, x2, y2, score in rounded_rows(detections, decimals).tolist()
     ]
     return "\n".join([stem, str(len(rows)), *rows]) + "\n"

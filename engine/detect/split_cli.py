@@ -23,8 +23,8 @@ from utils.signals import Stop, stop_request
 from utils.version import VERSION
 
 RECORDED_FLAGS = (  # they change the outputs
-    *("network", "amp", "origin_size", "target_size", "max_size"),
-    *("confidence_threshold", "nms_threshold", "top_k", "keep_top_k", "save_image", "vis_thres"),
+    *("network", "amp", "origin_size", "target_size", "max_size", "scales", "flip", "slices"),
+    *("confidence_threshold", "nms_threshold", "top_k", "keep_top_k", "decimals", "save_image", "vis_thres"),
 )
 MINUTES = 7 * 24 * 60  # for which a rank that is done waits for the slowest
 
@@ -46,7 +46,7 @@ def detect_split(split: Split) -> None:
         started = ranks.run_on_main(lambda: _record_settings(flags, images))
         folder = Path(flags.save_folder).resolve()
         drawn_folder = folder.with_name(f"{folder.name}_drawn") if flags.save_image else None
-        writer = PredictionWriter(folder, started, drawn_folder, flags.vis_thres)
+        writer = PredictionWriter(folder, started, drawn_folder, flags.vis_thres, flags.decimals)
         with stop_request(quiet=not ranks.is_main, follows="--resume detects the remaining images") as stop:
             summary = detect_listed(
                 detector, names, images, writer, batch_size=flags.batch_size, ranks=ranks, stop=lambda: bool(stop)
@@ -147,6 +147,14 @@ def _parse_flags(split: Split) -> argparse.Namespace:
         help="continue an interrupted run: keep the prediction files that it wrote with the same settings",
     )
     add_detector_flags(parser, confidence_threshold=0.02, reason="AP needs low scores, too")
+    add(
+        "--decimals",
+        type=int,
+        choices=range(4),
+        default=0,
+        help="of x y w h in the files (default: 0, truncated as in the published files; 2 keeps the accuracy that small"
+        " faces need)",
+    )
     add(
         "-s",
         "--save_image",

@@ -54,3 +54,13 @@ def test_the_start_of_a_training_is_timed(script):
         "parsing WIDER FACE's text",
     ]
     assert names[4:] == ["dataset", "fingerprint", "4 batches of 1 workers", "this process", "a worker"]
+
+
+def test_test_time_augmentation_is_scored_and_timed(script, dataset, random_weights):
+    rows = ("", "--flip --scales 64 96")
+    weights = random_weights["mobile0.25"]
+    outcome = script("benchmarks/augmented_detection.py", "--labels", dataset, "-m", weights, "--rows", *rows)
+    assert outcome.status == 0, outcome.err
+    *_, plain, augmented = outcome.out.splitlines()
+    assert plain.endswith("| 1.0 |") and augmented.startswith("| `--flip --scales 64 96` | ")
+    assert len(plain.split("|")) == len(augmented.split("|")) == 8

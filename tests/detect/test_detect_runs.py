@@ -125,6 +125,9 @@ def test_resume_with_other_settings_is_refused(script, flags, tmp_path, random_w
 
     resume("--confidence_threshold", 0.3).refuses("out: its files were written with --confidence_threshold 0.02, not")
     resume("--save_image").refuses("--save_image False, not True")
+    resume("--flip").refuses("--flip False, not True")
+    resume("--decimals", 2).refuses("--decimals 0, not 2")
+    resume("--scales", 64, 96).refuses("--scales None, not [64, 96]")
     resume("--network", "resnet50", "-m", random_weights["resnet50"]).refuses("weights of hash", "--network mobile0.25")
     resume("--dataset_folder", folder, "--list_file", folder / "tvval_list.txt").refuses("0/0.jpg: no such image")
     (tmp_path / "out" / prediction_writer.SETTINGS_FILE).write_text("[]")

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from models.detector import Detector
 from tests.helpers.detections import read_detections
 from tests.helpers.images import draw_image
 from utils.drawing import draw_detections
+from utils.files import read_image
 
 SCRIPTS = ("val_tvface.py", "test_tvface.py")
 
@@ -176,3 +178,13 @@ def test_boxes_far_outside_are_drawn_like_boxes_just_outside():
     far = np.where(np.abs(near) == 99, np.sign(near) * np.float32(3e38), near)
     assert (draw_detections(image, far, scores) == draw_detections(image, near, scores)).all()
     assert draw_detections(image, far, scores).any()
+
+
+def test_decimals_keep_the_boxes_of_the_detector(script, images, random_weights, tmp_path):
+    assert script("val_tvface.py", *images, "--decimals", 2).status == 0
+    found = read_detections(tmp_path / "out" / "a.txt")
+    expected = Detector.load(random_weights["mobile0.25"], device="cpu")(read_image(tmp_path / "images" / "a.jpg"))
+    corners = np.hstack([found[:, :2], found[:, :2] + found[:, 2:4]])
+    assert len(found) == len(expected.boxes) > 0
+    assert np.abs(corners - expected.boxes).max() < 0.011
+    assert (found[:, :4] % 1 != 0).any()
