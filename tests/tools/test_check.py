@@ -50,7 +50,7 @@ def test_the_text_report_lists_findings_and_counts(script, tmp_path):
     )
     outcome = script(CHECK, label)
     assert outcome.status == 1 and outcome.err == ""
-    assert "error: boxes less than a pixel wide or high; expected pixels, not fractions" in outcome.out
+    assert "error: boxes less than a pixel wide or high, which no prior matches" in outcome.out
     assert f" (1)\n  {label}:3: x y w h 10 10 0 5\n" in outcome.out
     counts = next(line for line in outcome.out.splitlines() if line.startswith("train "))
     assert counts.split() == ["train", "2", "17799", "2", "2", "0", "1"]

@@ -41,7 +41,9 @@ FINDING_KINDS = {
     "columns": FindingKind("boxes that look like x1 y1 x2 y2", True),
     "size": FindingKind("images of an unexpected size", True),
     "suffix": FindingKind("names without suffix; training does not find their images", False),
-    "empty": FindingKind("boxes less than a pixel wide or high; expected pixels, not fractions of the image", True),
+    "empty": FindingKind(
+        "boxes less than a pixel wide or high, which no prior matches; fractions of the image instead of pixels?", True
+    ),
     "outside": FindingKind("boxes mostly or entirely outside their image", True),
     "beyond": FindingKind("boxes that exceed their image", False),
     "double": FindingKind("faces labelled twice", False),
