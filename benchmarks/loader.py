@@ -121,7 +121,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
         seconds[stage] += now - last
         last = time.process_time()
 
-    image, faces = augmentation.random_crop(image, faces, rng)
+    image, faces, _ = augmentation.random_crop(image, faces, rng)
     lap("crop")
     change = augmentation.draw_color_change(rng)
     flipped = rng.random() < 0.5
@@ -135,7 +135,7 @@ def time_stages(image: np.ndarray, faces: augmentation.Faces, size: int, seed: i
     if side >= size:
         image = augmentation.change_colors(image, change)
         lap("color")
-    image = augmentation.pad_to_square(image)
+    image = augmentation.place_in_square(image, 0, 0, size)
     if flipped:
         image, faces = cv2.flip(image, 1), augmentation.flip_faces(faces, side)
     lap("pad + flip")

@@ -3,7 +3,9 @@
 Every function takes the generator that it draws from, so that a seed always gives the same sample.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,6 +35,10 @@ class Faces:
     landmarks: np.ndarray
     labels: np.ndarray
 
+    @classmethod
+    def none(cls) -> "Faces":
+        return cls(np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros(0, np.int64))
+
     def __len__(self) -> int:
         return len(self.boxes)
 
@@ -54,7 +60,37 @@ def clip_faces(annotation: Annotation, width: int, height: int) -> tuple[Faces, 
     return faces, int((changed & nonempty).sum()), int((~nonempty).sum())
 
 
-def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
+@dataclass(frozen=True)
+class AugmentationOptions:
+    """Options of the augmentation; the defaults are the published ones.
+
+    Attributes:
+        crop_scales: sides of the random crop in units of the image's short side. A scale above 1 shrinks the image, in
+            a random place of a canvas in the mean color.
+        mosaic: probability of a sample of four images in a grid.
+        box_shift: pixels of the image, not of the sample, by which boxes are moved to the right and down.
+    """
+
+    crop_scales: Sequence[float] = CROP_SCALES
+    mosaic: float = 0.0
+    box_shift: float = 0.0
+
+    @classmethod
+    def of(cls, options: object) -> "AugmentationOptions":
+        """Return the attributes of these names of a configuration or of parsed flags."""
+        return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
+
+
+PUBLISHED = AugmentationOptions()
+
+
+def augment(
+    image: np.ndarray,
+    faces: Faces,
+    size: int,
+    rng: np.random.Generator,
+    options: AugmentationOptions = PUBLISHED,
+) -> tuple[np.ndarray, Faces]:
     """Crop, distort colors, pad to a square, flip and resize.
 
     These steps define the result. To save time, all random numbers are drawn first and each step is applied where the
@@ -67,46 +103,81 @@ def augment(image: np.ndarray, faces: Faces, size: int, rng: np.random.Generator
         image: (H, W, 3) uint8, BGR; not modified.
         faces: clipped to the image and not empty.
         size: side of the result in pixels.
+        options: crop scales and the shift of boxes; a mosaic is made by `arrange_mosaic`.
 
     Returns:
-        The image, (size, size, 3) uint8, and its faces.
+        The image, (size, size, 3) uint8, and its faces; their boxes are inside the image before `box_shift`.
     """
-    image, faces = random_crop(image, faces, rng)
+    image, faces, window = random_crop(image, faces, rng, options.crop_scales)
     change = draw_color_change(rng)
     flipped = rng.random() < 0.5
     interpolation = INTERPOLATIONS[rng.integers(len(INTERPOLATIONS))]
 
-    side = max(image.shape[:2])
-    scale = size / side
-    if side < size:
+    scale = size / window.side
+    if window.side < size:
         image = resize(change_colors(image, change), scale, interpolation)
     else:
         image = change_colors(resize(image, scale, interpolation), change)
-    image = pad_to_square(image)
+    left, top = round(window.left * scale), round(window.top * scale)
+    image = place_in_square(image, left, top, size)
+    if window.left or window.top:  # the image was placed at a whole pixel of the sample, and its faces follow
+        shift = (left / scale - window.left, top / scale - window.top)
+        boxes = clip_boxes(faces.boxes + shift * 2, window.side, window.side)
+        faces = Faces(boxes, faces.landmarks + shift, faces.labels)
     if flipped:
-        image, faces = cv2.flip(image, 1), flip_faces(faces, side)
-    return image, Faces(faces.boxes * scale, faces.landmarks * scale, faces.labels)
+        image, faces = cv2.flip(image, 1), flip_faces(faces, window.side)
+    boxes = (faces.boxes + options.box_shift) * scale
+    return image, Faces(boxes, faces.landmarks * scale, faces.labels)
 
 
-def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tuple[np.ndarray, Faces]:
+def arrange_mosaic(tiles: Sequence[tuple[np.ndarray, Faces]], side: int) -> tuple[np.ndarray, Faces]:
+    """Arrange four square samples of `side` pixels in a 2 x 2 grid (YOLOv4, section 3.3, without its random center)."""
+    canvas = np.empty((2 * side, 2 * side, 3), np.uint8)
+    moved = []
+    for number, (image, faces) in enumerate(tiles):
+        row, column = divmod(number, 2)
+        corner = side * np.array([column, row])
+        canvas[side * row : side * (row + 1), side * column : side * (column + 1)] = image
+        moved.append(Faces(faces.boxes + np.tile(corner, 2), faces.landmarks + corner, faces.labels))
+    boxes, landmarks, labels = (
+        np.concatenate([getattr(each, name) for each in moved]) for name in ("boxes", "landmarks", "labels")
+    )
+    return canvas, Faces(boxes, landmarks, labels)
+
+
+class Window(NamedTuple):
+    """A square crop: its side, and its margins on the left and above the image, which are 0 inside the image."""
+
+    left: int
+    top: int
+    side: int
+
+
+def random_crop(
+    image: np.ndarray, faces: Faces, rng: np.random.Generator, scales: Sequence[float] = CROP_SCALES
+) -> tuple[np.ndarray, Faces, Window]:
     """Crop a random square that holds at least one whole face that is not ignored.
 
-    The square's side is a random one of CROP_SCALES times the image's short side. If none of CROP_TRIES squares holds a
-    whole face, the image is not cropped; if all faces are ignored or there are none, the first square is taken. Faces
-    with their center in the crop are kept. An ignored face, which may be a whole crowd, is kept where any part of it
-    is in the crop.
+    The square's side is a random one of the scales times the image's short side; where it is longer than the image, the
+    image is inside the square. If none of CROP_TRIES squares holds a whole face, the image is not cropped; if all faces
+    are ignored or there are none, the first square is taken. Faces with their center in the crop are kept. An ignored
+    face, which may be a whole crowd, is kept where any part of it is in the crop.
+
+    Returns:
+        The part of the image in the square, the faces in pixels of the square, and the square.
     """
     height, width = image.shape[:2]
-    sides = (rng.choice(CROP_SCALES, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
-    corners = rng.integers(0, np.stack([width - sides, height - sides], axis=1) + 1)
+    sides = (rng.choice(scales, CROP_TRIES) * min(height, width)).astype(np.int64).clip(min=1)
+    room = np.stack([width - sides, height - sides], axis=1)
+    corners = rng.integers(np.minimum(room, 0), np.maximum(room, 0) + 1)
     left, top, side = corners[:, :1], corners[:, 1:], sides[:, None]
     candidates = faces.boxes[faces.labels != 0]
     x1, y1, x2, y2 = candidates.T
     fits = ((x1 >= left) & (y1 >= top) & (x2 <= left + side) & (y2 <= top + side)).any(axis=1)
     if len(candidates) and not fits.any():
-        return image, faces
+        return image, faces, Window(0, 0, max(height, width))
     first = fits.argmax()
-    (x1, y1), side = corners[first], int(sides[first])
+    (x1, y1), side = corners[first].tolist(), int(sides[first])
     x2, y2 = x1 + side, y1 + side
 
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
@@ -114,7 +185,8 @@ def random_crop(image: np.ndarray, faces: Faces, rng: np.random.Generator) -> tu
     boxes = clip_boxes(faces.boxes - (x1, y1, x1, y1), side, side)
     kept |= (faces.labels == 0) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     landmarks = np.clip(faces.landmarks - (x1, y1), 0, side)
-    return image[y1:y2, x1:x2], Faces(boxes, landmarks, faces.labels)[kept]
+    part = image[max(y1, 0) : y2, max(x1, 0) : x2]
+    return part, Faces(boxes, landmarks, faces.labels)[kept], Window(max(-x1, 0), max(-y1, 0), side)
 
 
 @dataclass
@@ -193,13 +265,14 @@ def resize(image: np.ndarray, scale: float, interpolation: int) -> np.ndarray:
     return resized if resized.dtype == np.uint8 else cv2.add(resized, 0, dtype=cv2.CV_8U)  # rounds and cuts
 
 
-def pad_to_square(image: np.ndarray) -> np.ndarray:
-    """Pad to a square, on the right or at the bottom, with the mean color, which the network sees as zero."""
+def place_in_square(image: np.ndarray, left: int, top: int, size: int) -> np.ndarray:
+    """Place an image in a square of `size` pixels in the mean color, which the network sees as zero."""
+    image = image[: size - top, : size - left]  # rounding may have added a row
     height, width = image.shape[:2]
-    if height == width:
+    if height == width == size:
         return image
-    side = max(height, width)
-    return cv2.copyMakeBorder(image, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=MEAN_BGR)
+    right, bottom = size - left - width, size - top - height
+    return cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=MEAN_BGR)
 
 
 def flip_faces(faces: Faces, width: int) -> Faces:

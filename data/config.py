@@ -37,3 +37,21 @@ cfg_re50 = {
 }
 
 BATCH_SIZE_OF_SEVERAL_GPUS = 32
+
+# --recipe -> the options of train.py that it sets. A flag overrides an option.
+RECIPES = {
+    "published": {},
+    "tuned": {
+        "crop_scales": [0.45, 0.6, 0.8, 1.0, 1.4],
+        "mosaic": 0.5,
+        "box_shift": 0.5,
+        "balance": 0.5,
+        "box_loss": "giou",
+        "box_weight": 5.0,
+        "optimizer": "adamw",
+        "lr": 2e-3,
+        "weight_decay": 0.05,
+        "schedule": "cosine",
+        "warmup_epochs": 1.0,
+    },
+}

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from data.annotations import Annotation, annotation_images, read_annotations
 from data.annotations.places import PackedNames
-from data.augmentation import augment, clip_faces
+from data.augmentation import PUBLISHED, AugmentationOptions, Faces, arrange_mosaic, augment, clip_faces
 from data.image_files import IMAGE_SUFFIXES, files_below
 from utils.errors import UserError
 from utils.files import join_inside, path_inside, read_image_with_notes
@@ -27,11 +27,12 @@ class SampleInfo(NamedTuple):
     """What the training loop is told about a sample.
 
     Attributes:
-        path: the image's file.
+        path: the image's file; of a mosaic that of the first image, to which all other attributes refer, too.
         clipped, dropped: how many boxes were clipped to the image, and dropped because they are empty.
-        unreadable: whether the image could not be read, so that the sample is a blank one.
-        is_background: whether the image is known to have no face.
+        unreadable: whether the image could not be read, so that its sample, or its part of a mosaic, is blank.
+        is_background: whether the sample is known to have no face.
         notes: what the user of the image may not expect, such as damage.
+        others: the files of the other images of a mosaic.
     """
 
     path: str
@@ -40,6 +41,7 @@ class SampleInfo(NamedTuple):
     unreadable: bool = False
     is_background: bool = False
     notes: tuple[ImageNote, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class FaceDataset(Dataset):
@@ -53,10 +55,12 @@ class FaceDataset(Dataset):
             adds nothing to the loss. Otherwise reading it raises UserError.
         negatives: folder of extra background images, also in sub-folders.
         category: the class of objects that is the face, as for `read_annotations`.
+        augmentation: options of the augmentation. An image without faces is never the first one of a mosaic, so that it
+            remains a background image.
 
     Raises:
         UserError: no such file or folder, a malformed file, an image that does not exist, no faces or only ignored
-            ones, no images in `negatives`, or an image there that has faces in the label file.
+            ones, no images in `negatives`, or an image there that has faces in the label file; a mosaic of an odd size.
     """
 
     def __init__(
@@ -67,11 +71,15 @@ class FaceDataset(Dataset):
         skip_unreadable: bool = False,
         negatives: str | Path | None = None,
         category: str | None = None,
+        augmentation: AugmentationOptions = PUBLISHED,
     ):
+        if augmentation.mosaic and image_size % 2:
+            raise UserError(f"--image_size {image_size}: expected an even number of pixels with --mosaic")
         self.label_file = existing_labels(label_file, "--training_dataset")
         self.images = annotation_images(self.label_file)
         self.image_size = image_size
         self.seed = seed
+        self.augmentation = augmentation
         self.skip_unreadable = skip_unreadable
         self.annotations = read_annotations(self.label_file, category=category)
         self.negatives = None if negatives is None else Path(negatives)
@@ -161,26 +169,40 @@ class FaceDataset(Dataset):
             UserError: the image cannot be read, and `skip_unreadable` is off.
         """
         epoch, index = key
+        rng = np.random.default_rng((self.seed, epoch, index))
+        mosaic = self.augmentation.mosaic if self._has_faces(index) else 0.0
+        if mosaic and rng.random() < mosaic:
+            side = self.image_size // 2
+            others = rng.integers(len(self.annotations), size=3).tolist()
+            tiles = [self._sample(each, side, rng) for each in (index, *others)]
+            image, faces = arrange_mosaic([tile[:2] for tile in tiles], side)
+            info = tiles[0][2]._replace(others=tuple(tile[2].path for tile in tiles[1:]))
+        else:
+            image, faces, info = self._sample(index, self.image_size, rng)
+        coordinates = np.concatenate([faces.boxes, faces.landmarks.reshape(-1, 10)], axis=1) / self.image_size
+        target = np.concatenate([coordinates, faces.labels[:, None]], axis=1).astype(np.float32)
+        # The coding takes the logarithm of a size, and the smallest sizes are zero in float32.
+        target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
+        return _channels_first(image), target, info
+
+    def _has_faces(self, index: int) -> bool:
+        return index < len(self.annotations) and len(self.annotations[index].boxes) > 0
+
+    def _sample(self, index: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Faces, SampleInfo]:
+        """Read and augment an image; return (size, size, 3) uint8, its faces and its SampleInfo."""
         path = self.path(index)
         try:
             image, notes = read_image_with_notes(path)
         except UserError:
             if not self.skip_unreadable:
                 raise
-            blank = np.full((self.image_size, self.image_size, 3), MEAN_BGR, np.uint8)
-            return _channels_first(blank), torch.zeros(0, 15), SampleInfo(str(path), 0, 0, unreadable=True)
+            blank = np.full((size, size, 3), MEAN_BGR, np.uint8)
+            return blank, Faces.none(), SampleInfo(str(path), 0, 0, unreadable=True)
         annotation = self.annotations[index] if index < len(self.annotations) else BACKGROUND
         faces, clipped, dropped = clip_faces(annotation, image.shape[1], image.shape[0])
-        rng = np.random.default_rng((self.seed, epoch, index))
-        image, faces = augment(image, faces, self.image_size, rng)
-
-        coordinates = np.concatenate([faces.boxes, faces.landmarks.reshape(-1, 10)], axis=1) / self.image_size
-        target = np.concatenate([coordinates, faces.labels[:, None]], axis=1).astype(np.float32)
-        # The coding takes the logarithm of a size, and the smallest sizes are zero in float32.
-        target = torch.from_numpy(target[(target[:, 2:4] > target[:, :2]).all(axis=1)])
+        image, faces = augment(image, faces, size, rng, self.augmentation)
         is_background = len(annotation.boxes) == 0
-        info = SampleInfo(str(path), clipped, dropped, is_background=is_background, notes=notes)
-        return _channels_first(image), target, info
+        return image, faces, SampleInfo(str(path), clipped, dropped, is_background=is_background, notes=notes)
 
 
 def existing_labels(path: str | Path, option: str) -> Path:

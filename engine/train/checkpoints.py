@@ -139,12 +139,13 @@ class RunFiles:
         load_into(run.network, checkpoint.model, self.last, network)
         if run.ema is not None:
             load_into(run.ema.network, checkpoint.ema or checkpoint.model, self.last, network)
-        before = checkpoint.config.get("optimizer", "sgd")
-        if before != run.config.optimizer:
-            raise UserError(
-                f"{self.last}: is of a run with --optimizer {before}; resume with that, or start from its weights with"
-                " --resume_net"
-            )
+        for name, default in (("optimizer", "sgd"), ("freeze", 0)):  # the optimizer's state is of trained weights only
+            before = checkpoint.config.get(name, default)
+            if before != getattr(run.config, name):
+                raise UserError(
+                    f"{self.last}: is of a run with --{name} {before}; resume with that, or start from its weights with"
+                    " --resume_net"
+                )
         try:
             run.restore_optimizer(checkpoint.optimizer, checkpoint.scaler)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -10,11 +10,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
-from data.config import BATCH_SIZE_OF_SEVERAL_GPUS
+from data.augmentation import CROP_SCALES
+from data.config import BATCH_SIZE_OF_SEVERAL_GPUS, RECIPES
+from layers.modules.multibox_loss import BOX_LOSSES
 from models.registry import DEFAULT_NETWORK, NETWORKS, Network
 from utils.devices import usable_cores
 from utils.errors import UserError
 from utils.flags import boolean, fraction, image_side, natural_float, natural_int, positive_float, positive_int
+
+MAPS = 3  # of a backbone, each after one of its stages
 
 METAVARS = {
     natural_int: "N",
@@ -72,8 +76,18 @@ def best_or_epoch(text: str) -> str:
     return text if text == "best" else str(positive_int(text))
 
 
-data_option, network_option, schedule_option, optimizer_option, dev_option, hardware_option, run_option = (
-    partial(option, group) for group in ("data", "network", "schedule", "optimizer", "dev set", "hardware", "run")
+(
+    data_option,
+    recipe_option,
+    network_option,
+    schedule_option,
+    optimizer_option,
+    dev_option,
+    hardware_option,
+    run_option,
+) = (
+    partial(option, group)
+    for group in ("data", "recipe", "network", "schedule", "optimizer", "dev set", "hardware", "run")
 )
 
 
@@ -113,6 +127,35 @@ class TrainConfig:
     skip_unreadable: bool = data_option(
         False, bool, "skip and count unreadable images instead of stopping at the first"
     )
+
+    recipe: str = recipe_option(
+        "published", list(RECIPES), "set of defaults, see below and docs/training.md#recipes (default: %(default)s)"
+    )
+    crop_scales: Sequence[float] | None = recipe_option(
+        None,
+        positive_float,
+        "sides of the random crop, in units of the image's short side; above 1, the image is shrunk in a canvas of the"
+        f" mean color (default: {' '.join(map(str, CROP_SCALES))})",
+        nargs="+",
+    )
+    mosaic: float = recipe_option(
+        0.0, fraction, "probability that a sample is a grid of four images, each half as large (default: %(default)s)"
+    )
+    box_shift: float = recipe_option(
+        0.0,
+        natural_float,
+        "move boxes to the right and down by this many pixels of the image; with 0.5 the truncation to whole pixels in"
+        " detection files rounds the detector's boxes (default: %(default)s)",
+        metavar="PX",
+    )
+    balance: float = recipe_option(
+        0.0,
+        fraction,
+        "weight of small faces, which few priors match: each of the n priors of a face has the weight (20 / n) to the"
+        " power of X (default: %(default)s)",
+    )
+    box_loss: str = recipe_option("smooth_l1", BOX_LOSSES, "loss of the boxes (default: %(default)s)")
+    box_weight: float | None = recipe_option(None, positive_float, "weight of the box loss (default: the network's, 2)")
 
     network: str | None = network_option(
         None,
@@ -183,6 +226,17 @@ class TrainConfig:
         fraction,
         "decay of an EMA of the weights, for example 0.999; the EMA is what is written and scored (default: off)",
     )
+    ema_warmup: bool = optimizer_option(
+        False, bool, "let the decay of --ema grow from 0.1, so that the first weights are soon forgotten"
+    )
+    freeze: int = optimizer_option(
+        0,
+        natural_int,
+        "keep the weights of the first N stages of the backbone; up to 3, the whole backbone (default: %(default)s)",
+    )
+    freeze_bn: bool = optimizer_option(
+        False, bool, "keep the statistics of batch normalization, for small batches or few images"
+    )
 
     val_dataset: str | None = dev_option(
         None, str, "label file of the dev set; {name}_best.pth has the highest AP on it (default: none)"
@@ -248,21 +302,31 @@ class TrainConfig:
     )
 
 
-def parse_config(description: str, saved: Mapping[str, Any] | None = None) -> TrainConfig:
+def parse_config(
+    description: str, saved: Mapping[str, Any] | None = None, arguments: Sequence[str] | None = None
+) -> TrainConfig:
     """Parse the command line.
 
     Args:
         description: text at the top of --help.
         saved: options of the run to resume, as a checkpoint holds them. They replace the defaults. Options that its
             version of the program did not have yet take their defaults.
+        arguments: None: those of the process.
+
+    Raises:
+        UserError: another recipe than that of the run to resume.
     """
     parser = build_parser(description)
     known = {option.name for option in fields(TrainConfig) if option.metadata["resumed"]}
     saved = {name: value for name, value in (saved or {}).items() if name in known}
-    parser.set_defaults(**saved)
-    config = TrainConfig(**vars(parser.parse_args()))
+    parser.set_defaults(recipe=saved.get("recipe", "published"))
+    recipe = parser.parse_known_args(arguments)[0].recipe
+    if saved and recipe != saved.get("recipe", "published"):
+        raise UserError(f"--recipe {recipe}: the run to resume has another recipe; omit it, or start a new run")
+    parser.set_defaults(**saved or RECIPES[recipe])
+    config = TrainConfig(**vars(parser.parse_args(arguments)))
     if saved.get("finetune_epochs") and not config.finetune_epochs:  # phase two was dropped, with all its options
-        return parse_config(description, {k: v for k, v in saved.items() if not k.startswith("finetune_")})
+        return parse_config(description, {k: v for k, v in saved.items() if not k.startswith("finetune_")}, arguments)
     return config
 
 
@@ -274,9 +338,14 @@ def build_parser(description: str) -> argparse.ArgumentParser:
         )
         for flag, entry in NETWORKS.items()
     )
+    recipes = "\n".join(
+        "  {:12} {}".format(name, " ".join(f"--{option} {_as_text(value)}" for option, value in options.items()))
+        for name, options in RECIPES.items()
+        if options
+    )
     parser = argparse.ArgumentParser(
         description=description,
-        epilog=f"defaults of each --network:\n{networks}",
+        epilog=f"defaults of each --network:\n{networks}\n\noptions that a --recipe sets, if not given:\n{recipes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     groups: dict[str, Any] = {}
@@ -316,6 +385,8 @@ def resolve(config: TrainConfig, chosen: Network, world_size: int, local_world_s
         "finetune_lr": 1e-5,
         "finetune_from": "best" if config.val_dataset else str(epochs),
         "momentum": 0.9,
+        "crop_scales": list(CROP_SCALES),
+        "box_weight": cfg["loc_weight"],
     }
     missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
     resolved = replace(config, **missing)
@@ -334,9 +405,13 @@ def _check_given(config: TrainConfig) -> None:
     if config.resume_epoch and not config.resume_net:
         raise UserError(f"--resume_epoch {config.resume_epoch}: name the weights of that epoch with --resume_net")
     if config.optimizer == "adamw" and config.momentum is not None:
-        raise UserError(f"--momentum {config.momentum}: is an option of SGD; omit it or --optimizer adamw")
+        raise UserError(f"--momentum {config.momentum}: is an option of SGD; omit it, or set --optimizer sgd")
+    if config.freeze > MAPS:
+        raise UserError(f"--freeze {config.freeze}: the backbone has {MAPS} stages")
+    if config.ema_warmup and not config.ema:
+        raise UserError("--ema_warmup: has no effect without --ema; set its decay")
     if config.schedule == "cosine" and config.decay_epochs and not config.finetune_epochs:
-        raise UserError("--decay_epochs: has no effect with --schedule cosine; omit one of them")
+        raise UserError("--decay_epochs: has no effect with --schedule cosine; omit it, or set --schedule steps")
     if not config.val_dataset:
         if config.patience:
             raise UserError(f"--patience {config.patience}: needs the AP of a dev set; name one with --val_dataset")

@@ -9,7 +9,7 @@ from engine.train.state import Run
 from utils.files import write_text
 
 # lr: at the start of the epoch; total: weighted sum of the mean losses; data_wait: share of the time, 0 to 1, spent
-# waiting for batches; memory_gb: None on a CPU; dev_ap: 0 to 1, None in an epoch that was not scored.
+# waiting for batches; memory_gb: None on a CPU; dev_ap: 0 to 1, None in an epoch that was not scored; recipe: --recipe.
 FIELDS = (
     "epoch",
     "phase",
@@ -24,6 +24,7 @@ FIELDS = (
     "memory_gb",
     "unreadable",
     "dev_ap",
+    "recipe",
 )
 
 
@@ -49,6 +50,7 @@ def epoch_row(run: Run, ap: float | None) -> dict:
         "memory_gb": gpu_memory(run.device),
         "unreadable": totals.unreadable,
         "dev_ap": ap,
+        "recipe": run.config.recipe,
     }
 
 
@@ -61,16 +63,16 @@ def write_log(path: Path, history: Sequence[dict]) -> None:
     """Write a history as CSV; None becomes an empty cell.
 
     Args:
-        history: dicts with the keys of FIELDS.
+        history: dicts with the keys of FIELDS; rows of an older version lack some.
 
     Raises:
         UserError: the file cannot be written.
     """
-    rows = [FIELDS, *([_format(row[name]) for name in FIELDS] for row in history)]
+    rows = [FIELDS, *([_format(row.get(name)) for name in FIELDS] for row in history)]
     write_text(path, "".join(",".join(row) + "\n" for row in rows))
 
 
-def _format(value: float | None) -> str:
+def _format(value: float | str | None) -> str:
     if value is None:
         return ""
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+    return str(value) if isinstance(value, int | str) else f"{value:.6g}"

@@ -6,6 +6,7 @@ import warnings
 
 import torch
 
+from data.augmentation import AugmentationOptions
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from engine.train.checkpoints import Checkpoint, RunFiles, find_last, read_last
@@ -61,7 +62,7 @@ def main(description: str) -> None:
             given = parse_config(description, checkpoint.config)
         chosen = ranks.raise_together(lambda: choose_network(given, checkpoint))
         config = ranks.raise_together(lambda: resolve_config(given, chosen, ranks, device))
-        cfg = {**chosen.cfg, "image_size": config.image_size}
+        cfg = {**chosen.cfg, "image_size": config.image_size, "loc_weight": config.box_weight}
         dataset, dev_set = ranks.raise_together(lambda: read_data(config))
         network = ranks.raise_together(lambda: build_network(config, cfg, is_new=checkpoint is None))
         state = RunState(epoch=config.resume_epoch, start=config.resume_epoch)
@@ -142,6 +143,7 @@ def read_data(config: TrainConfig) -> tuple[FaceDataset, DevSet | None]:
         config.skip_unreadable,
         config.negatives,
         config.category,
+        AugmentationOptions.of(config),
     )
     if not config.val_dataset:
         return dataset, None
@@ -175,7 +177,12 @@ def build_run(
     """
     sampler = EpochBatches(len(dataset), config.batch_size, dataset.seed, ranks.rank, ranks.size)
     priors = PriorBox(cfg, (dataset.image_size, dataset.image_size)).forward()
-    criterion = MultiBoxLoss(variances=cfg["variance"], background_negatives=config.faceless_negatives)
+    criterion = MultiBoxLoss(
+        variances=cfg["variance"],
+        background_negatives=config.faceless_negatives,
+        box_loss=config.box_loss,
+        balance=config.balance,
+    )
     collate = MatchedCollate(criterion, priors)
     loader = StepLoader(
         dataset, sampler, collate, accumulate=config.accumulate, num_workers=config.num_workers, device=device

@@ -104,7 +104,8 @@ class StepMetrics:
     def _check_finite(self, losses: list[list[float]]) -> None:
         for i, step in enumerate(losses):
             if not all(map(math.isfinite, step)):
-                paths = self.run.ranks.gather([info.path for info in self.steps[i].infos])
+                images = [path for info in self.steps[i].infos for path in (info.path, *info.others)]
+                paths = self.run.ranks.gather(images)
                 self.run.ranks.fail(
                     UserError(
                         f"the loss is not finite in epoch {self.run.state.epoch + 1}, step {self.synced + i + 1}"

@@ -58,13 +58,14 @@ def phase_of(config: TrainConfig, number: int, start: int) -> Phase:
 def build_optimizer(
     model: nn.Module, name: str, lr: float, momentum: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Build a fused `sgd` or `adamw` optimizer over all parameters."""
+    """Build a fused `sgd` or `adamw` optimizer over all parameters that are trained."""
+    parameters = [each for each in model.parameters() if each.requires_grad]
     if name == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr, weight_decay=weight_decay, fused=True)
-    optimizer = torch.optim.SGD(model.parameters(), lr, momentum=momentum, weight_decay=weight_decay, fused=True)
+        return torch.optim.AdamW(parameters, lr, weight_decay=weight_decay, fused=True)
+    optimizer = torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=weight_decay, fused=True)
     if momentum:
         # PyTorch creates these in the first step. In fp16 it leaves them uninitialized if that step overflows.
-        for parameter in model.parameters():
+        for parameter in parameters:
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
 
@@ -92,20 +93,24 @@ class EMA:
     Args:
         network: network to average; its present values are the first average.
         decay: weight of the old average in each update.
+        warmup: whether the decay grows, from 0.1 in the first update; after n updates it is at most (1 + n) / (10 + n).
+        updates: number of updates before these.
 
     Attributes:
         network: copy with the averages.
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: nn.Module, decay: float, warmup: bool = False, updates: int = 0):
         self.source = network
         self.network = copy.deepcopy(network).requires_grad_(False)
-        self.update_floats = get_ema_multi_avg_fn(decay)
+        self.decay, self.warmup, self.updates = decay, warmup, updates
 
     def update(self) -> None:
         """Update the average after an optimizer step, without a GPU synchronization."""
         # num_batches_tracked is an integer and unused in evaluation; it is not averaged.
-        self.update_floats(_floats(self.network), _floats(self.source), None)
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
+        get_ema_multi_avg_fn(decay)(_floats(self.network), _floats(self.source), None)
+        self.updates += 1
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from engine.train.config import TrainConfig
+from engine.train.freezing import freeze
 from engine.train.loader import StepBatches
 from engine.train.optim import EMA, build_optimizer, build_scheduler, phase_of, restore_optimizer
 from engine.train.parallel import wrap_parallel
@@ -132,6 +133,7 @@ class Run:
         if config.sync_bn:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self.network = network.to(device, memory_format=torch.channels_last).train()
+        freeze(self.network, cfg, config.freeze, config.freeze_bn)
         # Batches have at most two sizes: a kernel compiled for each is faster than a dynamic one.
         model = torch.compile(self.network, dynamic=False) if config.compile else self.network
         self.model = wrap_parallel(model, device, ranks)
@@ -153,7 +155,7 @@ class Run:
         self.optimizer = build_optimizer(self.network, config.optimizer, phase.lr, config.momentum, config.weight_decay)
         steps = (state.epoch - phase.start) * self.steps_per_epoch + steps_done
         self.scheduler = build_scheduler(self.optimizer, phase, self.steps_per_epoch, steps)
-        self.ema = EMA(self.network, config.ema) if config.ema else None
+        self.ema = EMA(self.network, config.ema, config.ema_warmup, steps) if config.ema else None
 
     @property
     def eval_model(self) -> RetinaFace:

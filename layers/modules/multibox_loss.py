@@ -17,7 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from layers.matching import POSITIVE_IOU, ignored_priors, match_priors
-from utils.box_utils import encode, encode_landm, point_form
+from utils.box_utils import decode, encode, encode_landm, point_form
+
+BOX_LOSSES = ("smooth_l1", "giou")
+USUAL_POSITIVES = 20  # of a face, whose weight is then 1; in samples of WIDER FACE the mean is 10 to 23
 
 
 @dataclass
@@ -29,12 +32,14 @@ class PriorMatches:
     """
 
     positives: Tensor  # (K,) int64, positions of the positive priors
+    priors: Tensor  # (K, 4) float32, the positive priors, cx cy w h
     boxes: Tensor  # (K, 4) float32, coded boxes of the positives
     with_landmarks: Tensor  # (L,) int64, positions of the positives of label 1
     landmarks: Tensor  # (L, 10) float32, coded landmarks of these
     ignored: Tensor  # (E,) int64, positions of the unmatched priors on ignored faces
     hardest: Tensor  # (M,) int64, entries of the flat (B, most) table of hardest negatives that are in the loss
     most: int  # largest number of negatives of one image
+    weights: Tensor | None  # (K,) float32, weights of the positives in the box and class sums; None: all 1
     counts: Tensor  # (3,) float32, for `divisors`: K, L, and the number of negatives of background images
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "PriorMatches":
@@ -58,6 +63,9 @@ class MultiBoxLoss(nn.Module):
         negatives_per_positive: number of hard negatives of an image for each of its positives; at least 1.
         background_negatives: number of hard negatives of a background image.
         variances: of the box coding, for centers and sizes.
+        box_loss: one of BOX_LOSSES.
+        balance: exponent of the weight (USUAL_POSITIVES / n) ** balance of each positive of a face that has n of them:
+            with 0 all positives count alike, with 1 all faces.
     """
 
     def __init__(
@@ -66,12 +74,16 @@ class MultiBoxLoss(nn.Module):
         negatives_per_positive: int = 7,
         background_negatives: int = 0,
         variances: tuple[float, float] = (0.1, 0.2),
+        box_loss: str = "smooth_l1",
+        balance: float = 0.0,
     ):
         super().__init__()
         self.positive_iou = positive_iou
         self.negatives_per_positive = negatives_per_positive
         self.background_negatives = background_negatives
         self.variances = variances
+        self.box_loss = box_loss
+        self.balance = balance
 
     def forward(
         self, predictions: tuple[Tensor, Tensor, Tensor], priors: Tensor, targets: list[Tensor]
@@ -86,7 +98,7 @@ class MultiBoxLoss(nn.Module):
                 and the label: 1 with landmarks, -1 without, 0 an ignored face or region.
 
         Returns:
-            Scalars: smooth L1 of the boxes, cross entropy of the classes, and smooth L1 of the landmarks.
+            Scalars: `box_loss` of the boxes, cross entropy of the classes, and smooth L1 of the landmarks.
         """
         matches = self.match(targets, priors)
         sums, divisors = self.sums(predictions, matches), self.divisors(matches.counts.tolist())
@@ -102,12 +114,14 @@ class MultiBoxLoss(nn.Module):
         if is_background is None:
             is_background = [len(target) == 0 for target in targets]
         corners = point_form(priors).T.contiguous()
-        positives, faces, ignored = [], [], []  # a tensor for each image
+        positives, faces, ignored, weights = [], [], [], []  # a tensor for each image
         for target in targets:
             kept, dropped = _split(target)
             positive, face = match_priors(kept[:, :4], corners, self.positive_iou)
             positives.append(positive)
             faces.append(kept[face])
+            if self.balance:
+                weights.append((USUAL_POSITIVES / face.bincount()[face]) ** self.balance)
             ignored.append(ignored_priors(dropped[:, :4], corners, self.positive_iou, positive))
         prior, face = priors[torch.cat(positives)], torch.cat(faces)
         labelled = face[:, 14] > 0
@@ -125,12 +139,14 @@ class MultiBoxLoss(nn.Module):
         with_landmarks = positions[labelled]
         return PriorMatches(
             positives=positions,
+            priors=prior,
             boxes=encode(face[:, :4], prior, self.variances),
             with_landmarks=with_landmarks,
             landmarks=encode_landm(face[labelled, 4:14], prior[labelled], self.variances),
             ignored=_positions(ignored, len(priors)),
             hardest=_positions([torch.arange(n, device=priors.device) for n in negatives], most),
             most=most,
+            weights=torch.cat(weights) if self.balance else None,
             counts=torch.tensor([len(positions), len(with_landmarks), of_background], device=priors.device).float(),
         )
 
@@ -142,7 +158,7 @@ class MultiBoxLoss(nn.Module):
             matches: of the same images, on the same device.
 
         Returns:
-            float32 scalars: smooth L1 of the boxes, cross entropy of the classes, smooth L1 of the landmarks. Without
+            float32 scalars: `box_loss` of the boxes, cross entropy of the classes, smooth L1 of the landmarks. Without
             a face they are 0, and so are their gradients.
         """
         boxes, logits, landmarks = predictions
@@ -150,11 +166,15 @@ class MultiBoxLoss(nn.Module):
         landmarks = _pick(landmarks, matches.with_landmarks)
         logits = _pick(logits, torch.cat([matches.positives, _hardest_negatives(logits, matches)]))
         is_face = torch.arange(len(logits), device=logits.device) < len(matches.positives)
-        return (
-            F.smooth_l1_loss(boxes, matches.boxes, reduction="sum"),
-            F.cross_entropy(logits, is_face.long(), reduction="sum"),
-            F.smooth_l1_loss(landmarks, matches.landmarks, reduction="sum"),
-        )
+        class_losses = F.cross_entropy(logits, is_face.long(), reduction="none")
+        if self.box_loss == "giou":
+            box_losses = giou_loss(*(decode(each, matches.priors, self.variances) for each in (boxes, matches.boxes)))
+        else:
+            box_losses = F.smooth_l1_loss(boxes, matches.boxes, reduction="none").sum(dim=1)
+        if matches.weights is not None:
+            box_losses = box_losses * matches.weights
+            class_losses = class_losses * F.pad(matches.weights, (0, len(logits) - len(boxes)), value=1.0)
+        return box_losses.sum(), class_losses.sum(), F.smooth_l1_loss(landmarks, matches.landmarks, reduction="sum")
 
     def divisors(self, counts: Sequence[float]) -> tuple[float, float, float]:
         """Return the divisors of the box, class and landmark sums, each at least 1.
@@ -173,6 +193,26 @@ class MultiBoxLoss(nn.Module):
             max(positives, background / self.negatives_per_positive, 1.0),
             max(with_landmarks, 1.0),
         )
+
+
+def giou_loss(boxes: Tensor, faces: Tensor) -> Tensor:
+    """Return 1 - generalized IoU (Rezatofighi et al. 2019, algorithm 1) of pairs of boxes.
+
+    The values equal those of torchvision.ops.generalized_box_iou_loss, whose masks make a GPU wait.
+
+    Args:
+        boxes, faces: (K, 4) x1 y1 x2 y2, of an area above 0.
+
+    Returns:
+        (K,), 0 for equal boxes and at most 2.
+    """
+    (x1, y1, x2, y2), (left, top, right, bottom) = boxes.unbind(1), faces.unbind(1)
+    width = (torch.minimum(x2, right) - torch.maximum(x1, left)).clamp(min=0)
+    height = (torch.minimum(y2, bottom) - torch.maximum(y1, top)).clamp(min=0)
+    intersection = width * height
+    union = (x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - intersection
+    hull = (torch.maximum(x2, right) - torch.minimum(x1, left)) * (torch.maximum(y2, bottom) - torch.minimum(y1, top))
+    return 2 - intersection / union - union / hull
 
 
 def _split(target: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from data.augmentation import (
     CROP_SCALES,
     INTERPOLATIONS,
+    AugmentationOptions,
     Faces,
+    arrange_mosaic,
     augment,
     change_colors,
     draw_color_change,
     flip_faces,
-    pad_to_square,
+    place_in_square,
     random_crop,
     resize,
 )
@@ -72,7 +74,7 @@ def test_a_sample_is_square_and_its_boxes_are_inside_and_not_empty(labelled, see
 @given(labelled_images(), st.integers(0, 2**32))
 def test_a_crop_is_square_holds_a_whole_face_and_keeps_faces_with_their_center_inside(labelled, seed):
     image, faces = labelled
-    cropped, kept = random_crop(image, faces, np.random.default_rng(seed))
+    cropped, kept, _ = random_crop(image, faces, np.random.default_rng(seed))
     if cropped is image:
         assert kept is faces
         return
@@ -101,7 +103,7 @@ def test_crops_have_all_five_sizes():
 
 def test_an_image_is_not_cropped_where_no_square_holds_a_face():
     image, faces = gradient_image(100, 200), faces_of([(0, 10, 200, 90)])
-    cropped, kept = random_crop(image, faces, np.random.default_rng(0))
+    cropped, kept, _ = random_crop(image, faces, np.random.default_rng(0))
     assert cropped is image
     assert kept is faces
 
@@ -111,7 +113,7 @@ def test_an_ignored_crowd_is_kept_where_a_crop_shows_part_of_it_and_does_not_ste
     faces = faces_of([crowd, face], labels=[0, -1])
     center_outside = 0
     for seed in range(100):
-        image, kept = random_crop(gradient_image(200, 250), faces, np.random.default_rng(seed))
+        image, kept, _ = random_crop(gradient_image(200, 250), faces, np.random.default_rng(seed))
         y = int(image[0, 0, 1])
         assert kept.labels.tolist() == ([0, -1] if y < 110 else [-1])  # each crop holds the face
         if y < 110:
@@ -129,7 +131,7 @@ def test_landmarks_follow_the_pixels_through_crop_and_flip():
     faces = faces_of([(90, 50, 140, 110)], [points])
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        image, moved = random_crop(gradient_image(200, 250), faces, rng)
+        image, moved, _ = random_crop(gradient_image(200, 250), faces, rng)
         if seed % 2:
             image, moved = cv2.flip(image, 1), flip_faces(moved, image.shape[1])
         side_swapped = [points[i] for i in (1, 0, 2, 4, 3)] if seed % 2 else points
@@ -147,7 +149,7 @@ def test_flipping_twice_changes_nothing():
 
 def test_padding_keeps_the_image_at_the_top_left_and_fills_with_the_mean():
     image = gradient_image(30, 50)
-    padded = pad_to_square(image)
+    padded = place_in_square(image, 0, 0, 50)
     assert padded.shape == (50, 50, 3)
     np.testing.assert_array_equal(padded[:30], image)
     assert (padded[30:] == MEAN_BGR).all()
@@ -242,7 +244,7 @@ def test_pixels_are_close_to_those_of_the_slow_augmentation(shape, crop, size, s
     if rng.nearest and rng.flipped:  # takes the nearest pixel from the other side
         slow = cv2.flip(nearest_before_flipping(image, faces, size, np.random.default_rng(seed)), 1)
     difference = np.abs(quick.astype(int) - slow)
-    used, _ = random_crop(image, faces, np.random.default_rng(seed))
+    used, _, _ = random_crop(image, faces, np.random.default_rng(seed))
     columns, rows = _near_padding(used, size), _near_padding(used.transpose(1, 0, 2), size)
     difference[:, columns[::-1] if rng.flipped else columns] = 0
     difference[rows] = 0
@@ -267,8 +269,8 @@ def _near_padding(image: np.ndarray, size: int) -> np.ndarray:
 @pytest.mark.parametrize(("shape", "size"), [((100, 171), 64), ((171, 100), 64), ((61, 47), 200), ((90, 160), 160)])
 def test_an_uncropped_image_is_scaled_like_its_boxes(interpolation, shape, size):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    quick = pad_to_square(resize(image, size / max(shape), interpolation))
-    slow, _ = slow_augmentation.resize(pad_to_square(image), faces_of([]), size, interpolation)
+    quick = place_in_square(resize(image, size / max(shape), interpolation), 0, 0, size)
+    slow, _ = slow_augmentation.resize(slow_augmentation.pad_to_square(image), faces_of([]), size, interpolation)
     inside = np.ix_(~_near_padding(image.transpose(1, 0, 2), size), ~_near_padding(image, size))
     assert quick.shape == slow.shape
     assert np.abs(quick.astype(int) - slow)[inside].max() <= 1
@@ -349,3 +351,73 @@ def test_real_samples_have_the_statistics_of_the_slow_augmentation(shared, size)
     # Cutting colors to 0 to 255 before an interpolation differs from cutting them after it.
     limits = {"mean": (0.03, 2e-3), "spread": (0.02, 2e-3), "hue": (0.01, 3e-4), "histogram": (0.1, 0.01)}
     assert_same_samples(real_images(shared / "faces" / "train"), size, 8, limits)
+
+
+WIDE = AugmentationOptions(crop_scales=(1.3, 2.0))
+
+
+@settings(deadline=None, max_examples=100)
+@given(dimension, dimension, st.sampled_from([64, 200]), st.integers(0, 2**32))
+def test_a_crop_larger_than_the_image_shrinks_it_in_a_canvas_of_the_mean(height, width, size, seed):
+    image = np.full((height, width, 3), 250, np.uint8)
+    faces = faces_of([(0, 0, width, height)])
+    sample, found = augment(image, faces, size, Recorded(seed), WIDE)
+    assert sample.shape == (size, size, 3)
+    assert len(found) == 1
+    assert (found.boxes >= -1e-9).all()
+    assert (found.boxes <= size + 1e-9).all()
+    shape = (found.boxes[0, 2:] - found.boxes[0, :2]) / (width, height)
+    assert shape[0] == pytest.approx(shape[1], rel=0.05)  # not distorted, but for the clipping of a rounded place
+    x1, y1, x2, y2 = found.boxes[0]
+    rows, columns = np.arange(size) + 0.5, np.arange(size) + 0.5
+    outside = (rows < y1 - 3) | (rows > y2 + 3)
+    assert (sample[outside] == MEAN_BGR).all()
+    assert (sample[:, (columns < x1 - 3) | (columns > x2 + 3)] == MEAN_BGR).all()
+
+
+def test_faces_of_a_shrunk_image_stay_on_their_pixels():
+    image = np.zeros((150, 220, 3), np.uint8)
+    image[40:90, 60:130] = 255
+    for seed in range(40):
+        rng = Recorded(seed)
+        sample, found = augment(image, faces_of([(60, 40, 130, 90)]), 200, rng, WIDE)
+        bright = cv2.absdiff(sample, np.full_like(sample, sample[0, 0])).max(axis=2)
+        inside = np.argwhere(sample.min(axis=2) > np.array(MEAN_BGR).max())
+        if len(inside) == 0 or bright.max() == 0:
+            continue  # the change of colors has darkened the face
+        (y1, x1), (y2, x2) = inside.min(axis=0), inside.max(axis=0) + 1
+        np.testing.assert_allclose(found.boxes[0], (x1, y1, x2, y2), atol=2)
+
+
+def test_a_mosaic_holds_four_samples_and_their_faces():
+    side = 64
+    tiles = []
+    for number in range(4):
+        image = np.zeros((side, side, 3), np.uint8)
+        x1, y1, x2, y2 = box = (5 + number, 10, 20 + number, 30 + number)
+        image[y1:y2, x1:x2] = 100 + number
+        tiles.append((image, Faces(np.array([box], float), np.full((1, 5, 2), 12.0), np.array([1 - number % 2]))))
+    image, faces = arrange_mosaic(tiles, side)
+    assert image.shape == (2 * side, 2 * side, 3)
+    for number, (x1, y1, x2, y2) in enumerate(faces.boxes.astype(int)):
+        assert (image[y1:y2, x1:x2] == 100 + number).all()
+    assert sum((image == 100 + number).all(axis=2).sum() for number in range(4)) == sum(
+        (faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1)
+    )
+    assert faces.landmarks[:, 0].tolist() == [[12, 12], [76, 12], [12, 76], [76, 76]]
+    assert faces.labels.tolist() == [1, 0, 1, 0]
+
+
+def test_boxes_are_moved_to_the_right_and_down_also_in_flipped_samples():
+    image, size = np.zeros((200, 200, 3), np.uint8), 400
+    faces = faces_of([(60, 60, 160, 160), (20, 30, 60, 50)])
+    flips = set()
+    for seed in range(8):
+        samples = [
+            augment(image, faces, size, np.random.default_rng(seed), AugmentationOptions((1.0,), box_shift=shift))[1]
+            for shift in (0, 0.5)
+        ]
+        np.testing.assert_allclose(samples[1].boxes - samples[0].boxes, 0.5 * size / 200)
+        np.testing.assert_array_equal(samples[1].landmarks, samples[0].landmarks)
+        flips.add(samples[0].boxes[1, 0] > 200)
+    assert flips == {False, True}

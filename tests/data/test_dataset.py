@@ -1,6 +1,7 @@
 """The dataset: its samples, and that they depend on (seed, epoch, index) only."""
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from data import detection_collate
 from data.annotations import Annotation
-from data.augmentation import clip_faces
+from data.augmentation import AugmentationOptions, clip_faces
 from data.dataset import FaceDataset, SampleInfo
 from data.sampler import EpochBatches
 from tests.helpers.images import draw_image
@@ -72,6 +73,55 @@ def test_samples_depend_on_seed_epoch_and_index_only(dataset, workers):
     for path, image in first:
         index = [str(by_hand.path(i)) for i in range(len(by_hand))].index(path)
         assert torch.equal(by_hand[(3, index)][0], image)
+
+
+def test_a_mosaic_has_faces_of_other_images_and_depends_on_seed_epoch_and_index_only(dataset):
+    faces = FaceDataset(dataset, 64, seed=1, augmentation=AugmentationOptions(mosaic=1))
+    plain = FaceDataset(dataset, 64, seed=1)
+    image, target, info = faces[(0, 1)]
+    assert image.shape == (3, 64, 64)
+    others = {plain.path(index) for index in range(6)}
+    assert info._replace(others=()) == plain[(0, 1)][2]
+    assert len(info.others) == 3 and set(map(Path, info.others)) <= others
+    centers = (target[:, :2] + target[:, 2:4]) / 2
+    quarters = {tuple(each) for each in (centers > 0.5).tolist()}
+    assert len(quarters) == 4  # each has an image with a whole face
+    again = FaceDataset(dataset, 64, seed=1, augmentation=AugmentationOptions(mosaic=1))
+    assert torch.equal(image, again[(0, 1)][0]) and torch.equal(target, again[(0, 1)][1])
+    assert not torch.equal(image, again[(1, 1)][0])
+
+
+def test_a_share_of_the_samples_is_a_mosaic(dataset):
+    some = FaceDataset(dataset, 64, augmentation=AugmentationOptions(mosaic=0.5))
+    never = FaceDataset(dataset, 64, augmentation=AugmentationOptions(mosaic=1e-9))
+    keys = [(epoch, index) for epoch in range(5) for index in range(6)]
+    assert 5 < sum(not torch.equal(some[key][0], never[key][0]) for key in keys) < 25
+
+
+def test_background_images_are_no_mosaics(dataset, tmp_path):
+    draw_image(tmp_path / "studio" / "desk.png", [])
+    dataset.write_text(dataset.read_text() + "# 6.jpg\n")
+    draw_image(dataset.parent / "images" / "6.jpg", [])
+    options = {"augmentation": AugmentationOptions(mosaic=1), "negatives": tmp_path / "studio"}
+    faces = FaceDataset(dataset, 64, **options)
+    for index in (6, 7):
+        _, target, info = faces[(0, index)]
+        assert info.is_background and len(target) == 0 and not info.others
+    assert faces[(0, 0)][2].others and not faces[(0, 0)][2].is_background
+
+
+def test_an_unreadable_image_of_a_mosaic_is_an_empty_quarter_or_an_error(dataset):
+    options = AugmentationOptions(mosaic=1)
+    strict, lenient = (FaceDataset(dataset, 64, skip_unreadable=skip, augmentation=options) for skip in (False, True))
+    for index in range(6):
+        if index != 2:
+            strict.path(index).write_bytes(b"no image")
+    with pytest.raises(UserError):
+        [strict[(epoch, 2)] for epoch in range(9)]
+    image, target, info = lenient[(0, 2)]
+    assert not info.unreadable
+    assert (image[:, :32, :32] != torch.tensor(MEAN_BGR).view(3, 1, 1)).any()
+    assert len(target)
 
 
 def test_boxes_are_clipped_to_the_image_and_empty_ones_are_dropped():

@@ -1,6 +1,7 @@
 """Training samples, priors and landmarks on the sheets of tools.show."""
 
 import re
+from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from data.config import cfg_mnet
+from data.augmentation import AugmentationOptions
+from data.config import RECIPES, cfg_mnet
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from layers.functions.prior_box import PriorBox
@@ -78,10 +80,14 @@ def test_landmarks_keep_their_colors_in_a_flipped_sample(show, landmark_label):
     assert seen == {True, False}
 
 
-def test_augmented_samples_equal_those_of_the_training(show, dataset):
+TUNED = {field.name: RECIPES["tuned"].get(field.name, field.default) for field in fields(AugmentationOptions)}
+
+
+@pytest.mark.parametrize(("recipe", "options"), [("published", {}), ("tuned", TUNED)])
+def test_augmented_samples_equal_those_of_the_training(show, dataset, recipe, options):
     flags = ("--image_size", 96, "--side", 96, "--count", 4, "--columns", 4, "--seed", 3, "--epoch", 2)
-    outcome, sheet = show(dataset, "--augmented", *flags)
-    faces = FaceDataset(dataset, 96, seed=3)
+    outcome, sheet = show(dataset, "--augmented", *flags, "--recipe", recipe)
+    faces = FaceDataset(dataset, 96, seed=3, augmentation=AugmentationOptions(**options))
     batches = EpochBatches(len(faces), 2, seed=3)
     batches.set_epoch(2)
     keys = [key for batch in batches for key in batch][:4]

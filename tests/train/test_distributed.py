@@ -69,7 +69,11 @@ def uninterrupted(label, tmp_path_factory) -> Path:
         (2, ("--batch_size", 24), ()),
         (3, ("--batch_size", 24), ("--clip_norm", 1)),
         (1, ("--batch_size", 12, "--accumulate", 2), ()),
-        (2, ("--batch_size", 12, "--accumulate", 2), ("--ema", 0.5)),
+        (
+            2,
+            ("--batch_size", 12, "--accumulate", 2),
+            ("--ema", 0.5, "--ema_warmup", "--recipe", "tuned", "--optimizer", "sgd", "--lr", 1e-3),
+        ),
     ],
 )
 def test_the_weights_depend_on_neither_ranks_nor_accumulation(train, tmp_path, ranks, batch, flags):

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 FLAGS = ["cuda:0" if flag == "cpu" else str(flag) for flag in FAST]
 
 
-@pytest.mark.parametrize("options", [(), ("--amp", "bf16"), ("--amp", "fp16"), ("--ema", "0.9", "--clip_norm", "1")])
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--amp", "bf16"), ("--amp", "fp16"), ("--ema", "0.9", "--clip_norm", "1"), ("--recipe", "tuned")],
+)
 def test_a_step_never_waits_for_the_gpu(dataset, tmp_path, monkeypatch, options):
     arguments = ["train.py", "--training_dataset", str(dataset), "--save_folder", str(tmp_path), *FLAGS, *options]
     monkeypatch.setattr("sys.argv", arguments)

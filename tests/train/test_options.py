@@ -96,8 +96,8 @@ def test_contradictory_options_are_refused(train_in, dataset):
     absent = dataset.parent / "none.txt"
     train_in("run", "--val_dataset", absent).refuses(f"{absent}: no such label file", "--val_dataset")
     train_in("run", "--sync_bn").refuses("--sync_bn", "torchrun")
-    train_in("run", "--optimizer", "adamw", "--momentum", 0.8).refuses("--momentum 0.8", "adamw")
-    train_in("run", "--schedule", "cosine", "--decay_epochs", 3).refuses("--decay_epochs", "omit one of them")
+    train_in("run", "--optimizer", "adamw", "--momentum", 0.8).refuses("--momentum 0.8", "--optimizer sgd")
+    train_in("run", "--schedule", "cosine", "--decay_epochs", 3).refuses("--decay_epochs", "--schedule steps")
     for flag, value in (("--clip_norm", "-1"), ("--ema", 2), ("--accumulate", 0), ("--rank_timeout", 0)):
         outcome = train_in("run", flag, value)
         assert outcome.status == 2 and f"argument {flag}: found {value}; expected" in outcome.err

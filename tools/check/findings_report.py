@@ -64,8 +64,9 @@ def _priors(priors: dict) -> Iterator[str]:
         f"{100 * share:.1f} % at IoU >= {level}" for share, level in zip(priors["shares"], IOU_LEVELS, strict=True)
     )
     yield (
-        f"Training samples of {priors['part']} are random crops, scaled to {priors['image_size']} px. Of the"
-        f" {priors['faces']:,} faces in the samples of one epoch (median {priors['median_size']:g} px), prior boxes"
+        f"Training samples of {priors['part']} are random crops (of the published recipe), scaled to"
+        f" {priors['image_size']} px. Of the {priors['faces']:,} faces in the samples of one epoch (median"
+        f" {priors['median_size']:g} px), prior boxes"
         f" {priors['min_sizes']} match {shares}."
     )
     if priors["median_size_of_unlearnt"] is not None:

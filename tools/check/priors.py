@@ -30,8 +30,8 @@ def faces_in_samples(
         if height and len(annotation.boxes):
             faces, _, _ = clip_faces(annotation, width, height)
             image = np.broadcast_to(np.uint8(0), (height, width, 3))  # an array of one byte
-            crop, faces = random_crop(image, faces, np.random.default_rng((seed, 0, index)))
-            found.append(faces.boxes * (image_size / max(crop.shape[:2])))
+            _, faces, window = random_crop(image, faces, np.random.default_rng((seed, 0, index)))
+            found.append(faces.boxes * (image_size / window.side))
     return np.concatenate(found)
 
 

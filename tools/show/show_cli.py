@@ -15,6 +15,7 @@ Exit status: 0; 2 for a mistake; 3 if some images cannot be read, each named on 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -22,6 +23,8 @@ from torch import Tensor
 
 from data.annotations import annotation_images, read_annotations
 from data.annotations.record import Annotations
+from data.augmentation import PUBLISHED, AugmentationOptions
+from data.config import RECIPES
 from data.dataset import FaceDataset
 from data.image_files import ImageFolder, refuse_among_images
 from layers.functions.prior_box import PriorBox
@@ -37,11 +40,12 @@ from utils.box_utils import point_form
 from utils.console import print_notes
 from utils.errors import UNREADABLE, UserError
 from utils.files import write_image
-from utils.flags import fraction, image_side, natural_int, positive_int
+from utils.flags import fraction, image_side, natural_float, natural_int, positive_float, positive_int
 from utils.wording import counted, printable
 
 DEFAULTS = {
     "count": 24, "columns": 6, "side": 320, "seed": 0, "epoch": 0, "network": DEFAULT_NETWORK, "pick": "random",
+    **asdict(PUBLISHED),
 }  # fmt: skip
 IMAGES, NAMES, AUGMENTED, STATISTICS = "--pick", "--names", "--augmented", "--statistics"
 SHEETS = (IMAGES, NAMES, AUGMENTED)
@@ -59,6 +63,10 @@ GOES_WITH = {
     "image_size": (AUGMENTED,),
     "negatives": (AUGMENTED,),
     "priors": (AUGMENTED,),
+    "recipe": (AUGMENTED,),
+    "crop_scales": (AUGMENTED,),
+    "mosaic": (AUGMENTED,),
+    "box_shift": (AUGMENTED,),
 }
 SUFFIXES = {
     **dict.fromkeys(SHEETS, (".jpg", ".jpeg", ".png")),
@@ -131,12 +139,17 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
         "--priors", action="store_true", default=None,
         help="draw the priors matched with the faces of --augmented, and count unmatched faces",
     )  # fmt: skip
+    add("--recipe", choices=list(RECIPES), help="recipe of the training (default: published)")
+    add("--crop_scales", type=positive_float, nargs="+", metavar="X", help="as for train.py (default: the recipe's)")
+    add("--mosaic", type=fraction, metavar="X", help="as for train.py (default: the recipe's)")
+    add("--box_shift", type=natural_float, metavar="PX", help="as for train.py (default: the recipe's)")
     args = parser.parse_args()
     mode = next((flag for flag in (NAMES, AUGMENTED, STATISTICS) if getattr(args, flag[2:])), IMAGES)
     for flag, allowed in GOES_WITH.items():
         if getattr(args, flag) is not None and mode not in allowed:
             raise UserError(f"--{flag}: does nothing here; it goes with {' or '.join(allowed)}")
-    for flag, value in DEFAULTS.items():
+    of_recipe = {flag: value for flag, value in RECIPES[args.recipe or "published"].items() if flag in DEFAULTS}
+    for flag, value in (DEFAULTS | of_recipe).items():
         if getattr(args, flag) is None:
             setattr(args, flag, value)
     args.out = args.out or Path(OUTPUTS[mode])
@@ -165,7 +178,13 @@ def _show_augmented(args: argparse.Namespace) -> list[str]:
     cfg = NETWORKS[args.network].cfg
     size = args.image_size or cfg["image_size"]
     dataset = FaceDataset(
-        args.labels, size, args.seed, skip_unreadable=True, negatives=args.negatives, category=args.category
+        args.labels,
+        size,
+        args.seed,
+        skip_unreadable=True,
+        negatives=args.negatives,
+        category=args.category,
+        augmentation=AugmentationOptions.of(args),
     )
     print_notes(args.labels, dataset.annotations.remarks)
     keys = first_samples(dataset, args.epoch, args.count)

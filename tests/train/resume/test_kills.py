@@ -58,8 +58,9 @@ def test_ema_accumulation_clipping_half_precision_and_schedules_resume(
     assert_resumes(uninterrupted(*options))
 
 
-def test_adamw_resumes(train, assert_resumes, uninterrupted):
-    options = ("--optimizer", "adamw")
+@pytest.mark.parametrize("more", [("--optimizer", "adamw"), ("--recipe", "tuned", "--ema", 0.9, "--ema_warmup")])
+def test_adamw_and_the_tuned_recipe_resume(train, assert_resumes, uninterrupted, more):
+    options = (*more, "--freeze", 1)
     assert train(*options, *EVERY_STEP, fault="kill_step=3").status == -signal.SIGKILL
     assert_resumes(uninterrupted(*options))
 
