@@ -1,9 +1,13 @@
 """The benchmarks run; no assertion is about times."""
 
+import json
+import shutil
+
 import cv2
 import pytest
 import torch
 
+from data.splits import LABELS
 from tests.helpers.training import FAST
 
 
@@ -64,3 +68,35 @@ def test_test_time_augmentation_is_scored_and_timed(script, dataset, random_weig
     *_, plain, augmented = outcome.out.splitlines()
     assert plain.endswith("| 1.0 |") and augmented.startswith("| `--flip --scales 64 96` | ")
     assert len(plain.split("|")) == len(augmented.split("|")) == 8
+
+
+def test_recipes_are_compared_and_nothing_is_trained_twice(script, dataset, random_weights, tmp_path):
+    root = tmp_path / "splits"
+    for split, labels in LABELS.items():
+        shutil.copytree(dataset.parent, root / split)
+        (root / split / "label.txt").rename(root / split / labels)
+    start = ("--detector", random_weights["mobile0.25"], "--starts", "detector", "--folder", tmp_path / "runs")
+    small = ("--epochs", 1, "--batch_size", 4, "--image_size", 64, "--num_workers", 0, "--target_size", 96)
+    recipes = ("published", "tuned", "boxes=--box_loss giou")
+    flags = ("--dataset", root, *start, *small, "--seeds", 0, "--recipes")
+
+    def rows(*names: str) -> tuple[list[str], list[str]]:
+        outcome = script("benchmarks/recipes.py", *flags, *names)
+        assert outcome.status == 0, outcome.err
+        *runs, head, _ = lines = outcome.out.splitlines()[: -len(names)]
+        assert head.startswith("| from | recipe | val enlarged |")
+        return [line for line in runs if line.endswith("...")], outcome.out.splitlines()[len(lines) :]
+
+    trained, table = rows(*recipes[:2])
+    assert trained == ["detector_published_0 ...", "detector_tuned_0 ..."]
+    assert [row.split(" | ")[1] for row in table] == ["published", "tuned"]
+    assert "(" in table[1] and "(" not in table[0]  # an interval of the difference
+    interrupted = tmp_path / "runs" / "detector_tuned_0.json"
+    interrupted.write_text(json.dumps({"settings": json.loads(interrupted.read_text())["settings"]}))
+    trained, longer = rows(*recipes)
+    assert trained == ["detector_tuned_0 ...", "detector_boxes_0 ..."]
+    assert longer[:2] == table
+    outcome = script("benchmarks/recipes.py", *flags, "boxes=--balance 1")
+    assert outcome.status == 2 and "detector_boxes_0.json: is of a run with other flags" in outcome.err
+    outcome = script("benchmarks/recipes.py", *flags, "unknown")
+    assert outcome.status == 2 and "expected one of published, tuned, or NAME=FLAGS" in outcome.err
