@@ -77,7 +77,7 @@ def test_recipes_are_compared_and_nothing_is_trained_twice(script, dataset, rand
         (root / split / "label.txt").rename(root / split / labels)
     start = ("--detector", random_weights["mobile0.25"], "--starts", "detector", "--folder", tmp_path / "runs")
     small = ("--epochs", 1, "--batch_size", 4, "--image_size", 64, "--num_workers", 0, "--target_size", 96)
-    recipes = ("published", "tuned", "boxes=--box_loss giou")
+    recipes = ("published", "boxes=--box_loss giou")
     flags = ("--dataset", root, *start, *small, "--seeds", 0, "--recipes")
 
     def rows(*names: str) -> tuple[list[str], list[str]]:
@@ -87,15 +87,13 @@ def test_recipes_are_compared_and_nothing_is_trained_twice(script, dataset, rand
         assert head.startswith("| from | recipe | val enlarged |")
         return [line for line in runs if line.endswith("...")], outcome.out.splitlines()[len(lines) :]
 
-    trained, table = rows(*recipes[:2])
-    assert trained == ["detector_published_0 ...", "detector_tuned_0 ..."]
-    assert [row.split(" | ")[1] for row in table] == ["published", "tuned"]
+    trained, table = rows(*recipes)
+    assert trained == ["detector_published_0 ...", "detector_boxes_0 ..."]
+    assert [row.split(" | ")[1] for row in table] == ["published", "boxes"]
     assert "(" in table[1] and "(" not in table[0]  # an interval of the difference
-    interrupted = tmp_path / "runs" / "detector_tuned_0.json"
+    interrupted = tmp_path / "runs" / "detector_boxes_0.json"
     interrupted.write_text(json.dumps({"settings": json.loads(interrupted.read_text())["settings"]}))
-    trained, longer = rows(*recipes)
-    assert trained == ["detector_tuned_0 ...", "detector_boxes_0 ..."]
-    assert longer[:2] == table
+    assert rows(*recipes) == (["detector_boxes_0 ..."], table)
     outcome = script("benchmarks/recipes.py", *flags, "boxes=--balance 1")
     assert outcome.status == 2 and "detector_boxes_0.json: is of a run with other flags" in outcome.err
     outcome = script("benchmarks/recipes.py", *flags, "unknown")
