@@ -45,3 +45,22 @@ def match_by_loops(boxes: np.ndarray, priors: np.ndarray, threshold: float) -> t
 def prior_at(index: int) -> torch.Tensor:
     """Return (1, 4) x1 y1 x2 y2 of a prior, as a face."""
     return point_form(PRIORS[index : index + 1])
+
+
+def random_batch(images: list[list[tuple]], priors: torch.Tensor, seed: int):
+    """Predictions, and targets of the faces x, y, width, height, label of each image."""
+    generator = torch.Generator().manual_seed(seed)
+    predictions = tuple(2 * torch.randn(len(images), len(priors), values, generator=generator) for values in (4, 2, 10))
+    targets = []
+    for faces in images:
+        rows = torch.rand(len(faces), 15, generator=generator)
+        for row, (x, y, width, height, label) in zip(rows, faces, strict=True):
+            row[:4] = torch.tensor([x, y, x + width, y + height]) / SIZE
+            row[14] = label
+        targets.append(rows)
+    return predictions, targets
+
+
+# Two large faces, one with landmarks; no face; a small face with landmarks.
+MIXED = [[(30, 30, 60, 70, 1), (50, 50, 70, 70, -1)], [], [(20, 30, 16, 18, 1)]]
+VARIANCES = (0.1, 0.2)

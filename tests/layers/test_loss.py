@@ -5,20 +5,26 @@ import pickle
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.ops import generalized_box_iou_loss
 
 from data import cfg_mnet
 from layers.functions.prior_box import PriorBox
 from layers.matching import match_priors
 from layers.modules import MultiBoxLoss, PriorMatches
-from layers.modules.multibox_loss import giou_loss
-from tests.helpers.matching import CORNERS, PRIORS, SIZE, coordinates, match_by_loops, prior_at, sizes
+from tests.helpers.matching import (
+    CORNERS,
+    MIXED,
+    PRIORS,
+    SIZE,
+    VARIANCES,
+    coordinates,
+    match_by_loops,
+    prior_at,
+    random_batch,
+    sizes,
+)
 from utils.box_utils import decode, decode_landm, encode, encode_landm, point_form
-
-VARIANCES = (0.1, 0.2)
 
 
 def test_losses_and_gradients_equal_the_reference(shared):
@@ -218,20 +224,6 @@ def sums_by_loops(predictions, priors: torch.Tensor, targets: list[torch.Tensor]
     return sums, counts
 
 
-def random_batch(images: list[list[tuple]], priors: torch.Tensor, seed: int):
-    """Predictions, and targets of the faces x, y, width, height, label of each image."""
-    generator = torch.Generator().manual_seed(seed)
-    predictions = tuple(2 * torch.randn(len(images), len(priors), values, generator=generator) for values in (4, 2, 10))
-    targets = []
-    for faces in images:
-        rows = torch.rand(len(faces), 15, generator=generator)
-        for row, (x, y, width, height, label) in zip(rows, faces, strict=True):
-            row[:4] = torch.tensor([x, y, x + width, y + height]) / SIZE
-            row[14] = label
-        targets.append(rows)
-    return predictions, targets
-
-
 images = st.lists(
     st.lists(st.tuples(coordinates, coordinates, sizes, sizes, st.sampled_from([1, -1, 0])), max_size=5),
     min_size=1,
@@ -253,9 +245,6 @@ def test_sums_equal_plain_loops(images, priors, seed):
     divided = expected / counts.clip(1)[[0, 0, 1]]
     assert [value.item() for value in loss(predictions, priors, targets)] == pytest.approx(divided, rel=1e-4, abs=1e-4)
 
-
-# Two large faces, one with landmarks; no face; a small face with landmarks.
-MIXED = [[(30, 30, 60, 70, 1), (50, 50, 70, 70, -1)], [], [(20, 30, 16, 18, 1)]]
 
 CROWDED = [[*MIXED[0], (0, 0, 90, 50, 0)], [(10, 10, 40, 40, 0)], MIXED[2]]
 
@@ -281,47 +270,6 @@ def test_sums_over_the_parts_of_a_batch_add_up_to_those_of_the_batch():
     second = loss.sums(tuple(prediction[1:] for prediction in predictions), parts[1])
     for whole, one, other in zip(loss.sums(predictions, matches), first, second, strict=True):
         torch.testing.assert_close(whole, one + other)
-
-
-def test_the_giou_loss_equals_that_of_torchvision():
-    generator = torch.Generator().manual_seed(0)
-    first, second = (torch.rand(200, 4, generator=generator, dtype=torch.float64) for _ in range(2))
-    boxes, faces = (point_form(each) for each in (first, second))
-    boxes.requires_grad_()
-    (expected,) = torch.autograd.grad(generalized_box_iou_loss(boxes, faces, reduction="sum"), boxes)
-    (gradient,) = torch.autograd.grad(giou_loss(boxes, faces).sum(), boxes)
-    torch.testing.assert_close(giou_loss(boxes, faces), generalized_box_iou_loss(boxes, faces), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_the_box_sum_of_giou_compares_the_decoded_boxes_with_the_faces():
-    predictions, targets = random_batch([[face] for faces in MIXED for face in faces], PRIORS, 0)
-    loss = MultiBoxLoss(box_loss="giou")
-    matches = loss.match(targets, PRIORS)
-    images, priors = matches.positives // len(PRIORS), PRIORS[matches.positives % len(PRIORS)]
-    boxes = decode(predictions[0].flatten(0, 1)[matches.positives], priors, VARIANCES)
-    faces = torch.cat(targets)[images, :4]  # one face in each image
-    assert loss.sums(predictions, matches)[0].item() == pytest.approx(giou_loss(boxes, faces).sum().item(), rel=1e-4)
-    predictions[0].flatten(0, 1)[matches.positives] = matches.boxes
-    assert loss.sums(predictions, matches)[0].item() == pytest.approx(0, abs=1e-3)
-
-
-@pytest.mark.parametrize("balance", [0.5, 1])
-def test_the_weight_of_a_positive_falls_with_how_many_its_face_has(balance):
-    predictions, targets = random_batch([[face] for faces in MIXED for face in faces], PRIORS, 0)
-    expected = torch.zeros(2)
-    for number in range(len(targets)):  # one face in each image
-        image = tuple(each[number : number + 1] for each in predictions)
-        matches = MultiBoxLoss().match(targets[number : number + 1], PRIORS)
-        box, both, _ = MultiBoxLoss().sums(image, matches)
-        face = F.cross_entropy(
-            image[1][0, matches.positives], torch.ones(len(matches.positives)).long(), reduction="sum"
-        )
-        weight = (20 / len(matches.positives)) ** balance
-        expected += torch.stack([weight * box, both + (weight - 1) * face])
-    loss = MultiBoxLoss(balance=balance)
-    found = loss.sums(predictions, loss.match(targets, PRIORS))
-    torch.testing.assert_close(torch.stack(found[:2]), expected)
 
 
 def test_matches_hold_the_coded_faces_of_ascending_positives():
