@@ -213,10 +213,12 @@ def test_clipped_and_dropped_boxes_are_counted_in_one_line(train, dataset):
     assert line.startswith("labels: 1 face reaching outside the image clipped, 2 faces without width")
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(train, tmp_path):
+@pytest.mark.parametrize(("mosaic", "images"), [(0, 3), (1, 12)])  # batches of three samples
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoints(train, tmp_path, mosaic, images):
     folder = tmp_path / "weights"
-    outcome = train("--epochs", 30, "--lr", 1e4, "--save_every", 1)
+    outcome = train("--epochs", 30, "--lr", 1e4, "--save_every", 1, "--mosaic", mosaic)
     outcome.refuses("not finite", "epoch ", "step ", "faces/images/", "lower --lr")
+    assert len(outcome.err.split("images of this batch: ")[1].split(", ")) == images
     stopped_in = int(outcome.err.split("in epoch ")[1].split(",")[0])
     expected = {f"mobilenet0.25_epoch_{n}.pth" for n in range(1, stopped_in)}
     assert {path.name for path in folder.glob("*.pth")} == expected
