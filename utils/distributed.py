@@ -19,6 +19,9 @@ from utils.errors import UserError
 # gloo has no exception class of its own. Its messages: "[...gloo/transport/tcp/pair.cc:...] Connection closed by peer",
 # "Timed out waiting ...ms for recv operation to complete", and "Application timeout caused pair closure".
 LOST_RANK_MESSAGES = ("gloo", "timed out", "timeout", "connection")
+# gloo's threads take the interpreter's lock to release the tensors of the last operation. A thread that comes to it
+# while the interpreter ends would abort the process. Waiting without the lock lets them finish.
+GLOO_RELEASE_SECONDS = 0.2
 TORCHRUN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -183,6 +186,8 @@ def init_distributed(device: torch.device, minutes: float, flag: str = "") -> It
             f"rank {ranks.rank}: another rank ended, or did not answer within {minutes:g} minutes"
             f"{f' ({flag})' if flag else ''}; see its message, then continue with --resume ({reason})"
         ) from error
+    finally:
+        time.sleep(GLOO_RELEASE_SECONDS)
 
 
 def _connect(backend: str, limit: timedelta) -> None:
