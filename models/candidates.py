@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.augmentation import FLIPPED_LANDMARKS
 from layers.functions.prior_box import PriorBox
+from models.retinaface import RetinaFace
 from models.views import Slice
 from utils.box_utils import decode, decode_landm
 from utils.pixels import normalize
@@ -40,7 +41,7 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(
-    network: nn.Module,
+    network: RetinaFace,
     cfg: dict,
     pixels: Tensor,
     factor: float,
@@ -53,7 +54,7 @@ def find_candidates(
     Only candidates over the threshold are decoded, of all images at once, because small kernels leave a GPU idle.
 
     Args:
-        network: a RetinaFace of phase "train".
+        network: of phase "train".
         pixels: (B, 3, H, W) BGR 0..255 on the network's device.
         factor: by which the images have been scaled; the result is in pixels before that.
         threshold: candidates have a higher score.
@@ -78,7 +79,7 @@ def find_candidates(
         found &= ((centers >= cores[..., :2]) & (centers < cores[..., 2:])).all(dim=2)
     image, prior = found.nonzero(as_tuple=True)
     size = size / factor
-    boxes = decode(loc[image, prior], priors[prior], cfg["variance"]) * size.repeat(2)
+    boxes = decode(loc[image, prior], priors[prior], cfg["variance"]) * size.repeat(2) - network.box_shift
     finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which overflow in an untrained network
     image, prior, boxes = image[finite], prior[finite], boxes[finite]
     landmarks = boxes.new_zeros(len(boxes), 0)

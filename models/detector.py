@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -35,15 +35,19 @@ class Detections:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the image, not clipped to it.
         scores: (N,) float32, 0 to 1.
         landmarks: (N, 5, 2) float32, x y in pixels; None if the network was trained without landmarks.
+        box_shift: of the network: pixels that were subtracted from the boxes, and are added where whole pixels are
+            truncated.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray | None
+    box_shift: float = 0.0
 
     def where(self, mask: np.ndarray) -> "Detections":
         """Return the detections that a (N,) bool mask or indices select."""
-        return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
+        landmarks = None if self.landmarks is None else self.landmarks[mask]
+        return replace(self, boxes=self.boxes[mask], scores=self.scores[mask], landmarks=landmarks)
 
 
 class Detector:
@@ -231,8 +235,9 @@ class Detector:
             found.append((points[:most], values[:most]))
         points, scores = (torch.cat(values).cpu().numpy() for values in zip(*found, strict=True))
         ends = np.cumsum([len(each) for _, each in found])[:-1]
+        shift = self.network.box_shift
         return [
-            Detections(each[:, :4], values, each[:, 4:].reshape(-1, 5, 2) if self.has_landmarks else None)
+            Detections(each[:, :4], values, each[:, 4:].reshape(-1, 5, 2) if self.has_landmarks else None, shift)
             for each, values in zip(np.split(points, ends), np.split(scores, ends), strict=True)
         ]
 

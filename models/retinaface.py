@@ -30,6 +30,10 @@ class RetinaFace(nn.Module):
     Args:
         cfg: a configuration of models.registry; its name decides the backbone.
         phase: "train" returns class logits, "test" class probabilities.
+
+    Attributes:
+        box_shift: pixels of the image by which the predicted boxes are too far to the right and down: --box_shift of
+            train.py. It is stored with the weights, and Detector subtracts it.
     """
 
     def __init__(self, cfg: dict, phase: str = "train"):
@@ -37,6 +41,7 @@ class RetinaFace(nn.Module):
         if phase not in ("train", "test"):
             raise ValueError(f"phase is {phase!r}; expected 'train' or 'test'")
         self.phase = phase
+        self.box_shift = 0.0
         network, channels = find_network(cfg["name"]), cfg["out_channel"]
         self.body = IntermediateLayerGetter(network.build(), cfg["return_layers"])
         self.fpn = FPN(network.channels, channels)

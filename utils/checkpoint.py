@@ -1,13 +1,15 @@
 """Reading and writing of state dicts and checkpoints: atomic writes, and reads that cannot run code."""
 
 import io
+import math
 import os
 import pickle
 import pickletools
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +37,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict: plain, or nested in dictionaries; prefixes of wrappers such as `module.` are removed.
 
     Of several state dicts, the one under `state_dict` or `model` is used, else the one with most tensors; a line on
-    stderr names the other networks, the averaged weights for example.
+    stderr names the other networks, the averaged weights for example. `metadata_of` returns what is stored beside it.
 
     Raises:
         UserError: the file is missing, truncated, or holds no state dict.
@@ -43,14 +45,29 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     content = read_checkpoint(path)
     if isinstance(content, dict) and {"format", "state", "model", "optimizer"} <= content.keys():
         raise UserError(f"{path}: is the checkpoint of a run, for --resume; name weights, a .pth file")
-    state = _choose_state_dict(path, _find_state_dicts(content))
-    for key, value in state.items():
+    chosen = _choose_state_dict(path, _find_state_dicts(content))
+    for key, value in chosen.items():
         if not _holds_its_values(value):
             raise UserError(
                 f"{path}: {key[:80]!r} is a sparse, quantized, expanded or empty tensor; expected a dense one with all"
                 " its values"
             )
-    return _without_wrappers(state)
+    state = OrderedDict(_without_wrappers(chosen))
+    state._metadata = {"": metadata_of(chosen)}
+    return state
+
+
+def metadata_of(state: dict[str, Tensor]) -> dict[str, float]:
+    """Return the numbers that are stored beside the tensors of a network, by name; see `save_state_dict`."""
+    modules = getattr(state, "_metadata", None)
+    numbers = modules.get("") if isinstance(modules, dict) else None
+    if not isinstance(numbers, dict):
+        return {}
+    return {
+        name: value
+        for name, value in numbers.items()
+        if isinstance(name, str) and isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def _find_state_dicts(content: object, depth: int = MOST_DEPTH) -> dict[str, dict[str, Tensor]]:
@@ -220,9 +237,18 @@ def _first(keys: list[str]) -> str:
     return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
 
 
-def save_state_dict(model: nn.Module, path: str | Path) -> None:
-    """Write the plain state dict of a network, on the CPU and without the prefix of DataParallel."""
-    save_checkpoint({key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}, path)
+def save_state_dict(model: nn.Module, path: str | Path, metadata: Mapping[str, float] | None = None) -> None:
+    """Write the plain state dict of a network, on the CPU and without the prefix of DataParallel.
+
+    Args:
+        metadata: numbers to store beside the tensors, where PyTorch stores the versions of modules. Programs that load
+            a state dict ignore those that they do not know.
+    """
+    state = {key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}
+    if metadata:
+        state = OrderedDict(state)
+        state._metadata = {"": dict(metadata)}
+    save_checkpoint(state, path)
 
 
 def save_checkpoint(content: object, path: str | Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.train.state import Run, RunState
 from models.registry import NETWORKS
-from utils.checkpoint import load_into, read_checkpoint, read_state_dict, save_checkpoint, save_state_dict
+from models.weights import save_network
+from utils.checkpoint import load_into, read_checkpoint, read_state_dict, save_checkpoint
 from utils.console import say
 from utils.devices import describe_computer
 from utils.distributed import Ranks
@@ -190,7 +191,7 @@ class RunFiles:
 
         def write() -> None:
             _check_finite(run)
-            save_state_dict(run.eval_model, self.path(what))
+            save_network(run.eval_model, self.path(what))
 
         self.ranks.run_on_main(write)
         return self.path(what)

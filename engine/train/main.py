@@ -154,6 +154,7 @@ def build_network(config: TrainConfig, cfg: dict, is_new: bool) -> RetinaFace:
     """Build the network, with the weights that a new run starts from."""
     torch.manual_seed(config.seed)
     network = RetinaFace(cfg)
+    network.box_shift = config.box_shift
     if is_new and config.resume_net:
         load_into(network, read_weights(config.resume_net), config.resume_net, config.network)
     elif is_new and cfg["pretrain"] and not config.no_pretrain:

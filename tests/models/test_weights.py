@@ -1,5 +1,7 @@
 """Weight files of known layouts are loaded, and the network is recognized from them."""
 
+from collections import OrderedDict
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from models.detector import Detector
 from models.registry import NETWORKS
 from models.retinaface import RetinaFace
-from models.weights import load_backbone_weights, load_network, read_weights
+from models.weights import load_backbone_weights, load_network, read_weights, save_network
 from utils.checkpoint import save_state_dict
 from utils.errors import UserError
 
@@ -45,6 +47,26 @@ def test_each_network_is_recognized_from_its_weights(weights, flag):
     assert network.flag == flag
     state = torch.load(weights[flag], weights_only=True)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_the_box_shift_of_the_training_is_stored_beside_the_weights(tmp_path):
+    model = RetinaFace(NETWORKS["mobile0.25"].cfg)
+    save_network(model, tmp_path / "without.pth")
+    model.box_shift = 0.5
+    save_network(model, tmp_path / "with.pth")
+    assert load_network(tmp_path / "with.pth")[0].box_shift == 0.5
+    assert load_network(tmp_path / "without.pth")[0].box_shift == 0
+    state = torch.load(tmp_path / "with.pth", weights_only=True)
+    assert state.keys() == model.state_dict().keys()
+    assert not RetinaFace(NETWORKS["mobile0.25"].cfg).load_state_dict(state).missing_keys
+
+
+@pytest.mark.parametrize("metadata", [[], {"": 3}, {"": {"box_shift": "0.5"}}, {"": {"box_shift": float("nan")}}])
+def test_metadata_of_other_programs_is_ignored(weights, tmp_path, metadata):
+    state = OrderedDict(torch.load(weights["mobile0.25"], weights_only=True))
+    state._metadata = metadata
+    torch.save(state, tmp_path / "a.pth")
+    assert load_network(tmp_path / "a.pth")[0].box_shift == 0
 
 
 @pytest.mark.parametrize("wrap", [lambda s: {"model": s, "optimizer": {}, "epoch": 3}, lambda s: {"state_dict": s}])

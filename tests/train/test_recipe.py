@@ -6,6 +6,7 @@ import torch
 from data.augmentation import CROP_SCALES
 from data.config import RECIPES
 from engine.train.optim import EMA
+from models.weights import load_network
 from tests.helpers.training import LAST, equal, final_weights, history
 
 STEM = "body.stage1.0.0.weight"
@@ -57,6 +58,8 @@ def test_an_option_changes_the_weights_and_trains_on(train_in, tmp_path, flags):
     plain, other = final_weights(tmp_path / "plain"), final_weights(tmp_path / "other")
     assert not torch.equal(plain["ClassHead.0.conv1x1.weight"], other["ClassHead.0.conv1x1.weight"])
     assert all(value.isfinite().all() for value in other.values())
+    stored = load_network(tmp_path / "other" / "mobilenet0.25_Final.pth")[0].box_shift
+    assert stored == (0.5 if "--box_shift" in flags else 0)
 
 
 def test_frozen_stages_and_statistics_stay(train_in, tmp_path):
