@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from engine.train.config import TrainConfig
 from engine.train.state import Run, RunState
 from models.registry import NETWORKS
 from models.weights import save_network
@@ -120,15 +121,31 @@ class RunFiles:
     def minutes_since_save(self) -> float:
         return (time.monotonic() - self.saved_at) / 60
 
-    def prepare_folder(self, is_new: bool) -> None:
-        """Create the folder, and rename the checkpoint of an older run, which a new run would overwrite."""
+    def prepare_folder(self, new: TrainConfig | None) -> None:
+        """Create the folder, and rename the checkpoint of an older run, which a new run would overwrite.
+
+        Args:
+            new: configuration of a new run; None: the run is resumed.
+
+        Raises:
+            UserError: the new run would overwrite the weights that it starts from.
+        """
         make_folder(self.folder)
+        source = new and new.resume_net
+        if source and Path(source).resolve() in [path.resolve() for path in self._weights_of(new)]:
+            raise UserError(f"--resume_net {source}: this run would overwrite it; name another --save_folder")
         for temporary in self.folder.glob(f".{self.name}_*.tmp.*"):  # left by a process that was killed
             temporary.unlink(missing_ok=True)
-        if is_new and self.last.exists():
+        if new is not None and self.last.exists():
             kept = self.path("previous.ckpt")
             self.last.replace(kept)
             say(f"{self.last}: of another run, kept as {kept.name}; its other files are overwritten")
+
+    def _weights_of(self, config: TrainConfig) -> list[Path]:
+        """Return the weight files that a run writes, at the most."""
+        last = config.epochs + config.finetune_epochs
+        names = ["Final.pth", *(f"epoch_{epoch}.pth" for epoch in range(config.resume_epoch + 1, last + 1))]
+        return [self.path(name) for name in (*names, *["best.pth"] * bool(config.val_dataset))]
 
     def restore(self, run: Run, checkpoint: Checkpoint) -> None:
         """Load the weights and the optimizer of a checkpoint into a run whose phase is started.

@@ -196,7 +196,8 @@ class TrainConfig:
     amp: str = hardware_option(
         "float32",
         ("float32", "bf16", "fp16"),
-        "precision of the network; the loss and the weights stay float32 (default: %(default)s)",
+        "precision of the network; the loss and the weights stay float32; bf16 is fast on GPUs and on CPUs with AMX"
+        " (default: %(default)s)",
     )
     compile: bool = hardware_option(False, bool, "use torch.compile (slow start; no faster on a CPU)")
     sync_bn: bool = hardware_option(False, bool, "compute batch statistics over all ranks (torchrun on GPUs)")

@@ -7,6 +7,7 @@ import warnings
 import torch
 
 from data.augmentation import AugmentationOptions
+from data.config import RECIPES
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
 from engine.train.checkpoints import Checkpoint, RunFiles, find_last, read_last
@@ -76,7 +77,7 @@ def main(description: str) -> None:
         files = RunFiles(config.save_folder, run.name, saved, dataset.fingerprint(), ranks)
         if checkpoint is not None:
             ranks.raise_together(lambda: files.restore(run, checkpoint))
-        ranks.run_on_main(lambda: files.prepare_folder(is_new=checkpoint is None))
+        ranks.run_on_main(lambda: files.prepare_folder(None if checkpoint else config))
         report = Report(files.path, dataset, ranks.is_main)
         try:
             ranks.run_on_main(lambda: report.start(run, dev_set))
@@ -194,10 +195,17 @@ def build_run(
 
 
 def warn_about_changes(run: Run, files: RunFiles, checkpoint: Checkpoint | None) -> None:
-    """Warn if a resumed run will differ from an uninterrupted one, and about more workers than cores."""
+    """Warn about another optimizer than the recipe's, and more workers than cores, and if a resumed run will differ."""
     config, ranks = run.config, run.ranks
     if config.num_workers * ranks.local_size > usable_cores():
         say(f"warning: --num_workers {config.num_workers}: only {usable_cores()} cores are available", sys.stderr)
+    recipe = TrainConfig(**RECIPES[config.recipe])
+    if config.optimizer != recipe.optimizer and config.weight_decay == recipe.weight_decay:
+        say(
+            f"warning: --optimizer {config.optimizer}: --lr {config.lr:g} and --weight_decay {config.weight_decay:g};"
+            f" those of --recipe {config.recipe} are for {recipe.optimizer}",
+            sys.stderr,
+        )
     if checkpoint is None:
         return
     before = resolve_config(from_saved(checkpoint.config), find_network(run.name), ranks, run.device)

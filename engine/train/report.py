@@ -184,6 +184,7 @@ def describe_run(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
         "network": f"{run.name}, {weights:,} weights, {start}",
         "data": f"{len(dataset)} images with {faces} at {dataset.image_size} px, batch {batch}{dev}",
         "epochs": f"{epochs}, seed {config.seed}",
+        "recipe": config.recipe,
         "device": f"{_device_names(run)}, {config.amp}, {workers}",
         "program": show_versions(),
     }

@@ -109,3 +109,9 @@ def test_the_decay_of_an_ema_grows_from_the_start_also_after_a_resume():
         decay = min(0.3, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * value
         assert ema.network.weight.item() == pytest.approx(expected)
+
+
+def test_another_optimizer_than_that_of_the_recipe_is_warned_of(train_in):
+    flags = ("--epochs", 1, "--recipe", "tuned", "--optimizer", "sgd")
+    assert "warning: --optimizer sgd: --lr 0.002 and --weight_decay 0.05; those of" in train_in("out", *flags).err
+    assert "warning" not in train_in("other", *flags, "--lr", 1e-2, "--weight_decay", 5e-4).err

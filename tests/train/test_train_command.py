@@ -57,6 +57,7 @@ def test_the_first_lines_describe_the_run(train, random_weights, dataset):
     assert lines["network"] == f"mobilenet0.25, 426,608 weights, from {start}"
     assert lines["data"] == "6 images with 9 faces at 64 px, batch 4 x 2 a step; dev set 6 images"
     assert lines["epochs"] == "1 to 2, lr 0.01; then 1 more from 1, lr 1e-05, seed 7"
+    assert lines["recipe"] == "published"
     assert lines["device"] == f"CPU with {torch.get_num_threads()} threads, float32, 0 loader workers"
     for part in ("version ", "PyTorch ", "OpenCV ", "Python "):
         assert part in lines["program"]
@@ -267,6 +268,18 @@ def test_bad_weights_are_refused(train, tmp_path, random_weights):
     train("--backbone_weights", random_weights["resnet50"], flags=flags).refuses(
         "resnet50.pth: state dict does not match the backbone"
     )
+
+
+@pytest.mark.parametrize("name", ["Final", "epoch_1", "best"])
+def test_the_weights_that_a_run_starts_from_are_not_overwritten(train, tmp_path, random_weights, dataset, name):
+    start = tmp_path / "weights" / f"mobilenet0.25_{name}.pth"
+    start.parent.mkdir()
+    content = random_weights["mobile0.25"].read_bytes()
+    start.write_bytes(content)
+    flags = ("--resume_net", start, "--epochs", 2, "--val_dataset", dataset)
+    train(*flags).refuses(f"--resume_net {start}: this run would overwrite it", "--save_folder")
+    assert start.read_bytes() == content
+    assert train(*flags, "--save_folder", tmp_path / "other").status == 0
 
 
 def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):

@@ -139,10 +139,11 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
         "--priors", action="store_true", default=None,
         help="draw the priors matched with the faces of --augmented, and count unmatched faces",
     )  # fmt: skip
-    add("--recipe", choices=list(RECIPES), help="recipe of the training (default: published)")
-    add("--crop_scales", type=positive_float, nargs="+", metavar="X", help="as for train.py (default: the recipe's)")
-    add("--mosaic", type=fraction, metavar="X", help="as for train.py (default: the recipe's)")
-    add("--box_shift", type=natural_float, metavar="PX", help="as for train.py (default: the recipe's)")
+    add("--recipe", choices=list(RECIPES), help="recipe of --augmented (default: published)")
+    as_for_training = "of --augmented, as for train.py (default: the recipe's)"
+    add("--crop_scales", type=positive_float, nargs="+", metavar="X", help=as_for_training)
+    add("--mosaic", type=fraction, metavar="X", help=as_for_training)
+    add("--box_shift", type=natural_float, metavar="PX", help=as_for_training)
     args = parser.parse_args()
     mode = next((flag for flag in (NAMES, AUGMENTED, STATISTICS) if getattr(args, flag[2:])), IMAGES)
     for flag, allowed in GOES_WITH.items():
