@@ -196,7 +196,8 @@ class TrainConfig:
     amp: str = hardware_option(
         "float32",
         ("float32", "bf16", "fp16"),
-        "precision of the network; the loss and the weights stay float32; bf16 is fast on GPUs and on CPUs with AMX"
+        "precision of the network; the loss and the weights stay float32; bf16 is for GPUs, and for CPUs with"
+        " instructions for it"
         " (default: %(default)s)",
     )
     compile: bool = hardware_option(False, bool, "use torch.compile (slow start; no faster on a CPU)")
