@@ -15,6 +15,7 @@ from utils.box_utils import clip_boxes
 from utils.pixels import MEAN_BGR
 
 CROP_SCALES = (0.3, 0.45, 0.6, 0.8, 1.0)
+MOST_BOX_SHIFT = 16.0  # pixels
 CROP_TRIES = 250
 INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_LANCZOS4)
 FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)  # in a flipped image, eyes and mouth corners change sides

@@ -54,7 +54,7 @@ def find_candidates(
     Only candidates over the threshold are decoded, of all images at once, because small kernels leave a GPU idle.
 
     Args:
-        network: of phase "train".
+        network: RetinaFace of phase "train".
         pixels: (B, 3, H, W) BGR 0..255 on the network's device.
         factor: by which the images have been scaled; the result is in pixels before that.
         threshold: candidates have a higher score.

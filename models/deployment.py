@@ -73,7 +73,9 @@ class ImagesToFaces(nn.Module):
         priors = build_prior_boxes((height, width), cfg["min_sizes"], cfg["steps"], cfg["clip"]).to(loc.device)
         size = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)]).to(loc.device)
         scores = probabilities[..., 1]
-        boxes = decode(loc, priors, cfg["variance"]) * torch.cat([size, size]) - self.heads.network.box_shift
+        boxes = decode(loc, priors, cfg["variance"]) * torch.cat([size, size])
+        if self.heads.network.box_shift:
+            boxes = boxes - self.heads.network.box_shift
         image, prior = self.nms(boxes + self.last_pixel, scores, self.nms_threshold, self.confidence_threshold)
         found = [boxes[image, prior], scores[image, prior]]
         if self.has_landmarks:

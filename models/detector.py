@@ -35,8 +35,8 @@ class Detections:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the image, not clipped to it.
         scores: (N,) float32, 0 to 1.
         landmarks: (N, 5, 2) float32, x y in pixels; None if the network was trained without landmarks.
-        box_shift: of the network: pixels that were subtracted from the boxes, and are added where whole pixels are
-            truncated.
+        box_shift: that of the network, in pixels, which is already subtracted from `boxes`; prediction files of whole
+            pixels add it before they truncate.
     """
 
     boxes: np.ndarray

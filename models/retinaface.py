@@ -4,9 +4,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models._utils import IntermediateLayerGetter
 
+from data.augmentation import MOST_BOX_SHIFT
 from models.fpn import FPN
 from models.registry import find_network
 from models.ssh import SSH
+
+BOX_SHIFT = "box_shift"  # in the metadata of a state dict
 
 
 class Head(nn.Module):
@@ -33,15 +36,17 @@ class RetinaFace(nn.Module):
 
     Attributes:
         box_shift: pixels of the image by which the predicted boxes are too far to the right and down: --box_shift of
-            train.py. It is stored with the weights, and Detector subtracts it.
+            train.py. `models.weights.save_network` stores it in the metadata of the state dict, from which
+            `load_state_dict` sets it. Detector subtracts it.
     """
+
+    box_shift: float = 0.0
 
     def __init__(self, cfg: dict, phase: str = "train"):
         super().__init__()
         if phase not in ("train", "test"):
             raise ValueError(f"phase is {phase!r}; expected 'train' or 'test'")
         self.phase = phase
-        self.box_shift = 0.0
         network, channels = find_network(cfg["name"]), cfg["out_channel"]
         self.body = IntermediateLayerGetter(network.build(), cfg["return_layers"])
         self.fpn = FPN(network.channels, channels)
@@ -70,6 +75,12 @@ class RetinaFace(nn.Module):
         if self.phase == "test":
             classes = classes.softmax(dim=-1)
         return boxes, classes, landmarks
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, *args) -> None:
+        shift = local_metadata.get(BOX_SHIFT)
+        if isinstance(shift, float) and 0 <= shift <= MOST_BOX_SHIFT:
+            self.box_shift = shift
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def has_trained_landmarks(self) -> bool:
         """Return whether the landmark heads were trained; a dataset of boxes alone leaves them at random weights.

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.hub import download_url_to_file
 
 from models.registry import NETWORKS, Network, find_network
-from models.retinaface import RetinaFace
-from utils.checkpoint import load_into, metadata_of, mismatch, read_state_dict, save_state_dict
+from models.retinaface import BOX_SHIFT, RetinaFace
+from utils.checkpoint import load_into, mismatch, read_state_dict, save_state_dict
 from utils.errors import UserError
 
 # Keys of yakhyo/retinaface-pytorch, and those of the same tensors here. Its depthwise convolutions are nested.
@@ -78,13 +78,12 @@ def load_network(path: str | Path, network: str | None = None) -> tuple[RetinaFa
         raise UserError(f"{path}: has weights of {found.flag}, not of {network}; omit --network, or use {found.flag}")
     model = RetinaFace(found.cfg)
     load_into(model, state, path, found.flag)
-    model.box_shift = metadata_of(state).get("box_shift", 0.0)
     return model, found
 
 
 def save_network(model: RetinaFace, path: str | Path) -> None:
     """Write the weights of a network, as `load_network` reads them."""
-    save_state_dict(model, path, {"box_shift": model.box_shift} if model.box_shift else None)
+    save_state_dict(model, path, {BOX_SHIFT: float(model.box_shift)} if model.box_shift else None)
 
 
 def recognize_network(state: dict[str, Tensor], source: str | Path) -> Network:

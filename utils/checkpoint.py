@@ -1,7 +1,6 @@
 """Reading and writing of state dicts and checkpoints: atomic writes, and reads that cannot run code."""
 
 import io
-import math
 import os
 import pickle
 import pickletools
@@ -37,7 +36,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict: plain, or nested in dictionaries; prefixes of wrappers such as `module.` are removed.
 
     Of several state dicts, the one under `state_dict` or `model` is used, else the one with most tensors; a line on
-    stderr names the other networks, the averaged weights for example. `metadata_of` returns what is stored beside it.
+    stderr names the other networks, the averaged weights for example. Of the metadata, the numbers of the whole network
+    are kept.
 
     Raises:
         UserError: the file is missing, truncated, or holds no state dict.
@@ -53,21 +53,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
                 " its values"
             )
     state = OrderedDict(_without_wrappers(chosen))
-    state._metadata = {"": metadata_of(chosen)}
-    return state
-
-
-def metadata_of(state: dict[str, Tensor]) -> dict[str, float]:
-    """Return the numbers that are stored beside the tensors of a network, by name; see `save_state_dict`."""
-    modules = getattr(state, "_metadata", None)
+    modules = getattr(chosen, "_metadata", None)
     numbers = modules.get("") if isinstance(modules, dict) else None
-    if not isinstance(numbers, dict):
-        return {}
-    return {
-        name: value
-        for name, value in numbers.items()
-        if isinstance(name, str) and isinstance(value, int | float) and math.isfinite(value)
-    }
+    if isinstance(numbers, dict):
+        state._metadata = {"": {name: value for name, value in numbers.items() if isinstance(value, float)}}
+    return state
 
 
 def _find_state_dicts(content: object, depth: int = MOST_DEPTH) -> dict[str, dict[str, Tensor]]:
@@ -241,8 +231,8 @@ def save_state_dict(model: nn.Module, path: str | Path, metadata: Mapping[str, f
     """Write the plain state dict of a network, on the CPU and without the prefix of DataParallel.
 
     Args:
-        metadata: numbers to store beside the tensors, where PyTorch stores the versions of modules. Programs that load
-            a state dict ignore those that they do not know.
+        metadata: numbers for the metadata of the state dict, where PyTorch stores the versions of modules, and from
+            which a module takes them when it is loaded. Programs that do not know them ignore them.
     """
     state = {key.removeprefix("module."): value.cpu() for key, value in model.state_dict().items()}
     if metadata:

@@ -121,31 +121,15 @@ class RunFiles:
     def minutes_since_save(self) -> float:
         return (time.monotonic() - self.saved_at) / 60
 
-    def prepare_folder(self, new: TrainConfig | None) -> None:
-        """Create the folder, and rename the checkpoint of an older run, which a new run would overwrite.
-
-        Args:
-            new: configuration of a new run; None: the run is resumed.
-
-        Raises:
-            UserError: the new run would overwrite the weights that it starts from.
-        """
+    def prepare_folder(self, is_new: bool) -> None:
+        """Create the folder, and rename the checkpoint of an older run, which a new run would overwrite."""
         make_folder(self.folder)
-        source = new and new.resume_net
-        if source and Path(source).resolve() in [path.resolve() for path in self._weights_of(new)]:
-            raise UserError(f"--resume_net {source}: this run would overwrite it; name another --save_folder")
         for temporary in self.folder.glob(f".{self.name}_*.tmp.*"):  # left by a process that was killed
             temporary.unlink(missing_ok=True)
-        if new is not None and self.last.exists():
+        if is_new and self.last.exists():
             kept = self.path("previous.ckpt")
             self.last.replace(kept)
             say(f"{self.last}: of another run, kept as {kept.name}; its other files are overwritten")
-
-    def _weights_of(self, config: TrainConfig) -> list[Path]:
-        """Return the weight files that a run writes, at the most."""
-        last = config.epochs + config.finetune_epochs
-        names = ["Final.pth", *(f"epoch_{epoch}.pth" for epoch in range(config.resume_epoch + 1, last + 1))]
-        return [self.path(name) for name in (*names, *["best.pth"] * bool(config.val_dataset))]
 
     def restore(self, run: Run, checkpoint: Checkpoint) -> None:
         """Load the weights and the optimizer of a checkpoint into a run whose phase is started.
@@ -236,6 +220,28 @@ class RunFiles:
                     self.path(f"epoch_{epoch}.pth").replace(self.path(f"phase1_epoch_{epoch}.pth"))
 
         self.ranks.run_on_main(rename)
+
+
+def keep_start(config: TrainConfig, name: str) -> None:
+    """Refuse a run that may overwrite the weights that it starts from.
+
+    Args:
+        config: resolved.
+        name: name of the network's configuration.
+
+    Raises:
+        UserError: --resume_net names a file that the run writes.
+    """
+    if not config.resume_net:
+        return
+    start, folder = Path(config.resume_net), Path(config.save_folder)
+    epochs = range(config.resume_epoch + 1, config.epochs + config.finetune_epochs + 1)
+    written = {"Final.pth", *(f"{phase}epoch_{epoch}.pth" for epoch in epochs for phase in ("", "phase1_"))}
+    if config.val_dataset:
+        written.add("best.pth")
+    is_written = start.name in {f"{name}_{what}" for what in written}
+    if is_written and start.exists() and start.parent.resolve() == folder.resolve():
+        raise UserError(f"--resume_net {start}: this run may overwrite it; rename it, or name another --save_folder")
 
 
 def find_last(folder: str | Path, network: str | None) -> Path | None:

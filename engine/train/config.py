@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from data.augmentation import CROP_SCALES
+from data.augmentation import CROP_SCALES, MOST_BOX_SHIFT
 from data.config import BATCH_SIZE_OF_SEVERAL_GPUS, RECIPES
 from engine.train.options import (
     best_or_epoch,
@@ -84,8 +84,8 @@ class TrainConfig:
     box_shift: float = recipe_option(
         0.0,
         natural_float,
-        "move boxes to the right and down by this many pixels of the image; with 0.5 the truncation to whole pixels in"
-        " detection files rounds the detector's boxes (default: %(default)s)",
+        "learn boxes this many pixels of the image to the right and down; detection subtracts them again, except in"
+        " files of whole pixels, whose truncation rounds with 0.5 (default: %(default)s)",
         metavar="PX",
     )
     balance: float = recipe_option(
@@ -196,8 +196,7 @@ class TrainConfig:
     amp: str = hardware_option(
         "float32",
         ("float32", "bf16", "fp16"),
-        "precision of the network; the loss and the weights stay float32; bf16 is for GPUs, and for CPUs with"
-        " instructions for it"
+        "precision of the network; the loss and the weights stay float32; bf16 and fp16 need hardware that has them"
         " (default: %(default)s)",
     )
     compile: bool = hardware_option(False, bool, "use torch.compile (slow start; no faster on a CPU)")
@@ -348,6 +347,8 @@ def _check_given(config: TrainConfig) -> None:
         raise UserError(f"--resume_epoch {config.resume_epoch}: name the weights of that epoch with --resume_net")
     if config.optimizer == "adamw" and config.momentum is not None:
         raise UserError(f"--momentum {config.momentum}: is an option of SGD; omit it, or set --optimizer sgd")
+    if config.box_shift > MOST_BOX_SHIFT:
+        raise UserError(f"--box_shift {config.box_shift}: expected {MOST_BOX_SHIFT:g} pixels or less")
     if config.freeze > MAPS:
         raise UserError(f"--freeze {config.freeze}: the backbone has {MAPS} stages")
     if config.ema_warmup and not config.ema:

@@ -10,7 +10,7 @@ from data.augmentation import AugmentationOptions
 from data.config import RECIPES
 from data.dataset import FaceDataset
 from data.sampler import EpochBatches
-from engine.train.checkpoints import Checkpoint, RunFiles, find_last, read_last
+from engine.train.checkpoints import Checkpoint, RunFiles, find_last, keep_start, read_last
 from engine.train.config import (
     TrainConfig,
     changed_options,
@@ -66,6 +66,9 @@ def main(description: str) -> None:
         cfg = {**chosen.cfg, "image_size": config.image_size, "loc_weight": config.box_weight}
         dataset, dev_set = ranks.raise_together(lambda: read_data(config))
         network = ranks.raise_together(lambda: build_network(config, cfg, is_new=checkpoint is None))
+        if checkpoint is None and ranks.is_main:
+            warn_about_start(config, network)
+        network.box_shift = config.box_shift
         state = RunState(epoch=config.resume_epoch, start=config.resume_epoch)
         if checkpoint is not None:
             state = RunState.from_dict(checkpoint.state)
@@ -77,7 +80,7 @@ def main(description: str) -> None:
         files = RunFiles(config.save_folder, run.name, saved, dataset.fingerprint(), ranks)
         if checkpoint is not None:
             ranks.raise_together(lambda: files.restore(run, checkpoint))
-        ranks.run_on_main(lambda: files.prepare_folder(None if checkpoint else config))
+        ranks.run_on_main(lambda: files.prepare_folder(is_new=checkpoint is None))
         report = Report(files.path, dataset, ranks.is_main)
         try:
             ranks.run_on_main(lambda: report.start(run, dev_set))
@@ -128,6 +131,7 @@ def resolve_config(given: TrainConfig, chosen: Network, ranks: Ranks, device: to
     """Fill in the options that depend on the network or the machine, and refuse those that the machine cannot have."""
     gpus = len(visible_gpus(device))
     config = resolve(given, chosen, ranks.size, ranks.local_size, gpus)
+    keep_start(config, chosen.cfg["name"])
     if config.sync_bn and (ranks.size == 1 or device.type != "cuda"):
         raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or use --sync_bn false")
     if gpus > 1 and (config.compile or config.amp == "bf16"):  # DataParallel's replicas are not compiled, and use fp16
@@ -155,7 +159,6 @@ def build_network(config: TrainConfig, cfg: dict, is_new: bool) -> RetinaFace:
     """Build the network, with the weights that a new run starts from."""
     torch.manual_seed(config.seed)
     network = RetinaFace(cfg)
-    network.box_shift = config.box_shift
     if is_new and config.resume_net:
         load_into(network, read_weights(config.resume_net), config.resume_net, config.network)
     elif is_new and cfg["pretrain"] and not config.no_pretrain:
@@ -194,18 +197,34 @@ def build_run(
     return run, criterion, loader
 
 
+def warn_about_start(config: TrainConfig, network: RetinaFace) -> None:
+    """Warn about options of a new run that do not go together, but for which there may be a reason.
+
+    Args:
+        network: with the weights that the run starts from.
+    """
+    recipe = TrainConfig(**RECIPES[config.recipe])
+    of_recipe = [name for name in ("lr", "weight_decay") if getattr(config, name) == getattr(recipe, name)]
+    if config.optimizer != recipe.optimizer and of_recipe:
+        values = " and ".join(f"--{name} {getattr(config, name):g}" for name in of_recipe)
+        say(
+            f"warning: --optimizer {config.optimizer}: {values} of --recipe {config.recipe} are for {recipe.optimizer};"
+            " set your own",
+            sys.stderr,
+        )
+    if config.resume_net and network.box_shift != config.box_shift:
+        say(
+            f"warning: {config.resume_net}: was trained with --box_shift {network.box_shift:g}, and this run has"
+            f" --box_shift {config.box_shift:g}, which moves the boxes",
+            sys.stderr,
+        )
+
+
 def warn_about_changes(run: Run, files: RunFiles, checkpoint: Checkpoint | None) -> None:
-    """Warn about another optimizer than the recipe's, and more workers than cores, and if a resumed run will differ."""
+    """Warn if a resumed run will differ from an uninterrupted one, and about more workers than cores."""
     config, ranks = run.config, run.ranks
     if config.num_workers * ranks.local_size > usable_cores():
         say(f"warning: --num_workers {config.num_workers}: only {usable_cores()} cores are available", sys.stderr)
-    recipe = TrainConfig(**RECIPES[config.recipe])
-    if config.optimizer != recipe.optimizer and config.weight_decay == recipe.weight_decay:
-        say(
-            f"warning: --optimizer {config.optimizer}: --lr {config.lr:g} and --weight_decay {config.weight_decay:g};"
-            f" those of --recipe {config.recipe} are for {recipe.optimizer}",
-            sys.stderr,
-        )
     if checkpoint is None:
         return
     before = resolve_config(from_saved(checkpoint.config), find_network(run.name), ranks, run.device)

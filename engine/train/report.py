@@ -157,7 +157,7 @@ class Report:
 
 
 def describe_run(run: Run, dataset: FaceDataset, dev_set: DevSet | None) -> str:
-    """Return the first lines of a run: network, data, epochs, device, and versions."""
+    """Return the first lines of a run: network, data, epochs, recipe, device, and versions."""
     config, state, phase, ranks = run.config, run.state, run.phase, run.ranks.size
     weights = sum(parameter.numel() for parameter in run.network.parameters())
     faces, background = dataset.count_faces(), dataset.count_background()

@@ -74,10 +74,16 @@ def test_torch_export_finds_them_without_landmarks_if_none_were_trained(script, 
 
 def test_the_box_shift_of_the_training_is_subtracted(script, small, tmp_path):
     model, _ = load_network(small[1])
-    model.box_shift = 2.0
-    save_network(model, tmp_path / "shifted.pth")
-    outcome = script("export_onnx.py", "-m", tmp_path / "shifted.pth", *small[2:], "-o", tmp_path / "m.onnx")
-    assert outcome.status == 0, outcome.err  # which compares the boxes with those of Detector
+    found = []
+    for name, shift in (("plain", 0.0), ("shifted", 2.0)):
+        model.box_shift = shift
+        save_network(model, tmp_path / f"{name}.pth")
+        outcome = script("export_onnx.py", "-m", tmp_path / f"{name}.pth", *small[2:], "-o", tmp_path / f"{name}.onnx")
+        assert outcome.status == 0, outcome.err
+        session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        found.append(session.run(["boxes"], {"pictures": np.zeros((1, 64, 64, 3), np.uint8)})[0])
+    np.testing.assert_allclose(found[1], found[0] - 2, atol=1e-3)
+    assert len(found[0]) > 0
 
 
 def test_raw_heads_equal_those_of_the_network(script, small, tmp_path):

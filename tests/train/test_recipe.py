@@ -111,7 +111,19 @@ def test_the_decay_of_an_ema_grows_from_the_start_also_after_a_resume():
         assert ema.network.weight.item() == pytest.approx(expected)
 
 
-def test_another_optimizer_than_that_of_the_recipe_is_warned_of(train_in):
+def test_warns_of_the_learning_rate_of_another_optimizer(train_in):
     flags = ("--epochs", 1, "--recipe", "tuned", "--optimizer", "sgd")
-    assert "warning: --optimizer sgd: --lr 0.002 and --weight_decay 0.05; those of" in train_in("out", *flags).err
-    assert "warning" not in train_in("other", *flags, "--lr", 1e-2, "--weight_decay", 5e-4).err
+    both = train_in("a", *flags).err
+    assert "warning: --optimizer sgd: --lr 0.002 and --weight_decay 0.05 of --recipe tuned are for adamw" in both
+    assert "warning: --optimizer sgd: --lr 0.002 of" in train_in("b", *flags, "--weight_decay", 5e-4).err
+    assert "warning" not in train_in("c", *flags, "--lr", 1e-2, "--weight_decay", 5e-4).err
+
+
+def test_every_weight_file_has_the_box_shift(train_in, tmp_path):
+    flags = ("--box_shift", 2, "--ema", 0.5, "--save_every", 1)
+    assert train_in("out", *flags, "--epochs", 1).status == 0
+    outcome = train_in("out", "--epochs", 2, "--finetune_epochs", 1, "--finetune_from", 1, "--resume")
+    assert outcome.status == 0, outcome.err
+    files = sorted((tmp_path / "out").glob("*.pth"))
+    assert [path.stem.partition("_")[2] for path in files] == ["Final", "epoch_1", "epoch_2", "phase1_epoch_2"]
+    assert {load_network(path)[0].box_shift for path in files} == {2.0}

@@ -11,6 +11,7 @@ import torch
 from engine.train.config import TrainConfig
 from engine.train.main import choose_network
 from models.registry import DEFAULT_NETWORK, NETWORKS
+from models.weights import load_network, save_network
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import shown_in_terminal
 from tests.helpers.training import FAST, equal, events, scalars, weights
@@ -270,16 +271,34 @@ def test_bad_weights_are_refused(train, tmp_path, random_weights):
     )
 
 
-@pytest.mark.parametrize("name", ["Final", "epoch_1", "best"])
+@pytest.mark.parametrize("name", ["Final", "epoch_1", "best", "phase1_epoch_2"])
 def test_the_weights_that_a_run_starts_from_are_not_overwritten(train, tmp_path, random_weights, dataset, name):
     start = tmp_path / "weights" / f"mobilenet0.25_{name}.pth"
     start.parent.mkdir()
     content = random_weights["mobile0.25"].read_bytes()
     start.write_bytes(content)
     flags = ("--resume_net", start, "--epochs", 2, "--val_dataset", dataset)
-    train(*flags).refuses(f"--resume_net {start}: this run would overwrite it", "--save_folder")
+    train(*flags).refuses(f"--resume_net {start}: this run may overwrite it", "--save_folder")
     assert start.read_bytes() == content
     assert train(*flags, "--save_folder", tmp_path / "other").status == 0
+
+
+def test_a_resumed_run_does_not_overwrite_its_start_either(train, tmp_path, random_weights, dataset):
+    start = tmp_path / "weights" / "mobilenet0.25_best.pth"
+    start.parent.mkdir()
+    start.write_bytes(random_weights["mobile0.25"].read_bytes())
+    assert train("--resume_net", start, "--epochs", 1).status == 0
+    train("--resume", "--epochs", 2, "--val_dataset", dataset).refuses("best.pth: this run may overwrite it")
+
+
+def test_warns_if_boxes_were_learned_with_another_shift(train, tmp_path, random_weights):
+    model, _ = load_network(random_weights["mobile0.25"])
+    model.box_shift = 0.5
+    save_network(model, tmp_path / "shifted.pth")
+    outcome = train("--resume_net", tmp_path / "shifted.pth", "--epochs", 1)
+    assert "shifted.pth: was trained with --box_shift 0.5, and this run has --box_shift 0" in outcome.err
+    outcome = train("--resume_net", tmp_path / "shifted.pth", "--epochs", 1, "--box_shift", 0.5)
+    assert "box_shift" not in outcome.err
 
 
 def test_bad_flags_are_refused(train, tmp_path, monkeypatch, random_weights):
