@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.augmentation import FLIPPED_LANDMARKS
 from layers.functions.prior_box import PriorBox
-from models.retinaface import RetinaFace
 from models.views import Slice
 from utils.box_utils import decode, decode_landm
 from utils.pixels import normalize
@@ -29,10 +28,15 @@ class Candidates(NamedTuple):
     boxes: Tensor
     landmarks: Tensor
 
-    def flip(self, width: float) -> "Candidates":
-        """Return the candidates of the images flipped horizontally, which are `width` pixels wide."""
+    def flip(self, width: float, box_shift: float = 0.0) -> "Candidates":
+        """Return the candidates of the images flipped horizontally, which are `width` pixels wide.
+
+        Args:
+            box_shift: pixels by which boxes are too far to the right, before and after the flip.
+        """
         left, top, right, bottom = self.boxes.T
-        boxes = torch.stack([width - right, top, width - left, bottom], dim=1)
+        span = width + 2 * box_shift
+        boxes = torch.stack([span - right, top, span - left, bottom], dim=1)
         landmarks = self.landmarks
         if landmarks.shape[1]:
             x, y = landmarks.unflatten(1, (5, 2))[:, FLIPPED_LANDMARKS].unbind(2)
@@ -41,7 +45,7 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(
-    network: RetinaFace,
+    network: nn.Module,
     cfg: dict,
     pixels: Tensor,
     factor: float,
@@ -54,7 +58,7 @@ def find_candidates(
     Only candidates over the threshold are decoded, of all images at once, because small kernels leave a GPU idle.
 
     Args:
-        network: RetinaFace of phase "train".
+        network: a RetinaFace of phase "train".
         pixels: (B, 3, H, W) BGR 0..255 on the network's device.
         factor: by which the images have been scaled; the result is in pixels before that.
         threshold: candidates have a higher score.
@@ -79,7 +83,7 @@ def find_candidates(
         found &= ((centers >= cores[..., :2]) & (centers < cores[..., 2:])).all(dim=2)
     image, prior = found.nonzero(as_tuple=True)
     size = size / factor
-    boxes = decode(loc[image, prior], priors[prior], cfg["variance"]) * size.repeat(2) - network.box_shift
+    boxes = decode(loc[image, prior], priors[prior], cfg["variance"]) * size.repeat(2)
     finite = boxes.isfinite().all(dim=1)  # sizes are exponentials, which overflow in an untrained network
     image, prior, boxes = image[finite], prior[finite], boxes[finite]
     landmarks = boxes.new_zeros(len(boxes), 0)

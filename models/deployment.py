@@ -74,8 +74,6 @@ class ImagesToFaces(nn.Module):
         size = torch.stack([torch.scalar_tensor(width), torch.scalar_tensor(height)]).to(loc.device)
         scores = probabilities[..., 1]
         boxes = decode(loc, priors, cfg["variance"]) * torch.cat([size, size])
-        if self.heads.network.box_shift:
-            boxes = boxes - self.heads.network.box_shift
         image, prior = self.nms(boxes + self.last_pixel, scores, self.nms_threshold, self.confidence_threshold)
         found = [boxes[image, prior], scores[image, prior]]
         if self.has_landmarks:

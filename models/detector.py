@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -35,19 +35,15 @@ class Detections:
         boxes: (N, 4) float32, x1 y1 x2 y2 in pixels of the image, not clipped to it.
         scores: (N,) float32, 0 to 1.
         landmarks: (N, 5, 2) float32, x y in pixels; None if the network was trained without landmarks.
-        box_shift: that of the network, in pixels, which is already subtracted from `boxes`; prediction files of whole
-            pixels add it before they truncate.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray | None
-    box_shift: float = 0.0
 
     def where(self, mask: np.ndarray) -> "Detections":
         """Return the detections that a (N,) bool mask or indices select."""
-        landmarks = None if self.landmarks is None else self.landmarks[mask]
-        return replace(self, boxes=self.boxes[mask], scores=self.scores[mask], landmarks=landmarks)
+        return Detections(self.boxes[mask], self.scores[mask], None if self.landmarks is None else self.landmarks[mask])
 
 
 class Detector:
@@ -235,9 +231,8 @@ class Detector:
             found.append((points[:most], values[:most]))
         points, scores = (torch.cat(values).cpu().numpy() for values in zip(*found, strict=True))
         ends = np.cumsum([len(each) for _, each in found])[:-1]
-        shift = self.network.box_shift
         return [
-            Detections(each[:, :4], values, each[:, 4:].reshape(-1, 5, 2) if self.has_landmarks else None, shift)
+            Detections(each[:, :4], values, each[:, 4:].reshape(-1, 5, 2) if self.has_landmarks else None)
             for each, values in zip(np.split(points, ends), np.split(scores, ends), strict=True)
         ]
 
@@ -255,7 +250,7 @@ class Detector:
         for part, slices, first in self._batches(pixels, *images[0].shape[:2]):
             found = find_candidates(self.network, self.cfg, part, factor, threshold, self.has_landmarks, slices)
             found = found._replace(image=(found.image + first) % len(images))
-            yield found.flip(width / factor) if view.flip else found
+            yield found.flip(width / factor, self.network.box_shift) if view.flip else found
 
     def _batches(self, pixels: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, list[Slice] | None, int]]:
         """Yield what the network sees at once: the (B, 3, H, W) images, or some of their slices.

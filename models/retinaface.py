@@ -35,9 +35,9 @@ class RetinaFace(nn.Module):
         phase: "train" returns class logits, "test" class probabilities.
 
     Attributes:
-        box_shift: pixels of the image by which the predicted boxes are too far to the right and down: --box_shift of
-            train.py. `models.weights.save_network` stores it in the metadata of the state dict, from which
-            `load_state_dict` sets it. Detector subtracts it.
+        box_shift: pixels of the image by which the network was trained to predict boxes to the right and down:
+            --box_shift of train.py. `models.weights.save_network` stores it in the metadata of the state dict, from
+            which `load_state_dict` sets it.
     """
 
     box_shift: float = 0.0

@@ -32,7 +32,7 @@ def draw_detections(
     thickness = max(1, round(min(height, width) / 400))
     # An untrained network's boxes can exceed OpenCV's integers.
     margin = 2 * thickness
-    corners = np.rint(boxes.clip(-margin, [width + margin, height + margin] * 2)).astype(int)
+    corners = boxes.clip(-margin, [width + margin, height + margin] * 2).astype(int)
     for (x1, y1, x2, y2), score in zip(corners[::-1].tolist(), scores[::-1], strict=True):
         cv2.rectangle(drawn, (x1, y1), (x2, y2), BOX_COLOR, thickness, cv2.LINE_AA)
         # The text scales with the face so that small faces in a crowd stay visible.

@@ -95,11 +95,11 @@ def record_settings(folder: Path, settings: Mapping[str, object], resume: bool) 
 def rounded_rows(detections: Detections, decimals: int = 0) -> np.ndarray:
     """Return (N, 5) float64 x1 y1 x2 y2 score as a prediction file stores them.
 
-    Corners are rounded to some decimals. Without decimals they are truncated to whole pixels, as published, after the
-    network's `box_shift` is added, which makes up for the truncation. Scores have seven digits.
+    Corners are rounded to some decimals, or truncated to whole pixels, as published, where there are none. Scores have
+    seven digits.
     """
     corners = detections.boxes.astype(np.float64).clip(-MAX_COORDINATE, MAX_COORDINATE)
-    corners = corners.round(decimals) if decimals else np.trunc(corners + detections.box_shift)
+    corners = corners.round(decimals) if decimals else np.trunc(corners)
     return np.column_stack([corners, detections.scores.astype(np.float64).round(7)])
 
 

@@ -1,6 +1,6 @@
 """Detection in video frames with pixels that are not square: the network sees the frame as players show it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -34,7 +34,7 @@ class StoredFrame:
         square_height, square_width = square_size(height, width, self.info.pixel_aspect)
         scale = np.array([width / square_width, height / square_height], np.float32)
         landmarks = None if found.landmarks is None else found.landmarks * scale
-        return replace(found, boxes=found.boxes * np.tile(scale, 2), landmarks=landmarks)
+        return Detections(found.boxes * np.tile(scale, 2), found.scores, landmarks)
 
 
 def square_size(height: int, width: int, pixel_aspect: Fraction) -> tuple[int, int]:

@@ -84,8 +84,8 @@ class TrainConfig:
     box_shift: float = recipe_option(
         0.0,
         natural_float,
-        "learn boxes this many pixels of the image to the right and down; detection subtracts them again, except in"
-        " files of whole pixels, whose truncation rounds with 0.5 (default: %(default)s)",
+        "move boxes to the right and down by this many pixels of the image; with 0.5 the truncation to whole pixels in"
+        " detection files rounds the detector's boxes (default: %(default)s)",
         metavar="PX",
     )
     balance: float = recipe_option(

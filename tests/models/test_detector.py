@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from data import cfg_mnet
-from engine.detect.prediction_writer import rounded_rows
 from layers.functions.prior_box import PriorBox
 from models import detector as detector_module
 from models.detector import Detections, Detector, Scaling
@@ -297,26 +296,13 @@ def test_boxes_of_a_scaled_image_are_in_pixels_of_the_original(shared):
         assert np.abs(larger.landmarks[nearest] - landmarks).max() < 0.2 * size
 
 
-@pytest.mark.parametrize("options", [{}, {"scaling": Scaling(96)}], ids=["original", "scaled"])
-def test_the_box_shift_of_the_training_is_subtracted_but_for_files_of_whole_pixels(options):
-    model, image = build_model(), noise(64, 80)
-    plain = Detector(model, cfg_mnet, CPU, keep_top_k=20, **options)(image)
-    model.box_shift = 0.5
-    shifted = Detector(model, cfg_mnet, CPU, keep_top_k=20, **options)(image).where(np.ones(20, bool))
-    np.testing.assert_allclose(shifted.boxes, plain.boxes - 0.5, atol=1e-4)
-    np.testing.assert_array_equal(shifted.landmarks, plain.landmarks)
-    clear = (np.abs(plain.boxes - plain.boxes.round()) > 1e-3).all(axis=1)
-    assert clear.any()
-    np.testing.assert_array_equal(rounded_rows(shifted)[clear], rounded_rows(plain)[clear])
-    np.testing.assert_allclose(rounded_rows(shifted, 2)[:, :4], plain.boxes - 0.5, atol=6e-3)
-
-
-def test_the_box_shift_has_the_same_direction_in_flipped_images():
+def test_boxes_keep_their_shift_in_flipped_images():
     model, image = build_model(), noise(64, 64)
-    plain = Detector(model, cfg_mnet, CPU, flip=True, keep_top_k=20)(image)
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    plain = Detector(model, cfg_mnet, CPU, flip=True, keep_top_k=1)
+    (box,), (mirror,) = plain(image).boxes, plain(mirrored).boxes
+    np.testing.assert_allclose(box, [64 - mirror[2], mirror[1], 64 - mirror[0], mirror[3]], atol=1e-3)
     model.box_shift = 0.5
-    detect = Detector(model, cfg_mnet, CPU, flip=True, keep_top_k=20)
-    found, mirrored = detect(image), detect(np.ascontiguousarray(image[:, ::-1]))
-    left, top, right, bottom = mirrored.boxes.T
-    np.testing.assert_allclose(found.boxes, np.stack([64 - right, top, 64 - left, bottom], axis=1), atol=1e-3)
-    np.testing.assert_allclose(found.boxes[0, 1::2], plain.boxes[0, 1::2] - 0.5, atol=0.1)
+    shifted = Detector(model, cfg_mnet, CPU, flip=True, keep_top_k=1)
+    (box,), (mirror,) = shifted(image).boxes, shifted(mirrored).boxes
+    np.testing.assert_allclose(box, [65 - mirror[2], mirror[1], 65 - mirror[0], mirror[3]], atol=1e-3)

@@ -10,7 +10,6 @@ import torch
 
 from engine.export import export_cli, exporters
 from models.detector import Detector
-from models.weights import load_network, save_network
 from tests.helpers.images import draw_image
 from tests.helpers.scripts import NEEDS_EXPORTERS
 from utils.files import read_image
@@ -70,20 +69,6 @@ def test_torch_export_finds_them_without_landmarks_if_none_were_trained(script, 
         np.testing.assert_allclose(np.sort(scores[mine]), np.sort(expected.scores), atol=1e-5)
         distances = np.abs(boxes[mine].numpy()[:, None] - expected.boxes[None]).max(axis=2)
         assert max(distances.min(axis=0).max(), distances.min(axis=1).max()) < 0.01
-
-
-def test_the_box_shift_of_the_training_is_subtracted(script, small, tmp_path):
-    model, _ = load_network(small[1])
-    found = []
-    for name, shift in (("plain", 0.0), ("shifted", 2.0)):
-        model.box_shift = shift
-        save_network(model, tmp_path / f"{name}.pth")
-        outcome = script("export_onnx.py", "-m", tmp_path / f"{name}.pth", *small[2:], "-o", tmp_path / f"{name}.onnx")
-        assert outcome.status == 0, outcome.err
-        session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", providers=["CPUExecutionProvider"])
-        found.append(session.run(["boxes"], {"pictures": np.zeros((1, 64, 64, 3), np.uint8)})[0])
-    np.testing.assert_allclose(found[1], found[0] - 2, atol=1e-3)
-    assert len(found[0]) > 0
 
 
 def test_raw_heads_equal_those_of_the_network(script, small, tmp_path):
