@@ -63,6 +63,7 @@ def main(description: str) -> None:
             given = parse_config(description, checkpoint.config)
         chosen = ranks.raise_together(lambda: choose_network(given, checkpoint))
         config = ranks.raise_together(lambda: resolve_config(given, chosen, ranks, device))
+        ranks.raise_together(lambda: keep_start(config, chosen.cfg["name"]))
         cfg = {**chosen.cfg, "image_size": config.image_size, "loc_weight": config.box_weight}
         dataset, dev_set = ranks.raise_together(lambda: read_data(config))
         network = ranks.raise_together(lambda: build_network(config, cfg, is_new=checkpoint is None))
@@ -131,7 +132,6 @@ def resolve_config(given: TrainConfig, chosen: Network, ranks: Ranks, device: to
     """Fill in the options that depend on the network or the machine, and refuse those that the machine cannot have."""
     gpus = len(visible_gpus(device))
     config = resolve(given, chosen, ranks.size, ranks.local_size, gpus)
-    keep_start(config, chosen.cfg["name"])
     if config.sync_bn and (ranks.size == 1 or device.type != "cuda"):
         raise UserError("--sync_bn: needs several ranks on GPUs; start them with torchrun, or use --sync_bn false")
     if gpus > 1 and (config.compile or config.amp == "bf16"):  # DataParallel's replicas are not compiled, and use fp16

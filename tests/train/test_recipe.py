@@ -83,6 +83,7 @@ def test_frozen_stages_and_statistics_stay(train_in, tmp_path):
     ("flags", "message"),
     [
         (("--freeze", 4), "--freeze 4: the backbone has 3 stages"),
+        (("--box_shift", 20), "--box_shift 20.0: expected 16 pixels or less"),
         (("--ema_warmup",), "--ema_warmup: has no effect without --ema"),
         (("--crop_scales", 0), "found 0; expected more than 0"),
         (("--mosaic", 0.5, "--image_size", 65), "--image_size 65: expected an even number"),

@@ -139,11 +139,7 @@ def _parse_flags() -> tuple[argparse.Namespace, str]:
         "--priors", action="store_true", default=None,
         help="draw the priors matched with the faces of --augmented, and count unmatched faces",
     )  # fmt: skip
-    add(
-        "--recipe",
-        choices=list(RECIPES),
-        help="recipe whose samples --augmented shows (default: published)",
-    )
+    add("--recipe", choices=list(RECIPES), help="recipe whose samples --augmented shows (default: published)")
     as_for_training = "of --augmented, as for train.py (default: the recipe's)"
     add("--crop_scales", type=positive_float, nargs="+", metavar="X", help=as_for_training)
     add("--mosaic", type=fraction, metavar="X", help=as_for_training)
